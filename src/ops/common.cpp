@@ -1,0 +1,32 @@
+#include <ATen/ATen.h>
+
+#include "ops/op.h"
+#include "ppq/error.h"
+
+namespace ppq::ops {
+
+std::vector<int64_t> to_ints(const at::Tensor& tensor) {
+  if (!tensor.defined()) return {};
+  const at::Tensor host = tensor.to(at::kCPU, at::kLong).contiguous();
+  const int64_t* data = host.const_data_ptr<int64_t>();
+  return {data, data + host.numel()};
+}
+
+at::Tensor on_device_of(const at::Tensor& other, const at::Tensor& like) {
+  if (!other.defined() || other.device() == like.device()) return other;
+  return other.to(like.device());
+}
+
+int64_t normalize_axis(int64_t axis, int64_t rank) {
+  if (axis < -rank || axis >= rank)
+    throw Error(ErrorKind::Model, "",
+                "axis is out of range: got " + std::to_string(axis) + ", expected [" + std::to_string(-rank) + ", " +
+                    std::to_string(rank - 1) + "] for a tensor of rank " + std::to_string(rank));
+  return axis < 0 ? axis + rank : axis;
+}
+
+void fail(const Node& node, const std::string& problem) {
+  throw Error(ErrorKind::Model, node.name + " (" + node.op_type + ")", problem);
+}
+
+}  // namespace ppq::ops

@@ -1,0 +1,155 @@
+// onnx's own node tests: every folder holds a small model, inputs, and the outputs expected from them. Each folder is
+// read, lowered, run and compared; folders that cannot run are listed with their reason, and any other that does not run
+// is a failure. PPQ_NODE_FILTER=text runs only the folders whose name contains the text.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <sstream>
+
+#include "node_data_left_out.h"
+#include "ppq/error.h"
+#include "ppq/executor.h"
+#include "ppq/onnx.h"
+
+namespace ppq::test {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr int kShards = 8;
+
+std::vector<std::string> folders() {
+  std::vector<std::string> names;
+  const char* filter = std::getenv("PPQ_NODE_FILTER");
+  if (fs::is_directory(PPQ_NODE_TESTS))
+    for (const auto& entry : fs::directory_iterator(PPQ_NODE_TESTS)) {
+      const std::string name = entry.path().filename().string();
+      if (entry.is_directory() && (!filter || name.find(filter) != std::string::npos)) names.push_back(name);
+    }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool matches(std::string_view pattern, std::string_view name) {
+  if (pattern.ends_with('*')) return name.starts_with(pattern.substr(0, pattern.size() - 1));
+  return pattern == name;
+}
+
+const LeftOut* left_out(std::string_view name) {
+  for (const LeftOut& entry : kLeftOut)
+    if (matches(entry.folder, name)) return &entry;
+  return nullptr;
+}
+
+struct Tolerance {
+  double relative, absolute;
+};
+
+/// float32 and float64 as onnx's backend runner does; 16-bit types by the width of their mantissa.
+Tolerance tolerance_of(at::ScalarType type) {
+  if (type == at::kHalf) return {5e-3, 1e-3};
+  if (type == at::kBFloat16) return {2e-2, 1e-2};
+  return {1e-3, 1e-7};
+}
+
+/// An empty text when the tensors agree. Integers and 8-bit floats must be equal.
+std::string difference(const at::Tensor& actual, const at::Tensor& expected, bool values) {
+  std::ostringstream text;
+  if (!actual.defined()) return "no output";
+  if (actual.scalar_type() != expected.scalar_type())
+    text << "got " << actual.scalar_type() << ", expected " << expected.scalar_type();
+  else if (actual.sizes() != expected.sizes())
+    text << "got shape " << actual.sizes() << ", expected " << expected.sizes();
+  else if (values && actual.numel() > 0) {
+    const bool exact = !at::isFloatingType(actual.scalar_type()) || actual.element_size() == 1;
+    if (at::isIntegralType(actual.scalar_type(), true)) {
+      const auto same = actual.to(at::kLong).eq(expected.to(at::kLong));
+      if (!same.all().item<bool>()) text << same.logical_not().sum().item<int64_t>() << " elements differ";
+      return text.str();
+    }
+    const at::Tensor a = actual.to(at::kDouble), e = expected.to(at::kDouble);
+    const auto [relative, absolute] = exact ? Tolerance{0, 0} : tolerance_of(actual.scalar_type());
+    const auto same = at::isclose(a, e, relative, absolute, /*equal_nan=*/true);
+    if (!same.all().item<bool>()) {
+      const auto worst = at::sub(a, e).abs().nan_to_num(1e30).argmax();
+      text << same.logical_not().sum().item<int64_t>() << " of " << a.numel() << " elements differ, worst: got "
+           << a.reshape(-1)[worst].item<double>() << ", expected " << e.reshape(-1)[worst].item<double>();
+    }
+  }
+  return text.str();
+}
+
+Tensors read_tensors(const fs::path& folder, const char* stem, size_t count) {
+  Tensors tensors;
+  for (size_t i = 0; i < count; ++i)
+    tensors.push_back(read_tensor_proto((folder / (stem + std::to_string(i) + ".pb")).string()));
+  return tensors;
+}
+
+/// Runs one folder; an empty text means that every output is as expected.
+std::string run_folder(const std::string& name) {
+  const fs::path folder = fs::path(PPQ_NODE_TESTS) / name;
+  try {
+    const auto graph = read_onnx((folder / "model.onnx").string(), {.infer_shapes = false, .check = false});
+    if (const auto missing = unsupported_nodes(*graph); !missing.empty()) return "unsupported: " + missing.front();
+    const bool values = std::find(kRandom.begin(), kRandom.end(), name) == kRandom.end();
+    const auto program = lower(*graph, {});
+    for (int set = 0; fs::exists(folder / ("test_data_set_" + std::to_string(set))); ++set) {
+      const fs::path data = folder / ("test_data_set_" + std::to_string(set));
+      const Tensors inputs = read_tensors(data, "input_", graph->inputs().size());
+      const Tensors expected = read_tensors(data, "output_", graph->outputs().size());
+      std::vector<at::Tensor> kept;
+      for (const auto& input : inputs) kept.push_back(input.clone());
+      const Tensors actual = run(*program, inputs);
+      if (actual.size() != expected.size()) return "got " + std::to_string(actual.size()) + " outputs";
+      for (size_t i = 0; i < expected.size(); ++i)
+        if (auto text = difference(actual[i], expected[i], values); !text.empty())
+          return "output " + std::to_string(i) + ": " + text;
+      for (size_t i = 0; i < inputs.size(); ++i)
+        if (!difference(inputs[i], kept[i], true).empty()) return "input " + std::to_string(i) + " was written into";
+    }
+    return "";
+  } catch (const std::exception& error) {
+    return std::string(error.what()).substr(0, 300);
+  }
+}
+
+class NodeData : public ::testing::TestWithParam<int> {};
+
+TEST_P(NodeData, AgreesWithOnnx) {
+  const auto names = folders();
+  if (!std::getenv("PPQ_NODE_FILTER")) {
+    ASSERT_GT(names.size(), 1000u) << "no node tests at " << PPQ_NODE_TESTS;
+  }
+  size_t ran = 0, skipped = 0;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (static_cast<int>(i % kShards) != GetParam()) continue;
+    const std::string problem = run_folder(names[i]);
+    const LeftOut* reason = left_out(names[i]);
+    if (reason) {
+      ++skipped;
+      EXPECT_NE(problem, "") << names[i] << " passes, but is listed as left out (" << reason->reason << ")";
+    } else {
+      ++ran;
+      EXPECT_EQ(problem, "") << names[i];
+    }
+  }
+  std::cout << "node data, shard " << GetParam() << ": " << ran << " folders ran, " << skipped << " left out\n";
+}
+
+INSTANTIATE_TEST_SUITE_P(Shards, NodeData, ::testing::Range(0, kShards));
+
+TEST(NodeDataList, NamesOnlyExistingFolders) {
+  if (std::getenv("PPQ_NODE_FILTER")) GTEST_SKIP() << "PPQ_NODE_FILTER is set";
+  const auto names = folders();
+  for (const LeftOut& entry : kLeftOut)
+    EXPECT_TRUE(std::any_of(names.begin(), names.end(), [&](const auto& n) { return matches(entry.folder, n); }))
+        << entry.folder;
+  for (auto name : kRandom) EXPECT_TRUE(std::find(names.begin(), names.end(), name) != names.end()) << name;
+}
+
+}  // namespace
+}  // namespace ppq::test
