@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "ppq/graph.h"
+
+namespace ppq {
+
+struct ReadOptions {
+  /// Run onnx's shape inference and write what it finds into the values.
+  bool infer_shapes = true;
+  /// Run onnx's checker first (full messages for broken files).
+  bool check = true;
+  /// Replace calls of model-local functions by their bodies.
+  bool inline_functions = true;
+};
+
+/// Reads a model: binary (.onnx), text (.onnxtxt, or any file that is not a protobuf but parses as text), external data
+/// (memory-mapped; only files inside the model's folder). Throws Model on unreadable or invalid files.
+std::unique_ptr<Graph> read_onnx(const std::string& path, const ReadOptions& options = {});
+/// From memory: a serialized ModelProto, or onnx's text syntax.
+std::unique_ptr<Graph> read_onnx_bytes(const std::string& bytes, const ReadOptions& options = {});
+std::unique_ptr<Graph> read_onnx_text(const std::string& text, const ReadOptions& options = {});
+
+struct WriteOptions {
+  /// Tensors of at least this many bytes go to `<file>.data` when the whole is larger than `external_above`.
+  size_t external_tensor_threshold = 1024;
+  size_t external_above = size_t{1} << 30;
+};
+/// Writes the file beside its place and renames it when whole. Throws Resource when the disk is full or not writable.
+void write_onnx(const Graph& graph, const std::string& path, const WriteOptions& options = {});
+std::string write_onnx_bytes(const Graph& graph);
+/// onnx's checker and (full) shape inference on what would be written; throws Model.
+void check_onnx(const Graph& graph);
+/// Runs onnx's shape inference on the graph and writes shapes and dtypes into values that lack them.
+void infer_shapes(Graph& graph);
+
+/// A serialized TensorProto (.pb file) as a tensor. Throws Data.
+at::Tensor read_tensor_proto(const std::string& path);
+
+/// PPQ's loader: read_onnx and the load-time clean-up passes.
+std::unique_ptr<Graph> load_onnx_graph(const std::string& path);
+
+}  // namespace ppq

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ppq/dataset.h"
+#include "ppq/executor.h"
+#include "ppq/graph.h"
+#include "ppq/platform.h"
+#include "ppq/setting.h"
+
+namespace ppq {
+
+/// Progress of a long step: done of total, called from one thread. Null is fine.
+using Progress = std::function<void(const std::string& what, size_t done, size_t total)>;
+
+/// What a pass may look at. Passes that only rewrite the graph need none of it.
+struct PassContext {
+  const PlatformSpec* platform = nullptr;
+  const QuantizationSetting* setting = nullptr;
+  DatasetPtr calibration;       ///< samples for calibration, already limited to calib_steps
+  size_t batch_size = 1;
+  at::Device device = at::kCPU;
+  Progress progress;
+  std::vector<std::string>* warnings = nullptr;
+  bool verify = false;          ///< check the graph after each pass
+  void warn(std::string text) const { if (warnings) warnings->push_back(std::move(text)); }
+};
+
+/// A rewrite of the graph or of its quantization.
+class Pass {
+ public:
+  virtual ~Pass() = default;
+  /// The CLI's word: "fuse-batch-norm".
+  virtual const char* name() const = 0;
+  /// Returns how many places it changed.
+  virtual size_t run(Graph& graph, PassContext& context) = 0;
+};
+
+struct PassRow {
+  const char* name;
+  const char* summary;
+  std::unique_ptr<Pass> (*make)();
+};
+/// Every pass, in the usual order.
+const std::vector<PassRow>& pass_table();
+/// Throws Usage with candidates.
+std::unique_ptr<Pass> make_pass(const std::string& name);
+
+struct PassRecord {
+  std::string name;
+  size_t changes = 0;
+  double seconds = 0;
+};
+/// Runs passes in order; the one place that times them, reports progress, adds error context and verifies the graph.
+std::vector<PassRecord> run_passes(Graph& graph, const std::vector<std::string>& names, PassContext& context);
+
+/// Load-time clean-up, in order (spec/passes: constants, Identity, BatchNorm, dead code, …).
+std::vector<std::string> cleanup_pipeline();
+/// Before and after quantization is configured, as platform and setting want it.
+std::vector<std::string> quantization_pipeline(const PlatformSpec& platform, const QuantizationSetting& setting);
+
+}  // namespace ppq

@@ -1,0 +1,13 @@
+#pragma once
+
+// The whole public API.
+#include "ppq/dataset.h"
+#include "ppq/error.h"
+#include "ppq/executor.h"
+#include "ppq/graph.h"
+#include "ppq/onnx.h"
+#include "ppq/pass.h"
+#include "ppq/platform.h"
+#include "ppq/quant.h"
+#include "ppq/quantizer.h"
+#include "ppq/setting.h"

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ppq/dataset.h"
+#include "ppq/executor.h"
+#include "ppq/graph.h"
+#include "ppq/pass.h"
+#include "ppq/platform.h"
+#include "ppq/setting.h"
+
+namespace ppq {
+
+/// Sets every node's `dispatch`: which nodes may be quantized, which stay float, which are shape-or-index arithmetic.
+/// `dispatcher`: conservative, pointwise, allin, … Throws Usage with candidates.
+Graph& dispatch_graph(Graph& graph, TargetPlatform platform, const std::string& dispatcher = "conservative");
+
+using CollateFn = std::function<at::Tensor(const at::Tensor&)>;
+
+/// Quantizes a graph for a platform: PPQ's workflow, name for name.
+class Quantizer {
+ public:
+  Quantizer(Graph& graph, TargetPlatform platform);
+
+  /// Configures quantization, runs the pipeline of passes with the samples, and returns the graph. `inputs` are used
+  /// once to trace shapes (zeros are fine). calib_steps outside 8..512 warns with the reason. Throws Data, Unsupported, …
+  Graph& quantize(const Tensors& inputs, DatasetPtr calib_dataloader, TorchExecutor& executor,
+                  const QuantizationSetting& setting, size_t calib_steps = 32, CollateFn collate_fn = nullptr);
+  Graph& quantize(const at::Tensor& inputs, const std::vector<at::Tensor>& calib_dataloader, TorchExecutor& executor,
+                  const QuantizationSetting& setting, size_t calib_steps = 32, CollateFn collate_fn = nullptr);
+
+  /// 0 chooses the batch size (and proves that the graph allows it).
+  void set_batch_size(size_t batch) { batch_size_ = batch; }
+  void set_progress(Progress progress) { progress_ = std::move(progress); }
+  const std::vector<PassRecord>& passes() const { return records_; }
+  const std::vector<std::string>& warnings() const { return warnings_; }
+  size_t batch_size() const { return batch_size_; }
+  size_t samples() const { return samples_; }
+
+  /// PPQ's "Network Snapshot" text.
+  std::string report() const;
+
+ private:
+  Graph* graph_;
+  const PlatformSpec* platform_;
+  size_t batch_size_ = 0, samples_ = 0;
+  Progress progress_;
+  std::vector<PassRecord> records_;
+  std::vector<std::string> warnings_;
+};
+
+/// Writes the deployment for a platform: the graph to `graph_save_to` (".onnx" is added when no suffix is there) and the
+/// parameter table to `config_save_to`. Files are written beside and renamed when whole.
+void export_ppq_graph(const Graph& graph, TargetPlatform platform, const std::string& graph_save_to,
+                      const std::string& config_save_to = "");
+
+}  // namespace ppq

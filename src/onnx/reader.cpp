@@ -1,0 +1,1 @@
+#include "ppq/onnx.h"

@@ -1,0 +1,7 @@
+#include "ops/families.h"
+
+namespace ppq::ops {
+
+Rows activation() { return {}; }
+
+}  // namespace ppq::ops

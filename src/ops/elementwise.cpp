@@ -1,0 +1,7 @@
+#include "ops/families.h"
+
+namespace ppq::ops {
+
+Rows elementwise() { return {}; }
+
+}  // namespace ppq::ops

@@ -1,0 +1,7 @@
+#include "ops/families.h"
+
+namespace ppq::ops {
+
+Rows matmul() { return {}; }
+
+}  // namespace ppq::ops

@@ -1,0 +1,7 @@
+#include "ops/families.h"
+
+namespace ppq::ops {
+
+Rows shape() { return {}; }
+
+}  // namespace ppq::ops
