@@ -10,12 +10,14 @@ namespace ppq {
 // Field names and defaults are those of PPQ 0.6.6 JSON files (also the misspelt ones).
 struct GraphFormatSetting {
   bool format_constant_op = true, fuse_conv_bn = true, format_paramters = true, format_cast = true, delete_isolate = true;
+  bool operator==(const GraphFormatSetting&) const = default;
 };
 struct SSDSetting {
   int opt_level = 1;
   double channel_ratio = 0.5, loss_threshold = 0.8;
   bool layer_norm = false;
   int iteration = 3;
+  bool operator==(const SSDSetting&) const = default;
 };
 struct EqualizationSetting {
   int opt_level = 1, iterations = 10;
@@ -24,18 +26,22 @@ struct EqualizationSetting {
   double bias_multiplier = 0.5;
   bool including_act = false;
   double act_multiplier = 0.5;
+  bool operator==(const EqualizationSetting&) const = default;
 };
 struct WeightSplitSetting {
   std::vector<std::string> interested_layers;
   double value_threshold = 2.0;
   std::string method = "balance";
+  bool operator==(const WeightSplitSetting&) const = default;
 };
 struct ActivationQuantSetting {
   std::string calib_algorithm;  ///< empty (JSON null): the platform's
+  bool operator==(const ActivationQuantSetting&) const = default;
 };
 struct ParameterQuantSetting {
   std::string calib_algorithm;
   bool quantize_passive_parameter = true, baking_parameter = true;
+  bool operator==(const ParameterQuantSetting&) const = default;
 };
 struct LSQSetting {
   std::vector<std::string> interested_layers;
@@ -45,6 +51,7 @@ struct LSQSetting {
   bool is_scale_trainable = true;
   double gamma = 0.0;
   int block_size = 4;
+  bool operator==(const LSQSetting&) const = default;
 };
 struct BlockwiseReconstructionSetting {
   std::vector<std::string> interested_layers;
@@ -54,21 +61,25 @@ struct BlockwiseReconstructionSetting {
   double gamma = 1.0;
   std::string collecting_device = "cuda";
   int block_size = 4;
+  bool operator==(const BlockwiseReconstructionSetting&) const = default;
 };
 struct BiasCorrectSetting {
   std::vector<std::string> interested_layers;
   int block_size = 4, steps = 32;
   std::string collecting_device = "executor";
+  bool operator==(const BiasCorrectSetting&) const = default;
 };
 struct FusionSetting {
   bool remove_useless_quantization = true, fuse_activation = true, fuse_passive_op = true, align_quantization = true;
   std::string align_avgpooling_to = "None", align_elementwise_to = "Align to Large", align_concat_to = "Align to Output",
               align_resize_to = "Align to Output";
   bool force_alignment_overlap = true;
+  bool operator==(const FusionSetting&) const = default;
 };
 struct MatrixFactorizationSetting {
   std::vector<std::string> interested_layers;
   std::string method = "svd";
+  bool operator==(const MatrixFactorizationSetting&) const = default;
 };
 
 /// Our additions; in JSON under the separate key "ppq_torch", so PPQ still reads the file.
@@ -80,6 +91,7 @@ struct ExtraSetting {
   bool absorb_high_bias = false;
   bool choose_equalization_by_data = true;         ///< keep a pair's scales only where the measured error falls
   std::string weight_search = "auto";              ///< weight scale: "minmax", "mse", "output", "auto"
+  bool operator==(const ExtraSetting&) const = default;
 };
 
 /// Everything a user can set about how a network is quantized.
@@ -119,6 +131,7 @@ struct QuantizationSetting {
   /// Missing keys keep defaults, unknown keys are collected into `warnings`. Throws Usage listing every wrong type or
   /// value at once with its JSON path.
   static QuantizationSetting from_json(const std::string& text, std::vector<std::string>* warnings = nullptr);
+  bool operator==(const QuantizationSetting&) const = default;
 };
 
 struct QuantizationSettingFactory {

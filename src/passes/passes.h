@@ -1,0 +1,25 @@
+#pragma once
+
+#include <memory>
+
+#include "ppq/pass.h"
+
+namespace ppq::passes {
+
+// One factory a pass, at the end of the file of its name (fuse_batch_norm.cpp: make_fuse_batch_norm). Rows with names and
+// summaries are in table.cpp.
+
+// Clean-up: the float result, the names of graph inputs and outputs, and declared shapes stay.
+std::unique_ptr<Pass> make_constants_to_values();
+std::unique_ptr<Pass> make_fold_constants();
+std::unique_ptr<Pass> make_remove_identity();
+std::unique_ptr<Pass> make_fuse_matmul_add();
+std::unique_ptr<Pass> make_fuse_bias_add();
+std::unique_ptr<Pass> make_fuse_batch_norm();
+std::unique_ptr<Pass> make_batch_norm_to_conv();
+std::unique_ptr<Pass> make_merge_equal_constants();
+std::unique_ptr<Pass> make_remove_dead_code();
+
+// Quantization.
+
+}  // namespace ppq::passes
