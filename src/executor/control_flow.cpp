@@ -1,0 +1,123 @@
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "executor/program.h"
+#include "ppq/error.h"
+
+namespace ppq {
+namespace {
+
+using ops::Inputs;
+using ops::Outputs;
+
+/// Runs a body on its own inputs followed by the captured values.
+Tensors run_body(const Program& body, const std::vector<at::Tensor>& own, Inputs captured) {
+  std::vector<at::Tensor> frame = body.initial;
+  if (own.size() + captured.size() != body.inputs.size())
+    throw Error(ErrorKind::Model, "sub-graph", "takes " + std::to_string(body.inputs.size() - captured.size()) + " inputs, got " + std::to_string(own.size()));
+  for (size_t i = 0; i < body.inputs.size(); ++i) {
+    const at::Tensor& given = i < own.size() ? own[i] : captured[i - own.size()];
+    frame[body.inputs[i].slot] = given;
+  }
+  run_steps(body, frame, nullptr);
+  Tensors outputs;
+  for (const auto& [name, slot] : body.outputs) outputs.push_back(frame[slot]);
+  return outputs;
+}
+
+std::shared_ptr<const Program> lower_attribute(const Node& node, const char* name, const Graph& root,
+                                               const std::vector<std::string>& captured, at::Device device) {
+  auto body = node.attributes.get_graph(name);
+  if (!body) throw Error(ErrorKind::Model, "node " + node.name, std::string("attribute ") + name + " is missing");
+  return lower_subgraph(*body, root, captured, device);
+}
+
+bool to_bool(const at::Tensor& tensor) { return tensor.numel() > 0 && tensor.reshape({-1})[0].item<bool>(); }
+
+void copy_outputs(Tensors& from, Outputs to) {
+  for (size_t i = 0; i < to.size() && i < from.size(); ++i) to[i] = std::move(from[i]);
+}
+
+ops::Kernel make_if(std::shared_ptr<const Program> yes, std::shared_ptr<const Program> no) {
+  return [yes, no](Inputs in, Outputs out) {
+    Tensors results = run_body(to_bool(in[0]) ? *yes : *no, {}, in.subspan(1));
+    copy_outputs(results, out);
+  };
+}
+
+/// Loop: inputs M, condition, carried values…; the body maps (iteration, condition, carried…) to (condition, carried…, scans…).
+ops::Kernel make_loop(std::shared_ptr<const Program> body, size_t carried_count) {
+  return [body, carried_count](Inputs in, Outputs out) {
+    const int64_t limit = in[0].defined() ? in[0].reshape({-1})[0].item<int64_t>() : INT64_MAX;
+    bool go_on = !in[1].defined() || to_bool(in[1]);
+    std::vector<at::Tensor> carried(in.begin() + 2, in.begin() + 2 + static_cast<long>(carried_count));
+    const Inputs captured = in.subspan(2 + carried_count);
+    std::vector<std::vector<at::Tensor>> scans(out.size() > carried_count ? out.size() - carried_count : 0);
+    for (int64_t i = 0; i < limit && go_on; ++i) {
+      std::vector<at::Tensor> own = {at::scalar_tensor(i, at::kLong), at::scalar_tensor(true, at::kBool)};
+      own.insert(own.end(), carried.begin(), carried.end());
+      Tensors results = run_body(*body, own, captured);
+      go_on = to_bool(results.at(0));
+      for (size_t k = 0; k < carried_count; ++k) carried[k] = results.at(1 + k);
+      for (size_t k = 0; k < scans.size(); ++k) scans[k].push_back(results.at(1 + carried_count + k));
+    }
+    for (size_t k = 0; k < carried_count && k < out.size(); ++k) out[k] = carried[k];
+    for (size_t k = 0; k < scans.size(); ++k)
+      out[carried_count + k] = scans[k].empty() ? at::zeros({0}) : at::stack(scans[k]);
+  };
+}
+
+struct ScanPlan {
+  size_t states, scan_inputs;
+  std::vector<int64_t> input_axes, input_reverse, output_axes, output_reverse;
+};
+
+ops::Kernel make_scan(std::shared_ptr<const Program> body, ScanPlan plan) {
+  return [body, plan](Inputs in, Outputs out) {
+    std::vector<at::Tensor> state(in.begin(), in.begin() + static_cast<long>(plan.states));
+    const Inputs captured = in.subspan(plan.states + plan.scan_inputs);
+    auto option = [](const std::vector<int64_t>& list, size_t k) { return k < list.size() ? list[k] : 0; };
+    const int64_t length = in[plan.states].size(option(plan.input_axes, 0));
+    std::vector<std::vector<at::Tensor>> scans(out.size() - plan.states);
+    for (int64_t t = 0; t < length; ++t) {
+      std::vector<at::Tensor> own = state;
+      for (size_t k = 0; k < plan.scan_inputs; ++k)
+        own.push_back(in[plan.states + k].select(option(plan.input_axes, k), option(plan.input_reverse, k) ? length - 1 - t : t));
+      Tensors results = run_body(*body, own, captured);
+      for (size_t k = 0; k < plan.states; ++k) state[k] = results.at(k);
+      for (size_t k = 0; k < scans.size(); ++k) scans[k].push_back(results.at(plan.states + k));
+    }
+    for (size_t k = 0; k < plan.states; ++k) out[k] = state[k];
+    for (size_t k = 0; k < scans.size(); ++k) {
+      if (option(plan.output_reverse, k)) std::reverse(scans[k].begin(), scans[k].end());
+      if (scans[k].empty()) throw Error(ErrorKind::Unsupported, "", "Scan over an empty sequence");
+      out[plan.states + k] = at::stack(scans[k], option(plan.output_axes, k));
+    }
+  };
+}
+
+}  // namespace
+
+bool is_control_flow(const Node& node) { return node.is("If") || node.is("Loop") || node.is("Scan"); }
+
+ops::Kernel make_control_flow(const Node& node, int64_t opset, const std::vector<std::string>& captured, const Graph& root,
+                              at::Device device) {
+  if (node.is("If"))
+    return make_if(lower_attribute(node, "then_branch", root, captured, device), lower_attribute(node, "else_branch", root, captured, device));
+  auto body = lower_attribute(node, "body", root, captured, device);
+  if (node.is("Loop")) return make_loop(body, node.inputs().size() < 2 ? 0 : node.inputs().size() - 2);
+  if (opset < 9) throw Error(ErrorKind::Unsupported, "node " + node.name, "Scan of opset 8 (with a batch axis)");
+  ScanPlan plan;
+  plan.scan_inputs = static_cast<size_t>(node.attributes.get_int("num_scan_inputs", 1));
+  if (plan.scan_inputs == 0 || plan.scan_inputs > node.inputs().size())
+    throw Error(ErrorKind::Model, "node " + node.name, "num_scan_inputs does not fit the inputs");
+  plan.states = node.inputs().size() - plan.scan_inputs;
+  plan.input_axes = node.attributes.get_ints("scan_input_axes");
+  plan.input_reverse = node.attributes.get_ints("scan_input_directions");
+  plan.output_axes = node.attributes.get_ints("scan_output_axes");
+  plan.output_reverse = node.attributes.get_ints("scan_output_directions");
+  return make_scan(body, plan);
+}
+
+}  // namespace ppq

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ops/op.h"
+#include "ppq/executor.h"
+
+namespace ppq {
+
+constexpr int kNoSlot = -1;
+
+/// One step of a program: reads slots, writes slots, then lets the slots that nobody reads any more go.
+struct Step {
+  ops::Kernel kernel;
+  std::vector<int> inputs, outputs;  ///< slots; kNoSlot for absent or unused ones
+  std::vector<int> dies;             ///< slots with no reader after this step
+  std::string where;                 ///< "conv1 (Conv)", for messages
+};
+
+/// A value to report: after step `after` (-1: before the first), slot `slot` goes to the watcher as `index`.
+struct Watch {
+  int after;
+  int slot;
+  size_t index;
+};
+
+struct ProgramInput {
+  std::string name;
+  int slot;
+  DataType dtype;
+  std::optional<Shape> shape;
+};
+
+class Program {
+ public:
+  at::Device device = at::kCPU;
+  std::vector<Step> steps;
+  /// What every run starts from: constants in their slots, the rest undefined.
+  std::vector<at::Tensor> initial;
+  std::vector<ProgramInput> inputs;
+  std::vector<std::pair<std::string, int>> outputs;
+  std::vector<Watch> watches;  ///< ordered by `after`
+};
+
+/// Runs steps over a frame of slots that holds the inputs already.
+void run_steps(const Program& program, std::vector<at::Tensor>& frame, const Watcher& watcher);
+
+/// Kernel of If, Loop or Scan; null for other nodes. Its inputs are the node's own, then `captured` values by name.
+ops::Kernel make_control_flow(const Node& node, int64_t opset, const std::vector<std::string>& captured,
+                              const Graph& scope, at::Device device);
+bool is_control_flow(const Node& node);
+/// Lowers a sub-graph: inputs are its own, then `captured` outer values. `root` has the opsets.
+std::shared_ptr<const Program> lower_subgraph(const Graph& body, const Graph& root, const std::vector<std::string>& captured,
+                                              at::Device device);
+
+}  // namespace ppq

@@ -1,0 +1,101 @@
+#include <ATen/ATen.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+
+#include <unordered_set>
+
+#include "executor/program.h"
+#include "ppq/error.h"
+
+namespace ppq {
+namespace {
+
+[[noreturn]] void wrong_input(const ProgramInput& input, const std::string& problem) {
+  throw Error(ErrorKind::Data, "input " + input.name, problem);
+}
+
+/// Rank and every known dimension but the first must fit; the first may be any batch.
+void check_input(const ProgramInput& input, const at::Tensor& tensor) {
+  if (!tensor.defined()) wrong_input(input, "no tensor was given");
+  if (input.dtype != DataType::Undefined && tensor.scalar_type() != to_scalar_type(input.dtype))
+    wrong_input(input, std::string("wrong element type: got ") + name_of(to_data_type(tensor.scalar_type())) + ", expected " + name_of(input.dtype));
+  if (!input.shape) return;
+  bool fits = tensor.dim() == static_cast<int64_t>(input.shape->size());
+  for (int64_t i = 1; fits && i < tensor.dim(); ++i) {
+    const Dim& dim = (*input.shape)[i];
+    fits = !dim.known() || dim.value == tensor.size(i);
+  }
+  if (!fits) wrong_input(input, "wrong shape: got " + to_string(tensor.sizes()) + ", expected " + to_string(*input.shape));
+}
+
+std::vector<at::Tensor> start_frame(const Program& program, const Tensors& inputs) {
+  if (inputs.size() != program.inputs.size())
+    throw Error(ErrorKind::Data, "inputs", "wrong number: got " + std::to_string(inputs.size()) + ", expected " + std::to_string(program.inputs.size()));
+  std::vector<at::Tensor> frame = program.initial;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    check_input(program.inputs[i], inputs[i]);
+    frame[program.inputs[i].slot] = inputs[i].to(program.device, /*non_blocking=*/true);
+  }
+  return frame;
+}
+
+}  // namespace
+
+void run_steps(const Program& program, std::vector<at::Tensor>& frame, const Watcher& watcher) {
+  size_t next_watch = 0;
+  auto report = [&](int after) {
+    for (; next_watch < program.watches.size() && program.watches[next_watch].after == after; ++next_watch)
+      if (watcher) watcher(program.watches[next_watch].index, frame[program.watches[next_watch].slot]);
+  };
+  report(-1);
+  std::vector<at::Tensor> in, out;
+  for (size_t s = 0; s < program.steps.size(); ++s) {
+    const Step& step = program.steps[s];
+    in.clear();
+    for (int slot : step.inputs) in.push_back(slot == kNoSlot ? at::Tensor() : frame[slot]);
+    out.assign(step.outputs.size(), at::Tensor());
+    try {
+      step.kernel(in, out);
+    } catch (...) {
+      rethrow_with_context(ErrorKind::Model, "node " + step.where);
+    }
+    in.clear();
+    for (size_t i = 0; i < out.size(); ++i)
+      if (step.outputs[i] != kNoSlot) frame[step.outputs[i]] = std::move(out[i]);
+    report(static_cast<int>(s));
+    for (int slot : step.dies) frame[slot].reset();
+  }
+}
+
+Tensors run(const Program& program, const Tensors& inputs, const Watcher& watcher) {
+  at::AutoDispatchBelowAutograd no_autograd;
+  std::vector<at::Tensor> frame = start_frame(program, inputs);
+  run_steps(program, frame, watcher);
+  Tensors outputs;
+  for (const auto& [name, slot] : program.outputs) outputs.push_back(frame[slot]);
+  return outputs;
+}
+
+size_t live_bytes(const Program& program, const Tensors& inputs) {
+  at::AutoDispatchBelowAutograd no_autograd;
+  std::unordered_set<const void*> constants;
+  for (const auto& tensor : program.initial)
+    if (tensor.defined() && tensor.numel()) constants.insert(tensor.storage().data());
+  std::vector<at::Tensor> frame = start_frame(program, inputs);
+  size_t largest = 0;
+  Program stepwise;
+  stepwise.device = program.device;
+  for (const Step& step : program.steps) {
+    stepwise.steps.assign(1, step);
+    stepwise.steps[0].dies.clear();
+    run_steps(stepwise, frame, nullptr);
+    std::unordered_set<const void*> seen = constants;
+    size_t live = 0;
+    for (const auto& tensor : frame)
+      if (tensor.defined() && tensor.numel() && seen.insert(tensor.storage().data()).second) live += tensor.storage().nbytes();
+    largest = std::max(largest, live);
+    for (int slot : step.dies) frame[slot].reset();
+  }
+  return largest;
+}
+
+}  // namespace ppq
