@@ -1,0 +1,197 @@
+#include "ops/arithmetic.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "ops/dtypes.h"
+
+namespace ppq::ops {
+namespace {
+
+at::Tensor wrapping(const at::Tensor& a, const at::Tensor& b, Binary function) {
+  if (signed_view(a).scalar_type() == a.scalar_type()) return function(a, b);
+  return typed_view(function(signed_view(a), signed_view(b)), a.scalar_type());
+}
+
+at::Tensor add(const at::Tensor& a, const at::Tensor& b) {
+  return wrapping(a, b, [](const at::Tensor& x, const at::Tensor& y) { return at::add(x, y); });
+}
+at::Tensor subtract(const at::Tensor& a, const at::Tensor& b) {
+  return wrapping(a, b, [](const at::Tensor& x, const at::Tensor& y) { return at::sub(x, y); });
+}
+at::Tensor multiply(const at::Tensor& a, const at::Tensor& b) { return wrapping(a, b, at::mul); }
+at::Tensor bitwise_and(const at::Tensor& a, const at::Tensor& b) { return wrapping(a, b, at::bitwise_and); }
+at::Tensor bitwise_or(const at::Tensor& a, const at::Tensor& b) { return wrapping(a, b, at::bitwise_or); }
+at::Tensor bitwise_xor(const at::Tensor& a, const at::Tensor& b) { return wrapping(a, b, at::bitwise_xor); }
+at::Tensor bitwise_not(const at::Tensor& x) {
+  return moved(x, [](const at::Tensor& bits) { return at::bitwise_not(bits); });
+}
+
+/// LibTorch has no 64-bit unsigned division, nor a signed type that could do it: a loop on the host.
+template <class F>
+at::Tensor uint64_loop(const at::Tensor& a, const at::Tensor& b, F f) {
+  const auto pair = at::broadcast_tensors({a.cpu().view(at::kLong), b.cpu().view(at::kLong)});
+  const at::Tensor x = pair[0].contiguous(), y = pair[1].contiguous();
+  at::Tensor out = at::empty_like(x);
+  const auto* xs = x.const_data_ptr<int64_t>();
+  const auto* ys = y.const_data_ptr<int64_t>();
+  auto* os = out.mutable_data_ptr<int64_t>();
+  for (int64_t i = 0; i < out.numel(); ++i)
+    os[i] = static_cast<int64_t>(f(static_cast<uint64_t>(xs[i]), static_cast<uint64_t>(ys[i])));
+  return on_device_of(out.view(at::kUInt64), a);
+}
+
+uint64_t checked_divisor(uint64_t y) {
+  TORCH_CHECK(y != 0, "integer division by zero");
+  return y;
+}
+
+at::Tensor divide(const at::Tensor& a, const at::Tensor& b) {
+  const auto type = a.scalar_type();
+  if (type == at::kUInt64) return uint64_loop(a, b, [](uint64_t x, uint64_t y) { return x / checked_divisor(y); });
+  if (at::isFloatingType(type)) return at::div(a, b);
+  return from_ordered(at::div(ordered(a), ordered(b), "trunc"), type);
+}
+
+at::Tensor python_modulo(const at::Tensor& a, const at::Tensor& b) {
+  const auto type = a.scalar_type();
+  if (type == at::kUInt64) return uint64_loop(a, b, [](uint64_t x, uint64_t y) { return x % checked_divisor(y); });
+  return from_ordered(at::remainder(ordered(a), ordered(b)), type);
+}
+
+at::Tensor c_modulo(const at::Tensor& a, const at::Tensor& b) {
+  const auto type = a.scalar_type();
+  if (type == at::kUInt64) return python_modulo(a, b);
+  return from_ordered(at::fmod(ordered(a), ordered(b)), type);
+}
+
+Kernel modulo(const OpSpec& spec) {
+  return make_binary(spec, spec.node.attributes.get_int("fmod", 0) ? c_modulo : python_modulo);
+}
+
+/// The result has the type of the base; exponents of another type are read as they are.
+at::Tensor power(const at::Tensor& a, const at::Tensor& b) {
+  const auto type = a.scalar_type(), exponent = b.scalar_type();
+  if (type == exponent && !is_wide_unsigned(type)) return at::pow(a, b);
+  if (at::isFloatingType(type)) return at::pow(a, b.to(type));
+  if (at::isFloatingType(exponent)) return at::pow(a.to(at::kDouble), b.to(at::kDouble)).to(type);
+  return at::pow(a.to(at::kLong), b.to(at::kLong)).to(type);
+}
+
+at::Tensor shift_left(const at::Tensor& a, const at::Tensor& b) { return wrapping(a, b, at::bitwise_left_shift); }
+
+/// Logical, also for uint64: the first bit is shifted with the sign masked away.
+at::Tensor shift_right(const at::Tensor& a, const at::Tensor& b) {
+  if (a.scalar_type() != at::kUInt64) return from_ordered(at::bitwise_right_shift(ordered(a), ordered(b)), a.scalar_type());
+  const at::Tensor x = a.view(at::kLong), n = b.view(at::kLong);
+  const at::Tensor shifted = x.bitwise_right_shift(at::ones({}, x.options())).bitwise_and(INT64_MAX).bitwise_right_shift((n - 1).clamp_min(0));
+  return at::where(n.eq(0), x, shifted).view(at::kUInt64);
+}
+
+Kernel bit_shift(const OpSpec& spec) {
+  const std::string direction = spec.node.attributes.get_string("direction", "");
+  if (direction != "LEFT" && direction != "RIGHT") fail(spec.node, "direction: got '" + direction + "', expected LEFT or RIGHT");
+  return make_binary(spec, direction == "LEFT" ? shift_left : shift_right);
+}
+
+at::Tensor maximum(const at::Tensor& a, const at::Tensor& b) {
+  return from_ordered(at::maximum(ordered(a), ordered(b)), a.scalar_type());
+}
+at::Tensor minimum(const at::Tensor& a, const at::Tensor& b) {
+  return from_ordered(at::minimum(ordered(a), ordered(b)), a.scalar_type());
+}
+
+template <Binary F>
+at::Tensor fold(Inputs in) {
+  at::Tensor result = in[0];
+  for (size_t i = 1; i < in.size(); ++i) {
+    const auto [a, b] = same_device(result, in[i]);
+    result = F(a, b);
+  }
+  return result;
+}
+
+template <Binary F>
+Kernel variadic(const OpSpec&) {
+  return [](Inputs in, Outputs out) { out[0] = fold<F>(in); };
+}
+
+Kernel mean(const OpSpec&) {
+  return [](Inputs in, Outputs out) { out[0] = fold<add>(in).div(static_cast<double>(in.size())); };
+}
+
+at::Tensor clip(const at::Tensor& x, const at::Tensor& low, const at::Tensor& high) {
+  if (is_wide_unsigned(x.scalar_type())) {
+    at::Tensor y = ordered(x);
+    if (low.defined()) y = at::maximum(y, ordered(on_device_of(low, x)));
+    if (high.defined()) y = at::minimum(y, ordered(on_device_of(high, x)));
+    return from_ordered(y, x.scalar_type());
+  }
+  const bool on_host = (!low.defined() || low.is_cpu()) && (!high.defined() || high.is_cpu());
+  if (!on_host) {
+    std::optional<at::Tensor> a, b;
+    if (low.defined()) a = on_device_of(low, x).reshape({});
+    if (high.defined()) b = on_device_of(high, x).reshape({});
+    return at::clamp(x, a, b);
+  }
+  std::optional<at::Scalar> a, b;
+  if (low.defined()) a = low.item();
+  if (high.defined()) b = high.item();
+  return at::clamp(x, a, b);
+}
+
+Kernel clip_by_attributes(const OpSpec& spec) {
+  std::optional<at::Scalar> low, high;
+  if (spec.node.attributes.has("min")) low = spec.node.attributes.get_float("min", 0);
+  if (spec.node.attributes.has("max")) high = spec.node.attributes.get_float("max", 0);
+  return [low, high](Inputs in, Outputs out) { out[0] = low || high ? at::clamp(in[0], low, high) : in[0]; };
+}
+
+Kernel clip_by_inputs(const OpSpec&) {
+  return [](Inputs in, Outputs out) {
+    const at::Tensor low = in.size() > 1 ? in[1] : at::Tensor(), high = in.size() > 2 ? in[2] : at::Tensor();
+    out[0] = low.defined() || high.defined() ? clip(in[0], low, high) : in[0];
+  };
+}
+
+}  // namespace
+
+at::Tensor LegacyBroadcast::operator()(const at::Tensor& a, const at::Tensor& b) const {
+  if (axis_ == kNone || b.dim() == 0) return b;
+  std::vector<int64_t> sizes = b.sizes().vec();
+  const int64_t axis = axis_ < 0 ? axis_ + a.dim() : axis_;
+  while (axis + static_cast<int64_t>(sizes.size()) < a.dim()) sizes.push_back(1);
+  return b.reshape(sizes);
+}
+
+Kernel make_binary(const OpSpec& spec, Binary function) {
+  return [function, align = LegacyBroadcast(spec)](Inputs in, Outputs out) {
+    const auto [a, b] = same_device(in[0], in[1]);
+    out[0] = function(a, align(a, b));
+  };
+}
+
+Rows arithmetic_rows() {
+  return {
+      {"Add", 1, binary<add>},
+      {"Sub", 1, binary<subtract>},
+      {"Mul", 1, binary<multiply>},
+      {"Div", 1, binary<divide>},
+      {"Mod", 10, modulo},
+      {"Pow", 1, binary<power>},
+      {"BitShift", 11, bit_shift},
+      {"BitwiseAnd", 18, binary<bitwise_and>},
+      {"BitwiseOr", 18, binary<bitwise_or>},
+      {"BitwiseXor", 18, binary<bitwise_xor>},
+      {"BitwiseNot", 18, unary<bitwise_not>},
+      {"Max", 1, variadic<maximum>},
+      {"Min", 1, variadic<minimum>},
+      {"Sum", 1, variadic<add>},
+      {"Mean", 1, mean},
+      {"Clip", 1, clip_by_attributes},
+      {.type = "Clip", .since = 11, .make = clip_by_inputs, .host_inputs = 0b110},
+  };
+}
+
+}  // namespace ppq::ops
