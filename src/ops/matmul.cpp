@@ -1,7 +1,87 @@
+#include "ops/matmul.h"
+
+#include <ATen/ATen.h>
+
 #include "ops/families.h"
+#include "ops/window.h"
 
 namespace ppq::ops {
+namespace {
 
-Rows matmul() { return {}; }
+/// LibTorch multiplies integer matrices of these types on the CPU only; elsewhere, and for unsigned ones, wider types serve.
+at::ScalarType product_type(const at::Tensor& x) {
+  if (at::isFloatingType(x.scalar_type()) || at::isComplexType(x.scalar_type())) return x.scalar_type();
+  return x.is_cuda() ? at::kDouble : at::kLong;
+}
+
+Kernel make_gemm(const OpSpec& spec) {
+  return [attributes = GemmAttributes(spec.node)](Inputs in, Outputs out) {
+    out[0] = gemm(in[0], in[1], input_or_none(in, 2), attributes);
+  };
+}
+
+Kernel make_matmul(const OpSpec&) {
+  return [](Inputs in, Outputs out) { out[0] = matrix_product(in[0], in[1]); };
+}
+
+Kernel make_einsum(const OpSpec& spec) {
+  const std::string equation = spec.node.attributes.get_string("equation", "");
+  if (equation.empty()) fail(spec.node, "equation: got none, expected a string such as ij,jk->ik");
+  return [equation](Inputs in, Outputs out) {
+    const at::ScalarType type = product_type(in[0]);
+    std::vector<at::Tensor> operands;
+    for (const at::Tensor& x : in) operands.push_back(x.to(type));
+    out[0] = at::einsum(equation, operands).to(in[0].scalar_type());
+  };
+}
+
+Kernel make_det(const OpSpec&) {
+  return [](Inputs in, Outputs out) { out[0] = at::linalg_det(in[0]); };
+}
+
+}  // namespace
+
+GemmAttributes::GemmAttributes(const Node& node)
+    : alpha(node.attributes.get_float("alpha", 1.0f)),
+      beta(node.attributes.get_float("beta", 1.0f)),
+      transpose_a(node.attributes.get_int("transA", 0) != 0),
+      transpose_b(node.attributes.get_int("transB", 0) != 0) {}
+
+at::Tensor gemm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, const GemmAttributes& g) {
+  if (a.dim() != 2 || b.dim() != 2)
+    reject("Gemm", "ranks: got " + to_string(a.sizes()) + " and " + to_string(b.sizes()) + ", expected two matrices");
+  const at::Tensor left = g.transpose_a ? a.t() : a, right = g.transpose_b ? b.t() : b;
+  if (left.size(1) != right.size(0))
+    reject("Gemm", "inner dimension: got " + std::to_string(left.size(1)) + " and " + std::to_string(right.size(0)) + ", expected equal");
+  if (!at::isFloatingType(a.scalar_type())) {
+    const at::Tensor product = matrix_product(left, right).to(at::kDouble) * g.alpha;
+    return (c.defined() ? product + c.to(at::kDouble) * g.beta : product).to(a.scalar_type());
+  }
+  if (!c.defined()) {
+    const at::Tensor product = at::mm(left, right);
+    return g.alpha == 1 ? product : product * g.alpha;
+  }
+  return at::addmm(c, left, right, g.beta, g.alpha);
+}
+
+at::Tensor matrix_product(const at::Tensor& a, const at::Tensor& b) {
+  const at::ScalarType type = product_type(a);
+  if (type == a.scalar_type()) return at::matmul(a, b);
+  return at::matmul(a.to(type), b.to(type)).to(a.scalar_type());
+}
+
+Rows matmul() {
+  return {
+      {"Gemm", 1, make_gemm},
+      {"MatMul", 1, make_matmul},
+      {"Einsum", 12, make_einsum},
+      {"Det", 11, make_det},
+      {"MatMulInteger", 10, make_matmul_integer},
+      {"QLinearMatMul", 10, make_qlinear_matmul},
+      {"FusedMatMul", 1, make_fused_matmul, "com.microsoft"},
+      {"FusedGemm", 1, make_fused_gemm, "com.microsoft"},
+      {"QGemm", 1, make_qgemm, "com.microsoft"},
+  };
+}
 
 }  // namespace ppq::ops

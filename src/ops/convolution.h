@@ -1,0 +1,18 @@
+#pragma once
+
+#include "ops/op.h"
+#include "ops/window.h"
+
+namespace ppq::ops {
+
+/// ONNX Conv on float tensors: x [N, C, spatial…], weight [M, C/group, kernel…], bias [M] or undefined; 1 to 3 spatial
+/// dimensions. Asymmetric padding is written out, negative padding crops.
+at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const WindowAttributes& attributes,
+                    int64_t group);
+
+Kernel make_conv_integer(const OpSpec& spec);
+Kernel make_qlinear_conv(const OpSpec& spec);
+Kernel make_deform_conv(const OpSpec& spec);
+Kernel make_fused_conv(const OpSpec& spec);
+
+}  // namespace ppq::ops
