@@ -1,0 +1,62 @@
+#include "observers/histogram_observer.h"
+
+#include <ATen/Parallel.h>
+
+#include <cmath>
+
+namespace ppq::observers {
+
+void HistogramObserver::observe(const at::Tensor& value, int64_t) {
+  if (value.numel() == 0) return;
+  const at::Tensor x = as_float(value);
+  if (!histogram_.counts.defined()) histogram_ = kernels::make_histogram(channel_count(scheme_, x, tensor_), bins_, x.device());
+  kernels::observe(x, channel_axis(scheme_), histogram_);
+}
+
+void HistogramObserver::merge(const Observer& other) {
+  const HistogramObserver& from = same_kind<HistogramObserver>(other);
+  if (!from.histogram_.counts.defined()) return;
+  if (!histogram_.counts.defined())
+    histogram_ = kernels::make_histogram(from.histogram_.channels(), from.histogram_.bins(), from.histogram_.counts.device());
+  kernels::merge(histogram_, from.histogram_);
+}
+
+std::pair<double, double> HistogramObserver::range() const {
+  if (!histogram_.counts.defined()) return {0, 0};
+  return {histogram_.minimum.min().item<double>(), histogram_.maximum.max().item<double>()};
+}
+
+std::vector<Distribution> HistogramObserver::distributions() const {
+  const at::Tensor counts = histogram_.counts.cpu().contiguous(), first = histogram_.first.cpu(), exponent = histogram_.exponent.cpu();
+  const at::Tensor minimum = histogram_.minimum.cpu(), maximum = histogram_.maximum.cpu();
+  const int64_t channels = counts.size(0), bins = counts.size(1);
+  std::vector<Distribution> result(channels);
+  for (int64_t c = 0; c < channels; ++c) {
+    Distribution& d = result[c];
+    const int32_t e = exponent.const_data_ptr<int32_t>()[c];
+    if (e == kernels::kEmptyExponent) continue;
+    d.width = std::ldexp(1.0, e);
+    d.low = static_cast<double>(first.const_data_ptr<int64_t>()[c]) * d.width;
+    d.minimum = minimum.const_data_ptr<float>()[c];
+    d.maximum = maximum.const_data_ptr<float>()[c];
+    const int64_t* row = counts.const_data_ptr<int64_t>() + c * bins;
+    d.counts.assign(row, row + bins);
+    for (double count : d.counts) d.total += count;
+  }
+  return result;
+}
+
+QuantParams HistogramObserver::finish() const {
+  if (!histogram_.counts.defined()) fail_nothing_seen(tensor_);
+  const int64_t bad = histogram_.nonfinite.sum().item<int64_t>();
+  if (bad) fail_non_finite(tensor_, bad);
+  const std::vector<Distribution> all = distributions();
+  std::vector<double> low(all.size()), high(all.size());
+  at::parallel_for(0, static_cast<int64_t>(all.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c)
+      if (all[c].total > 0) std::tie(low[c], high[c]) = choose_range(all[c]);
+  });
+  return params_from_range(shaped(low, scheme_), shaped(high, scheme_), scheme_);
+}
+
+}  // namespace ppq::observers

@@ -1,0 +1,48 @@
+#include "observers/error_model.h"
+#include "observers/histogram_observer.h"
+
+namespace ppq::observers {
+namespace {
+
+constexpr int64_t kBins = 4096;
+
+/// The range with the smallest mean squared quantization error. The threshold is continuous: it is searched with a model of
+/// the error over the histogram (error_model.h), not bin by bin.
+class Mse final : public HistogramObserver {
+ public:
+  Mse(const QuantScheme& scheme, std::string tensor) : HistogramObserver(scheme, std::move(tensor), kBins) {}
+
+  void observe(const at::Tensor& value, int64_t samples) override {
+    HistogramObserver::observe(value, samples);
+    if (scheme().bits > 10) {
+      zeros_ += (value == 0).sum().to(at::kDouble).item<double>();
+      seen_ += static_cast<double>(value.numel());
+    }
+  }
+
+  void merge(const Observer& other) override {
+    HistogramObserver::merge(other);
+    const Mse& from = same_kind<Mse>(other);
+    zeros_ += from.zeros_;
+    seen_ += from.seen_;
+  }
+
+ protected:
+  std::pair<double, double> choose_range(const Distribution& d) const override {
+    const double zeros = seen_ > 0 ? d.total * zeros_ / seen_ : 0;
+    return ErrorModel(d, scheme(), zeros).best_range();
+  }
+
+ private:
+  double zeros_ = 0, seen_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Observer> mse(const QuantScheme& scheme, const std::string& tensor) {
+  if (scheme.format != NumberFormat::Linear) fail_scheme("mse", tensor, "serves integers only, not minifloats");
+  if (scheme.granularity == Granularity::PerBlock) fail_scheme("mse", tensor, "cannot serve per-block scales");
+  return std::make_unique<Mse>(scheme, tensor);
+}
+
+}  // namespace ppq::observers

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "observers/observer.h"
+
+namespace ppq::observers {
+
+// One factory an observer, at the end of the file of its name.
+std::unique_ptr<Observer> minmax(const QuantScheme& scheme, const std::string& tensor);
+std::unique_ptr<Observer> percentile(const QuantScheme& scheme, const std::string& tensor);
+std::unique_ptr<Observer> percentile_global(const QuantScheme& scheme, const std::string& tensor);
+std::unique_ptr<Observer> mse(const QuantScheme& scheme, const std::string& tensor);
+std::unique_ptr<Observer> kl(const QuantScheme& scheme, const std::string& tensor);
+std::unique_ptr<Observer> ppq_mse(const QuantScheme& scheme, const std::string& tensor);
+std::unique_ptr<Observer> ppq_kl(const QuantScheme& scheme, const std::string& tensor);
+std::unique_ptr<Observer> isotone(const QuantScheme& scheme, const std::string& tensor);
+std::unique_ptr<Observer> constant(const QuantScheme& scheme, const std::string& tensor);
+std::unique_ptr<Observer> floating(const QuantScheme& scheme, const std::string& tensor);
+
+/// The channel axis a kernel should keep apart: the scheme's, or -1 when one scale serves the whole tensor.
+inline int64_t channel_axis(const QuantScheme& scheme) { return scheme.granularity == Granularity::PerTensor ? -1 : scheme.axis; }
+/// Number of scales for `value`. Throws Unsupported for per-block schemes.
+int64_t channel_count(const QuantScheme& scheme, const at::Tensor& value, const std::string& tensor);
+/// `value` as a float32, float16 or bfloat16 tensor.
+at::Tensor as_float(const at::Tensor& value);
+/// One tensor an element (per channel) or a 0-dim one (per tensor), as params_from_range wants it.
+at::Tensor shaped(const std::vector<double>& per_channel, const QuantScheme& scheme);
+
+[[noreturn]] void fail_nothing_seen(const std::string& tensor);
+[[noreturn]] void fail_non_finite(const std::string& tensor, int64_t count);
+[[noreturn]] void fail_scheme(const char* observer, const std::string& tensor, const std::string& problem);
+/// The same observer class, or Internal: only equal kinds merge.
+template <class T>
+const T& same_kind(const Observer& other) {
+  return dynamic_cast<const T&>(other);
+}
+
+}  // namespace ppq::observers
