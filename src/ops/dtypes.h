@@ -36,8 +36,7 @@ inline std::pair<at::Tensor, at::Tensor> same_device(const at::Tensor& a, const 
 }
 
 /// Appends rows of one file of a family to another's.
-template <class Rows>
-void append(Rows& rows, const Rows& more) {
+inline void append(std::vector<OpRow>& rows, const std::vector<OpRow>& more) {
   rows.insert(rows.end(), more.begin(), more.end());
 }
 
