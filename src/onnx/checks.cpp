@@ -1,0 +1,144 @@
+#include "onnx/checks.h"
+
+#include <onnx/checker.h>
+#include <onnx/defs/schema.h>
+#include <onnx/inliner/inliner.h>
+#include <onnx/shape_inference/implementation.h>
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "onnx/parse.h"
+#include "onnx/writer.h"
+#include "ppq/error.h"
+#include "ppq/onnx.h"
+
+namespace ppq {
+namespace {
+
+constexpr const char* kUncheckedDomain = "ppq.unchecked";
+constexpr double kMaxInlinedNodes = 4e6;
+
+std::string one_line(std::string text) {
+  std::string line;
+  for (const char c : text) line += c == '\n' ? ' ' : c;
+  while (!line.empty() && line.back() == ' ') line.pop_back();
+  return line;
+}
+
+std::string domain_of(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
+
+/// Gives nodes that onnx has no schema for another domain while the checker runs.
+class UnknownNodes {
+ public:
+  explicit UnknownNodes(onnx::ModelProto& model) : model_(model) {
+    for (const auto& opset : model.opset_import()) opsets_[domain_of(opset.domain())] = static_cast<int>(opset.version());
+    hide(*model.mutable_graph());
+    if (hidden_.empty()) return;
+    auto* opset = model_.add_opset_import();
+    opset->set_domain(kUncheckedDomain);
+    opset->set_version(1);
+  }
+  ~UnknownNodes() {
+    for (auto& [node, domain] : hidden_) node->set_domain(domain);
+    if (!hidden_.empty()) model_.mutable_opset_import()->RemoveLast();
+  }
+  UnknownNodes(const UnknownNodes&) = delete;
+
+ private:
+  void hide(onnx::GraphProto& graph) {
+    for (auto& node : *graph.mutable_node()) {
+      for (auto& attribute : *node.mutable_attribute()) {
+        if (attribute.has_g()) hide(*attribute.mutable_g());
+        for (auto& body : *attribute.mutable_graphs()) hide(body);
+      }
+      const auto opset = opsets_.find(domain_of(node.domain()));
+      if (opset != opsets_.end() && onnx::OpSchemaRegistry::Schema(node.op_type(), opset->second, opset->first)) continue;
+      if (is_function(node)) continue;
+      hidden_.emplace_back(&node, node.domain());
+      node.set_domain(kUncheckedDomain);
+    }
+  }
+  bool is_function(const onnx::NodeProto& node) const {
+    return std::any_of(model_.functions().begin(), model_.functions().end(), [&](const auto& function) {
+      return function.name() == node.op_type() && domain_of(function.domain()) == domain_of(node.domain());
+    });
+  }
+
+  onnx::ModelProto& model_;
+  std::unordered_map<std::string, int> opsets_;
+  std::vector<std::pair<onnx::NodeProto*, std::string>> hidden_;
+};
+
+/// How many nodes the calls in `graph` become; functions that call each other twice a level grow without bound.
+class InlinedSize {
+ public:
+  explicit InlinedSize(const onnx::ModelProto& model) {
+    for (const auto& function : model.functions()) functions_[{function.domain(), function.name(), function.overload()}] = &function;
+  }
+  template <class Nodes>
+  double of(const Nodes& nodes) {
+    double total = 0;
+    for (const auto& node : nodes) {
+      total += 1;
+      for (const auto& attribute : node.attribute()) {
+        if (attribute.has_g()) total += of(attribute.g().node());
+        for (const auto& body : attribute.graphs()) total += of(body.node());
+      }
+      const auto key = std::make_tuple(node.domain(), node.op_type(), node.overload());
+      const auto it = functions_.find(key);
+      if (it == functions_.end()) continue;
+      if (const auto known = sizes_.find(key); known != sizes_.end()) {
+        total += known->second;
+        continue;
+      }
+      total += sizes_[key] = of(it->second->node());
+    }
+    return total;
+  }
+
+ private:
+  using Key = std::tuple<std::string, std::string, std::string>;
+  std::map<Key, const onnx::FunctionProto*> functions_;
+  std::map<Key, double> sizes_;
+};
+
+}  // namespace
+
+void run_checker(onnx::ModelProto& model, const std::string& where, bool strict) {
+  try {
+    if (strict) {
+      onnx::checker::check_model(model, /*full_check=*/true);
+    } else {
+      const UnknownNodes unknown(model);
+      onnx::checker::check_model(model);
+    }
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Error(ErrorKind::Model, where, "is not a valid model: " + one_line(error.what()), "onnx.checker.check_model says the same: export the model again");
+  }
+}
+
+void inline_functions(onnx::ModelProto& model, const std::string& where) {
+  if (model.functions_size() == 0) return;
+  try {
+    onnx::checker::check_function_call_cycles(model);
+    InlinedSize size(model);
+    if (const double nodes = size.of(model.graph().node()); nodes > kMaxInlinedNodes)
+      throw Error(ErrorKind::Resource, where, "its functions become too many nodes: got " + std::to_string(nodes) + ", expected at most " + std::to_string(kMaxInlinedNodes));
+    onnx::inliner::InlineLocalFunctions(model);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Error(ErrorKind::Model, where, "its functions cannot be inlined: " + one_line(error.what()), "export the model without functions");
+  }
+}
+
+void check_onnx(const Graph& graph) {
+  onnx::ModelProto model = light_model(graph);
+  run_checker(model, "graph " + graph.name, true);
+}
+
+}  // namespace ppq

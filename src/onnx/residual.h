@@ -1,0 +1,21 @@
+#pragma once
+
+#include "onnx/proto.h"
+#include "ppq/graph.h"
+
+namespace ppq {
+
+/// What the IR has no place for is carried through as messages that hold only that: a GraphProto with the metadata,
+/// quantization annotations and value_info of the graph and, by name, the rest of its nodes, inputs, outputs and
+/// initializers; a ModelProto with training info, functions and device configurations. Fields of later IR versions that
+/// this build does not know travel in them too.
+onnx::GraphProto graph_residual(const onnx::GraphProto& graph);
+onnx::ModelProto model_residual(const onnx::ModelProto& model);
+
+/// The residual in `graph.extras`; an empty message where there is none.
+onnx::GraphProto graph_residual_of(const Graph& graph);
+onnx::ModelProto model_residual_of(const Graph& graph);
+void keep_residual(const onnx::GraphProto& residual, Graph& graph);
+void keep_residual(const onnx::ModelProto& residual, Graph& graph);
+
+}  // namespace ppq

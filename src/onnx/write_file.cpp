@@ -1,0 +1,78 @@
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+
+#include "core/file.h"
+#include "onnx/writer.h"
+#include "ppq/error.h"
+#include "ppq/onnx.h"
+
+namespace ppq {
+namespace {
+
+constexpr size_t kAlignment = 64;
+constexpr size_t kMaxMessage = std::numeric_limits<int32_t>::max();
+/// Room for everything but tensors in a message that must stay below kMaxMessage.
+constexpr size_t kReserve = size_t{64} << 20;
+
+/// Puts large tensors into the data file, one after the other.
+class ExternalSink : public TensorSink {
+ public:
+  ExternalSink(AtomicFile& file, std::string location, size_t threshold) : file_(file), location_(std::move(location)), threshold_(threshold) {}
+
+  void store(onnx::TensorProto& proto, const void* data, size_t bytes) override {
+    if (bytes < threshold_) return TensorSink::store(proto, data, bytes);
+    static constexpr char kZeros[kAlignment] = {};
+    file_.write(kZeros, (kAlignment - file_.position() % kAlignment) % kAlignment);
+    proto.set_data_location(onnx::TensorProto::EXTERNAL);
+    add(proto, "location", location_);
+    add(proto, "offset", std::to_string(file_.position()));
+    add(proto, "length", std::to_string(bytes));
+    file_.write(data, bytes);
+  }
+
+ private:
+  static void add(onnx::TensorProto& proto, const char* key, const std::string& value) {
+    auto* entry = proto.add_external_data();
+    entry->set_key(key);
+    entry->set_value(value);
+  }
+
+  AtomicFile& file_;
+  std::string location_;
+  size_t threshold_;
+};
+
+std::string serialize(const onnx::ModelProto& model, const std::string& where) {
+  const size_t bytes = model.ByteSizeLong();
+  if (bytes > kMaxMessage)
+    throw Error(ErrorKind::Resource, where, "is larger than protobuf can write: got " + std::to_string(bytes) + " bytes, expected less than 2147483648",
+                "write it to a file with its weights outside (lower external_tensor_threshold)");
+  return model.SerializeAsString();
+}
+
+}  // namespace
+
+void write_onnx(const Graph& graph, const std::string& path, const WriteOptions& options) {
+  const size_t bytes = tensor_bytes(graph);
+  if (bytes <= std::min(options.external_above, kMaxMessage - kReserve)) {
+    TensorSink sink;
+    write_file(path, serialize(to_model(graph, sink), path));
+    return;
+  }
+  const std::string data_path = path + ".data";
+  AtomicFile data(data_path);
+  ExternalSink sink(data, std::filesystem::path(data_path).filename().string(), options.external_tensor_threshold);
+  const std::string model = serialize(to_model(graph, sink), path);
+  AtomicFile file(path);
+  file.write(model);
+  data.commit();
+  file.commit();
+}
+
+std::string write_onnx_bytes(const Graph& graph) {
+  TensorSink sink;
+  return serialize(to_model(graph, sink), "graph " + graph.name);
+}
+
+}  // namespace ppq
