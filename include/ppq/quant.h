@@ -60,6 +60,8 @@ struct TensorQuant {
   bool exported = true;
   /// Set by the user (encodings file) or by the op (Sigmoid: 0..1): calibration and alignment leave it.
   bool fixed = false;
+  /// Name of the value whose statistics decide the params (of a fused Conv and Relu: Relu's output); set before calibration.
+  std::string observed;
   bool simulated() const { return state == QuantState::Active || (state == QuantState::Passive && params.defined()); }
 };
 using TensorQuantPtr = std::shared_ptr<TensorQuant>;
