@@ -7,22 +7,6 @@ namespace {
 
 using onnx::AttributeProto;
 
-/// Files of before IR 3 may leave the type out.
-AttributeProto::AttributeType type_of(const AttributeProto& proto) {
-  if (proto.type() != AttributeProto::UNDEFINED) return proto.type();
-  if (proto.has_f()) return AttributeProto::FLOAT;
-  if (proto.has_i()) return AttributeProto::INT;
-  if (proto.has_s()) return AttributeProto::STRING;
-  if (proto.has_t()) return AttributeProto::TENSOR;
-  if (proto.has_g()) return AttributeProto::GRAPH;
-  if (proto.floats_size()) return AttributeProto::FLOATS;
-  if (proto.ints_size()) return AttributeProto::INTS;
-  if (proto.strings_size()) return AttributeProto::STRINGS;
-  if (proto.tensors_size()) return AttributeProto::TENSORS;
-  if (proto.graphs_size()) return AttributeProto::GRAPHS;
-  return AttributeProto::UNDEFINED;
-}
-
 Opaque whole(const AttributeProto& proto) { return {"AttributeProto", proto.SerializeAsString()}; }
 
 struct AttributeWriter {
@@ -65,6 +49,21 @@ struct AttributeWriter {
 };
 
 }  // namespace
+
+AttributeProto::AttributeType type_of(const AttributeProto& proto) {
+  if (proto.type() != AttributeProto::UNDEFINED) return proto.type();
+  if (proto.has_f()) return AttributeProto::FLOAT;
+  if (proto.has_i()) return AttributeProto::INT;
+  if (proto.has_s()) return AttributeProto::STRING;
+  if (proto.has_t()) return AttributeProto::TENSOR;
+  if (proto.has_g()) return AttributeProto::GRAPH;
+  if (proto.floats_size()) return AttributeProto::FLOATS;
+  if (proto.ints_size()) return AttributeProto::INTS;
+  if (proto.strings_size()) return AttributeProto::STRINGS;
+  if (proto.tensors_size()) return AttributeProto::TENSORS;
+  if (proto.graphs_size()) return AttributeProto::GRAPHS;
+  return AttributeProto::UNDEFINED;
+}
 
 AttrValue read_attribute(const AttributeProto& proto, ExternalFiles& files, const GraphReader& read_graph,
                          const std::string& where) {

@@ -34,14 +34,15 @@ struct Scope {
 
 class Builder {
  public:
-  explicit Builder(ExternalFiles& files) : files_(files) {}
+  Builder(ExternalFiles& files, std::vector<onnx::GraphProto> residuals) : files_(files), residuals_(std::move(residuals)) {}
 
-  void build(const onnx::GraphProto& proto, BuildInput input, Graph& graph, Scope* parent) {
+  void build(const onnx::GraphProto& proto, std::vector<Initializer> initializers, int inputs, Graph& graph, Scope* parent) {
+    keep_residual(residuals_.at(next_residual_++), graph);
     graph.name = proto.name();
     graph.doc = proto.doc_string();
     Scope scope{graph, parent};
-    add_initializers(std::move(input.initializers), graph);
-    add_inputs(proto, input.inputs, graph);
+    add_initializers(std::move(initializers), graph);
+    add_inputs(proto, inputs, graph);
     // All outputs of nodes first, so that no name of this graph is looked for outside.
     std::vector<std::vector<Value*>> outputs;
     for (const auto& node : proto.node()) {
@@ -54,7 +55,6 @@ class Builder {
       if (Value* value = graph.find_value(info.name()); value && !value->is_constant() && !value->is_graph_input()) read_type(info, *value);
     for (int i = 0; i < proto.node_size(); ++i) add_node(proto.node(i), std::move(outputs[static_cast<size_t>(i)]), scope);
     for (const auto& info : proto.output()) graph.add_output(scope.find(info.name()));
-    keep_residual(input.residual, graph);
   }
 
  private:
@@ -106,11 +106,13 @@ class Builder {
 
   std::shared_ptr<Graph> subgraph(const onnx::GraphProto& proto, Scope& scope) {
     auto graph = std::make_shared<Graph>();
-    build(proto, {read_initializers(proto, files_), graph_residual(proto), proto.input_size()}, *graph, &scope);
+    build(proto, read_initializers(proto, files_), proto.input_size(), *graph, &scope);
     return graph;
   }
 
   ExternalFiles& files_;
+  std::vector<onnx::GraphProto> residuals_;
+  size_t next_residual_ = 0;
 };
 
 }  // namespace
@@ -125,7 +127,7 @@ std::unique_ptr<Graph> build_graph(const onnx::ModelProto& model, BuildInput inp
   graph->model_doc = model.doc_string();
   graph->model_version = model.model_version();
   graph->metadata = pairs_of(model.metadata_props());
-  Builder(files).build(model.graph(), std::move(input), *graph, nullptr);
+  Builder(files, std::move(input.residuals)).build(model.graph(), std::move(input.initializers), input.inputs, *graph, nullptr);
   keep_residual(model_residual(model), *graph);
   return graph;
 }

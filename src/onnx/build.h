@@ -11,8 +11,8 @@ namespace ppq {
 /// What a graph is built from beside its message.
 struct BuildInput {
   std::vector<Initializer> initializers;
-  onnx::GraphProto residual;
   int inputs = 0;  ///< the first so many inputs of the message are the file's own
+  std::vector<onnx::GraphProto> residuals;  ///< of the graph and its sub-graphs (see graph_residuals)
 };
 
 /// Builds the IR of a normalized model (ordered, named, types inferred).

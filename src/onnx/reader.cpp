@@ -32,10 +32,11 @@ std::unique_ptr<Graph> read_model(onnx::ModelProto model, ExternalFiles& files, 
   if (options.check) run_checker(model, where, false);
   if (options.inline_functions) inline_functions(model, where);
   name_nodes(graph);
-  input.residual = graph_residual(graph);
-  input.residual.mutable_input()->DeleteSubrange(input.inputs, input.residual.input_size() - input.inputs);
-  *input.residual.mutable_initializer() = whole_rest.initializer();
-  if (options.infer_shapes) drop(input.residual, infer_types(model));
+  input.residuals = graph_residuals(graph);
+  auto& residual = input.residuals.front();
+  residual.mutable_input()->DeleteSubrange(input.inputs, residual.input_size() - input.inputs);
+  *residual.mutable_initializer() = whole_rest.initializer();
+  if (options.infer_shapes) drop(residual, infer_types(model));
   return with_error_context(ErrorKind::Model, where, [&] { return build_graph(model, std::move(input), files); });
 }
 

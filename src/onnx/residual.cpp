@@ -1,5 +1,6 @@
 #include "onnx/residual.h"
 
+#include "onnx/attributes.h"
 #include "ppq/error.h"
 
 namespace ppq {
@@ -35,6 +36,17 @@ onnx::NodeProto rest_of(const onnx::NodeProto& node) {
     *rest.add_attribute() = std::move(attribute_rest);
   }
   return rest;
+}
+
+void collect(const onnx::GraphProto& graph, std::vector<onnx::GraphProto>& all) {
+  all.push_back(graph_residual(graph));
+  for (const auto& node : graph.node())
+    for (const auto& attribute : node.attribute()) {
+      if (!attribute.ref_attr_name().empty()) continue;
+      if (type_of(attribute) == onnx::AttributeProto::GRAPH) collect(attribute.g(), all);
+      if (type_of(attribute) == onnx::AttributeProto::GRAPHS)
+        for (const auto& body : attribute.graphs()) collect(body, all);
+    }
 }
 
 template <class Proto>
@@ -73,6 +85,12 @@ onnx::GraphProto graph_residual(const onnx::GraphProto& graph) {
       *rest.add_initializer() = std::move(tensor_rest);
   }
   return rest;
+}
+
+std::vector<onnx::GraphProto> graph_residuals(const onnx::GraphProto& graph) {
+  std::vector<onnx::GraphProto> all;
+  collect(graph, all);
+  return all;
 }
 
 onnx::ModelProto model_residual(const onnx::ModelProto& model) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "onnx/proto.h"
 #include "ppq/graph.h"
 
@@ -10,6 +12,8 @@ namespace ppq {
 /// initializers; a ModelProto with training info, functions and device configurations. Fields of later IR versions that
 /// this build does not know travel in them too.
 onnx::GraphProto graph_residual(const onnx::GraphProto& graph);
+/// Those of a graph and all its sub-graphs, each before its sub-graphs, in file order.
+std::vector<onnx::GraphProto> graph_residuals(const onnx::GraphProto& graph);
 onnx::ModelProto model_residual(const onnx::ModelProto& model);
 
 /// The residual in `graph.extras`; an empty message where there is none.

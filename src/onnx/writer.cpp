@@ -32,7 +32,7 @@ auto by_name(const Protos& protos) {
 
 /// True where `type` still says what the value's own fields say.
 bool agrees(const onnx::TypeProto& type, const Value& value) {
-  if (!type.has_tensor_type()) return value.opaque_type.has_value() || value.dtype == DataType::Undefined;
+  if (!type.has_tensor_type()) return value.opaque_type.has_value() || type.value_case() == onnx::TypeProto::VALUE_NOT_SET;
   if (value.opaque_type || dtype_of(type) != value.dtype) return false;
   const auto declared = shape_of(type);
   return !declared || declared == value.shape;
