@@ -34,11 +34,21 @@ class Quantizer {
 
   /// 0 chooses the batch size (and proves that the graph allows it).
   void set_batch_size(size_t batch) { batch_size_ = batch; }
+  /// Check the graph after every pass.
+  void set_verify(bool verify) { verify_ = verify; }
   void set_progress(Progress progress) { progress_ = std::move(progress); }
   const std::vector<PassRecord>& passes() const { return records_; }
   const std::vector<std::string>& warnings() const { return warnings_; }
+  /// Memory for the activations of one batch when the batch size is chosen; 0: a default.
+  void set_max_memory(size_t bytes) { max_memory_ = bytes; }
   size_t batch_size() const { return batch_size_; }
   size_t samples() const { return samples_; }
+
+  /// The float network the quantized one is measured against: after clean-up and structural passes (equalization),
+  /// before anything was rounded. Its intermediate tensors are comparable name by name. Null before `quantize`.
+  const Graph* reference() const { return reference_.get(); }
+  /// The network as it was handed in.
+  const Graph* original() const { return original_.get(); }
 
   /// PPQ's "Network Snapshot" text.
   std::string report() const;
@@ -46,7 +56,9 @@ class Quantizer {
  private:
   Graph* graph_;
   const PlatformSpec* platform_;
-  size_t batch_size_ = 0, samples_ = 0;
+  size_t batch_size_ = 0, samples_ = 0, max_memory_ = 0;
+  std::unique_ptr<Graph> original_, reference_;
+  bool verify_ = false;
   Progress progress_;
   std::vector<PassRecord> records_;
   std::vector<std::string> warnings_;

@@ -40,7 +40,7 @@ Error::Error(ErrorKind kind, std::string where, std::string problem, std::string
 
 Error Error::with_context(std::string_view outer) const {
   std::string where(outer);
-  if (!where_.empty() && where_ != outer) where += ": " + where_;
+  if (!where_.empty() && where_ != outer) where += (where.empty() ? "" : ": ") + where_;
   return Error(kind_, std::move(where), problem_, hint_);
 }
 

@@ -45,14 +45,17 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   if (error) fail_write(folder.string(), error.value());
   if (fs::is_directory(path_, error)) throw Error(ErrorKind::Resource, path_, "is a folder, expected a file to write");
   temporary_ = path_ + ".partial-" + std::to_string(::getpid());
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  // A file without a name: whatever kills the process, nothing stays behind. Not every file system has it.
+  fd_ = ::open(folder.empty() ? "." : folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
+  nameless_ = fd_ >= 0;
+  if (!nameless_) fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) fail_write(path_, errno);
 }
 
 AtomicFile::~AtomicFile() {
   if (fd_ >= 0) {
     ::close(fd_);
-    ::unlink(temporary_.c_str());
+    if (!nameless_) ::unlink(temporary_.c_str());
   }
 }
 
@@ -73,6 +76,11 @@ void AtomicFile::write(const void* data, size_t size) {
 void AtomicFile::commit() {
   // A full disk may only show when the data is flushed.
   if (::fsync(fd_) != 0 && errno != EINVAL && errno != EROFS) fail_write(path_, errno);
+  if (nameless_) {
+    const std::string handle = "/proc/self/fd/" + std::to_string(fd_);
+    ::unlink(temporary_.c_str());
+    if (::linkat(AT_FDCWD, handle.c_str(), AT_FDCWD, temporary_.c_str(), AT_SYMLINK_FOLLOW) != 0) fail_write(path_, errno);
+  }
   const int closed = ::close(fd_);
   fd_ = -1;
   if (closed != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {

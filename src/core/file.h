@@ -9,8 +9,8 @@ std::string read_file(const std::string& path);
 /// Writes beside `path` and renames when whole, so no half file is ever seen. Makes missing folders. Throws Resource.
 void write_file(const std::string& path, const std::string& bytes);
 
-/// Writes a file piece by piece under a temporary name; `commit` renames it into place. Without commit (an error, a
-/// signal) the temporary is removed. Throws Resource (disk full, not writable).
+/// Writes a file piece by piece where nobody sees it; `commit` puts it into place under its name. Without commit (an error,
+/// a killed process) nothing stays. Throws Resource (disk full, not writable).
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);
@@ -24,6 +24,7 @@ class AtomicFile {
  private:
   std::string path_, temporary_;
   int fd_ = -1;
+  bool nameless_ = false;
   size_t position_ = 0;
 };
 

@@ -1,0 +1,297 @@
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+
+#include "analysis/report.h"
+#include "commands.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "exporters/deploy.h"
+#include "exporters/exporter.h"
+#include "model.h"
+#include "ppq/error.h"
+#include "ppq/onnx.h"
+#include "ppq/quantizer.h"
+
+namespace ppq::app {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Held back for the report when the user did not say how many samples to calibrate with and there are enough.
+constexpr size_t kEnoughToHoldBack = 40, kHeldBackShare = 5, kMostHeldBack = 64;
+constexpr size_t kMostEvaluated = 64;
+
+CommandLine declare() {
+  CommandLine line("quantize", "Quantize a model for a platform: the graph, its parameter table and a report");
+  line.group("Job")("model", "the ONNX model", cxxopts::value<std::string>())("calib", "calibration samples: a folder, a file or an input list", cxxopts::value<std::string>())(
+      "platform", "the target (see `ppq_torch list platforms`)", cxxopts::value<std::string>())(
+      "eval", "samples to measure the result on (default: samples that were not used for calibration)", cxxopts::value<std::string>())(
+      "output", "output folder (default: <model>_<platform>)", cxxopts::value<std::string>())(
+      "device", "auto, cpu, cuda or cuda:N", cxxopts::value<std::string>()->default_value("auto"))(
+      "calib-steps", "calibrate with at most N samples", cxxopts::value<int64_t>()->default_value("512"))(
+      "batch-size", "samples run together (0: chosen)", cxxopts::value<int64_t>()->default_value("0"))(
+      "max-memory", "memory for activations, such as 512M or 4G (0: chosen)", cxxopts::value<std::string>()->default_value("0"));
+  line.group("Quantization")("setting", "a setting's name or JSON file (default: chosen for the platform)", cxxopts::value<std::string>())(
+      "observer", "observer of activations (see `ppq_torch list observers`)", cxxopts::value<std::string>())(
+      "passes", "a,b,-c: add or remove passes", cxxopts::value<std::vector<std::string>>())(
+      "keep-float", "node name, op type or regex to leave in float (repeatable)", cxxopts::value<std::vector<std::string>>())(
+      "bits", "PATTERN=16: another width (repeatable)", cxxopts::value<std::vector<std::string>>())(
+      "dispatch", "conservative, pointwise, allin, …", cxxopts::value<std::string>())(
+      "overrides", "encodings JSON to start from; they stay fixed", cxxopts::value<std::string>())(
+      "verify", "check the graph after every pass", cxxopts::value<bool>()->default_value("false"))(
+      "seed", "seed of everything random", cxxopts::value<int64_t>()->default_value("0"));
+  line.group("Output")("export", "formats, comma separated (default: the platform's)", cxxopts::value<std::vector<std::string>>())(
+      "encodings", "version of encodings JSON: 0.6.1, 1.0.0 or 2.0.0", cxxopts::value<std::string>()->default_value("0.6.1"))(
+      "save-graph", "also write the graph here", cxxopts::value<std::string>())("save-table", "also write the table here", cxxopts::value<std::string>())(
+      "layerwise-samples", "samples of the layerwise analysis (0: none)", cxxopts::value<int64_t>()->default_value("2"))(
+      "dry-run", "read everything, say what would be done, and stop", cxxopts::value<bool>()->default_value("false"))(
+      "config", "JSON file of these options; the command line beats it", cxxopts::value<std::string>())(
+      "dump-config", "print the effective options as JSON and stop", cxxopts::value<bool>()->default_value("false"));
+  line.add_data_options();
+  line.add_common();
+  return line;
+}
+
+void apply_bits(QuantizationSetting& setting, const std::vector<std::string>& items) {
+  for (const std::string& item : items) {
+    const size_t equals = item.rfind('=');
+    const std::string digits = equals == std::string::npos ? "" : item.substr(equals + 1);
+    if (digits != "4" && digits != "8" && digits != "16") throw Error(ErrorKind::Usage, "--bits", "got '" + item + "', expected PATTERN=4, =8 or =16");
+    setting.extra.bits[item.substr(0, equals)] = std::stoi(digits);
+  }
+}
+
+QuantizationSetting effective_setting(const CommandLine& line, const PlatformSpec& platform, std::vector<std::string>& warnings) {
+  QuantizationSetting setting = line.has("setting") ? QuantizationSettingFactory::by_name(line.text("setting"), &warnings)
+                                                    : QuantizationSettingFactory::setting_for(platform.name);
+  if (line.has("observer")) setting.quantize_activation_setting.calib_algorithm = line.text("observer");
+  if (line.has("dispatch")) setting.dispatcher = line.text("dispatch");
+  for (const std::string& pass : line.list("passes")) {
+    const bool off = pass.rfind("-", 0) == 0;
+    const std::string name = off ? pass.substr(1) : pass;
+    make_pass(name);  // an unknown name is an error here, with candidates
+    setting.extra.passes[name] = !off;
+  }
+  for (const std::string& pattern : line.list("keep-float")) setting.extra.keep_float.push_back(pattern);
+  apply_bits(setting, line.list("bits"));
+  return setting;
+}
+
+struct Samples {
+  DatasetPtr calibration, evaluation;
+  std::string evaluated_on;
+};
+
+std::vector<size_t> range_of_indices(size_t first, size_t last) {
+  std::vector<size_t> indices;
+  for (size_t i = first; i < last; ++i) indices.push_back(i);
+  return indices;
+}
+
+/// The first samples calibrate; what is left, or a share held back, evaluates.
+Samples split_samples(const CommandLine& line, const DatasetPtr& all, const DatasetPtr& given_evaluation) {
+  const int64_t steps = line.number("calib-steps");
+  if (steps < 1) throw Error(ErrorKind::Usage, "--calib-steps", "got " + std::to_string(steps) + ", expected at least 1");
+  size_t count = std::min<size_t>(static_cast<size_t>(steps), all->size());
+  const bool chosen_by_user = line.effective().value("calib-steps", "512") != "512";
+  if (!given_evaluation && !chosen_by_user && count == all->size() && count >= kEnoughToHoldBack)
+    count -= std::min(kMostHeldBack, count / kHeldBackShare);
+  Samples samples{count == all->size() ? all : subset(all, range_of_indices(0, count)), given_evaluation, "separate samples"};
+  if (given_evaluation) return samples;
+  if (count < all->size()) {
+    samples.evaluation = subset(all, range_of_indices(count, std::min(all->size(), count + kMostEvaluated)));
+    samples.evaluated_on = "samples not used for calibration";
+  } else {
+    samples.evaluation = subset(all, range_of_indices(0, std::min(count, kMostEvaluated)));
+    samples.evaluated_on = "calibration samples (no others were given)";
+  }
+  return samples;
+}
+
+std::vector<std::string> describe_inputs(const Graph& graph, const Dataset& dataset) {
+  std::vector<std::string> lines;
+  const auto specs = input_specs(graph);
+  const Tensors first = dataset.sample(0);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const at::Tensor values = first[i].to(at::kDouble);
+    char text[256];
+    if (values.numel() == 0) continue;
+    std::snprintf(text, sizeof text, "%s: %s, min %.4g, mean %.4g, max %.4g in the first sample", specs[i].name.c_str(), to_string(first[i].sizes()).c_str(),
+                  values.min().item<double>(), values.mean().item<double>(), values.max().item<double>());
+    lines.emplace_back(text);
+  }
+  return lines;
+}
+
+/// Which part of the timing a pass belongs to.
+std::string stage_of(const std::string& pass) {
+  if (pass == "calibrate") return "calibrate";
+  if (pass == "correct-bias" || pass == "search-weight-scales" || pass == "learn-step-size" || pass == "adaptive-rounding") return "tune";
+  return "optimize";
+}
+
+class QuantizeJob {
+ public:
+  explicit QuantizeJob(const CommandLine& line) : line_(line) {}
+
+  void run() {
+    prepare();
+    if (line_.flag("dry-run")) return describe_plan();
+    quantize();
+    analyze();
+    write();
+  }
+
+ private:
+  void prepare() {
+    const std::string model = line_.required("model"), calib = line_.required("calib");
+    platform_ = &find_platform(line_.required("platform"));
+    setting_ = effective_setting(line_, *platform_, report_.warnings);
+    for (const std::string& format : formats()) find_exporter(format);
+    device_ = resolve_device(line_.text("device"));
+    const DataOptions data = data_options(line_);
+    const auto start = Clock::now();
+    graph_ = read_model(model, data.input_shapes);
+    check_supported(*graph_);
+    PassContext context;
+    context.verify = line_.flag("verify");
+    context.warnings = &report_.warnings;
+    cleanup_ = run_passes(*graph_, cleanup_pipeline(), context);
+    const auto specs = input_specs(*graph_);
+    const DatasetPtr all = open_dataset(calib, specs, data);
+    samples_ = split_samples(line_, all, line_.has("eval") ? open_dataset(line_.text("eval"), specs, data) : nullptr);
+    report_.inputs = describe_inputs(*graph_, *samples_.calibration);
+    report_.timing["load"] = seconds_since(start);
+    for (const auto& text : report_.inputs) log_info("input " + text);
+    output_ = line_.has("output") ? line_.text("output") : stem(model) + "_" + platform_->name;
+    if (line_.has("overrides")) {
+      const auto read = read_encodings(*graph_, *platform_, line_.text("overrides"), true);
+      log_info("overrides: " + std::to_string(read.applied) + " encodings, " + std::to_string(read.unknown.size()) + " names that the model does not have");
+      for (const auto& name : read.unknown) report_.warnings.push_back("overrides name a tensor that the model does not have: " + name);
+    }
+  }
+
+  std::vector<std::string> formats() const { return line_.has("export") ? line_.list("export") : platform_->exporters; }
+
+  void describe_plan() const {
+    std::printf("model: %zu nodes after clean-up\nplatform: %s\ncalibration: %zu samples\nevaluation: %zu %s\npasses:", graph_->node_count(), platform_->name.c_str(),
+                samples_.calibration->size(), samples_.evaluation->size(), samples_.evaluated_on.c_str());
+    for (const auto& pass : quantization_pipeline(*platform_, setting_)) std::printf(" %s", pass.c_str());
+    std::printf("\noutput: %s\n", output_.c_str());
+  }
+
+  void quantize() {
+    TorchExecutor executor(*graph_, device_);
+    quantizer_ = std::make_unique<Quantizer>(*graph_, platform_->id);
+    std::unique_ptr<ProgressBar> bar;
+    std::string current;
+    quantizer_->set_verify(line_.flag("verify"));
+    quantizer_->set_progress([&](const std::string& what, size_t done, size_t total) {
+      if (what != current) {
+        bar = std::make_unique<ProgressBar>(what, total, "samples");
+        current = what;
+      }
+      bar->update(done);
+    });
+    const int64_t batch = line_.number("batch-size");
+    if (batch < 0) throw Error(ErrorKind::Usage, "--batch-size", "got " + std::to_string(batch) + ", expected at least 0");
+    quantizer_->set_batch_size(static_cast<size_t>(batch));
+    if (line_.text("max-memory") != "0") quantizer_->set_max_memory(parse_bytes(line_.text("max-memory")));
+    quantizer_->quantize(samples_.calibration->sample(0), samples_.calibration, executor, setting_, samples_.calibration->size());
+    bar.reset();
+    report_.passes = cleanup_;
+    for (const PassRecord& pass : quantizer_->passes()) report_.passes.push_back(pass);
+    for (const PassRecord& pass : report_.passes) report_.timing[stage_of(pass.name)] += pass.seconds;
+    report_.warnings.insert(report_.warnings.end(), quantizer_->warnings().begin(), quantizer_->warnings().end());
+    log_debug(quantizer_->report());
+  }
+
+  void analyze() {
+    const auto start = Clock::now();
+    AnalysisOptions options;
+    options.device = device_;
+    options.batch_size = quantizer_->batch_size();
+    options.layerwise_samples = static_cast<size_t>(std::max<int64_t>(0, line_.number("layerwise-samples")));
+    ProgressBar bar("analyze", 0, "steps");
+    report_.errors = analyze_errors(*graph_, *quantizer_->reference(), *quantizer_->original(), samples_.evaluation, options);
+    report_.evaluated_on = samples_.evaluated_on;
+    report_.timing["analyze"] = seconds_since(start);
+  }
+
+  void write() {
+    const auto start = Clock::now();
+    const std::string graph_path = output_ + "/quantized.onnx", table_path = output_ + "/quantized.table";
+    ExportOptions options;
+    options.encodings = line_.text("encodings");
+    for (const std::string& format : formats()) {
+      const ExportSummary summary = find_exporter(format).write(*graph_, *platform_, graph_path, table_path, options);
+      report_.encodings_written += summary.written;
+      report_.encodings_missing.insert(report_.encodings_missing.end(), summary.missing.begin(), summary.missing.end());
+      if (line_.has("save-graph") || line_.has("save-table"))
+        find_exporter(format).write(*graph_, *platform_, line_.has("save-graph") ? line_.text("save-graph") : graph_path,
+                                    line_.has("save-table") ? line_.text("save-table") : table_path, options);
+    }
+    write_file(output_ + "/setting.json", setting_.to_json() + "\n");
+    write_file(output_ + "/DEPLOY.md", deploy_guide(*graph_, *platform_, options));
+    report_.timing["export"] = seconds_since(start);
+    finish_report();
+    write_file(output_ + "/report.json", to_json(report_));
+    write_file(output_ + "/report.html", to_html(report_));
+    for (const std::string& warning : report_.warnings) log_warning(warning);
+    log_info(to_summary(report_) + "encodings: " + std::to_string(report_.encodings_written) + " written, " +
+             std::to_string(report_.encodings_missing.size()) + " tensors without (see report.json)\nwrote " + output_ +
+             "/: quantized.onnx quantized.table report.html report.json setting.json DEPLOY.md");
+  }
+
+  void finish_report() {
+    report_.version = PPQ_VERSION;
+    report_.model = line_.text("model");
+    report_.platform = platform_->name;
+    report_.device = device_.str();
+    report_.setting_json = setting_.to_json();
+    report_.calibration_samples = quantizer_->samples();
+    report_.batch_size = quantizer_->batch_size();
+    report_.calibration_seconds = report_.timing["calibrate"];
+    report_.nodes = graph_->node_count();
+    for (const Node* node : graph_->nodes()) report_.quantized_nodes += node->quantized;
+    for (const char* key : {"resize-shorter", "image-size", "crop", "mean", "std", "color", "layout", "raw-layout"}) {
+      const auto options = line_.effective();
+      if (options.contains(key)) report_.preprocessing.emplace_back(key, options[key].is_string() ? options[key].get<std::string>() : options[key].dump());
+    }
+    report_.peak_rss_bytes = peak_rss_bytes();
+    report_.timing["total"] = seconds_since(start_);
+  }
+
+  const CommandLine& line_;
+  const Clock::time_point start_ = Clock::now();
+  const PlatformSpec* platform_ = nullptr;
+  QuantizationSetting setting_;
+  at::Device device_ = at::kCPU;
+  std::unique_ptr<Graph> graph_;
+  std::unique_ptr<Quantizer> quantizer_;
+  std::vector<PassRecord> cleanup_;
+  Samples samples_;
+  std::string output_;
+  Report report_;
+};
+
+}  // namespace
+
+int quantize_command(const Args& args) {
+  CommandLine line = declare();
+  if (!line.parse(args)) return 0;
+  if (line.flag("dump-config")) {
+    std::puts(line.effective().dump(2).c_str());
+    return 0;
+  }
+  apply_threads(line);
+  QuantizeJob(line).run();
+  return 0;
+}
+
+}  // namespace ppq::app

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "analysis/measure.h"
+#include "ppq/dataset.h"
+#include "ppq/graph.h"
+#include "ppq/pass.h"
+
+namespace ppq {
+
+/// How far one quantized tensor is from its float counterpart.
+struct TensorError {
+  std::string name;     ///< tensor
+  std::string op;       ///< node that computes it (or first reads it)
+  std::string type;     ///< that node's operator
+  int bits = 8;
+  std::vector<double> scale, offset, minimum, maximum;
+  Measure graphwise;    ///< everything before it quantized too
+  double layerwise_snr = -1;  ///< at the graph outputs, when only this node is quantized; -1: not measured
+  double clipped = 0;   ///< share of float values outside the quantized range
+};
+
+struct ErrorAnalysis {
+  std::vector<std::pair<std::string, Measure>> outputs;
+  std::vector<TensorError> tensors;
+  size_t samples = 0;
+};
+
+struct AnalysisOptions {
+  at::Device device = at::kCPU;
+  size_t batch_size = 1;
+  size_t layerwise_samples = 4;  ///< 0: no layerwise analysis
+  Progress progress;
+};
+
+/// Compares the simulated `quantized` network with `reference` (the same nodes in float) tensor by tensor, and its outputs
+/// with those of `original`, over `samples`.
+ErrorAnalysis analyze_errors(const Graph& quantized, const Graph& reference, const Graph& original, const DatasetPtr& samples,
+                             const AnalysisOptions& options);
+
+/// Noise over signal at the graph outputs (summed over outputs of float type).
+double output_snr(const ErrorAnalysis& analysis);
+
+}  // namespace ppq

@@ -1,0 +1,198 @@
+#include "analysis/report.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace ppq {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// JSON has no infinity: null says that the measure is not defined.
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+Json one_or_list(const std::vector<double>& values) {
+  if (values.size() == 1) return number(values[0]);
+  Json list = Json::array();
+  for (double value : values) list.push_back(number(value));
+  return list;
+}
+
+std::vector<const TensorError*> worst_tensors(const Report& report, size_t count) {
+  std::vector<const TensorError*> worst;
+  for (const TensorError& error : report.errors.tensors)
+    if (error.graphwise.count > 0) worst.push_back(&error);
+  std::stable_sort(worst.begin(), worst.end(), [](auto* a, auto* b) { return a->graphwise.snr() > b->graphwise.snr(); });
+  worst.resize(std::min(count, worst.size()));
+  return worst;
+}
+
+std::string percent(double ratio) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f %%", 100 * ratio);
+  return text;
+}
+
+/// What a user can try for a tensor that stands out.
+std::string advice(const TensorError& error) {
+  if (error.clipped > 0.001) return "--observer minmax (" + percent(error.clipped) + " of its values are clipped)";
+  return "--keep-float '" + error.op + "' or --bits '" + error.op + "=16'";
+}
+
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '<') out += "&lt;";
+    else if (c == '>') out += "&gt;";
+    else if (c == '&') out += "&amp;";
+    else if (c == '"') out += "&quot;";
+    else out += c;
+  }
+  return out;
+}
+
+/// 0 for a perfect tensor (-80 dB or better) to 100 for one that is all noise.
+int bar_length(double snr) {
+  if (!(snr > 0)) return 0;
+  return static_cast<int>(std::clamp(100 + 100 * std::log10(std::min(snr, 1.0)) / 8, 0.0, 100.0));
+}
+
+const char* bar_color(double snr) { return snr < 0.001 ? "#2e7d32" : snr < 0.01 ? "#9e9d24" : snr < 0.1 ? "#ef6c00" : "#c62828"; }
+
+std::string scientific(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", value);
+  return text;
+}
+
+std::string tensor_row(const TensorError& e) {
+  const double snr = e.graphwise.snr();
+  std::string scale = e.scale.size() == 1 ? scientific(e.scale[0]) : std::to_string(e.scale.size()) + " channels";
+  std::string row = "<tr><td>" + escaped(e.name) + "</td><td>" + escaped(e.type) + "</td><td>" + std::to_string(e.bits) + "</td><td>" + scale + "</td>";
+  if (e.minimum.size() == 1) row += "<td>" + scientific(e.minimum[0]) + " … " + scientific(e.maximum[0]) + "</td>";
+  else row += "<td></td>";
+  row += "<td><svg width=\"100\" height=\"10\"><rect width=\"" + std::to_string(bar_length(snr)) + "\" height=\"10\" fill=\"" + bar_color(snr) + "\"/></svg> " + percent(snr) + "</td>";
+  row += "<td>" + (e.layerwise_snr >= 0 ? percent(e.layerwise_snr) : std::string("")) + "</td>";
+  char cosine[32];
+  std::snprintf(cosine, sizeof cosine, "%.6f", e.graphwise.cosine());
+  return row + "<td>" + cosine + "</td><td>" + scientific(e.graphwise.mse()) + "</td><td>" + percent(e.clipped) + "</td></tr>\n";
+}
+
+}  // namespace
+
+size_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<size_t>(usage.ru_maxrss) * 1024;
+}
+
+std::string to_json(const Report& report) {
+  Json json;
+  json["ppq_torch"] = report.version;
+  json["model"] = report.model;
+  json["platform"] = report.platform;
+  json["device"] = report.device;
+  json["setting"] = Json::parse(report.setting_json);
+  const double seconds = report.calibration_seconds;
+  json["calibration"] = {{"samples", report.calibration_samples}, {"batch_size", report.batch_size}, {"seconds", seconds},
+                         {"samples_per_second", seconds > 0 ? static_cast<double>(report.calibration_samples) / seconds : 0.0}};
+  for (const char* stage : {"load", "optimize", "calibrate", "tune", "analyze", "export", "total"}) {
+    auto it = report.timing.find(stage);
+    json["timing"][stage] = it == report.timing.end() ? 0.0 : it->second;
+  }
+  json["memory"] = {{"peak_rss_bytes", report.peak_rss_bytes}, {"peak_device_bytes", report.peak_device_bytes}};
+  json["nodes"] = {{"all", report.nodes}, {"quantized", report.quantized_nodes}};
+  json["evaluation"] = {{"samples", report.errors.samples}, {"on", report.evaluated_on}};
+  json["outputs"] = Json::array();
+  for (const auto& [name, m] : report.errors.outputs)
+    json["outputs"].push_back({{"name", name}, {"snr", number(m.snr())}, {"snr_db", number(m.snr_db())}, {"cosine", number(m.cosine())}, {"mse", number(m.mse())}});
+  json["tensors"] = Json::array();
+  for (const TensorError& e : report.errors.tensors)
+    json["tensors"].push_back({{"name", e.name}, {"op", e.op}, {"type", e.type}, {"bits", e.bits}, {"scale", one_or_list(e.scale)},
+                               {"offset", one_or_list(e.offset)}, {"min", one_or_list(e.minimum)}, {"max", one_or_list(e.maximum)},
+                               {"graphwise_snr", number(e.graphwise.snr())}, {"layerwise_snr", e.layerwise_snr >= 0 ? number(e.layerwise_snr) : Json(nullptr)},
+                               {"cosine", number(e.graphwise.cosine())}, {"mse", number(e.graphwise.mse())}, {"clipped", e.clipped}});
+  json["passes"] = Json::array();
+  for (const PassRecord& pass : report.passes) json["passes"].push_back({{"name", pass.name}, {"changes", pass.changes}, {"seconds", pass.seconds}});
+  json["encodings"] = {{"written", report.encodings_written}, {"missing", report.encodings_missing}};
+  json["preprocessing"] = Json::object();
+  for (const auto& [key, value] : report.preprocessing) json["preprocessing"][key] = value;
+  json["inputs"] = report.inputs;
+  json["warnings"] = report.warnings;
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string to_summary(const Report& report) {
+  std::string text;
+  char line[512];
+  for (const auto& [name, m] : report.errors.outputs) {
+    std::snprintf(line, sizeof line, "output %s: noise/signal %s (%.1f dB), cosine %.6f\n", name.c_str(), percent(m.snr()).c_str(), m.snr_db(), m.cosine());
+    text += line;
+  }
+  if (report.errors.samples > 0) text += "measured on " + std::to_string(report.errors.samples) + " " + report.evaluated_on + "\n";
+  const auto worst = worst_tensors(report, 10);
+  if (!worst.empty()) text += "worst tensors (noise/signal with everything before them quantized; alone; cosine; mse):\n";
+  for (const TensorError* e : worst) {
+    std::snprintf(line, sizeof line, "  %10s  %10s  %.5f  %9.3g  %s (%s)\n", percent(e->graphwise.snr()).c_str(),
+                  e->layerwise_snr >= 0 ? percent(e->layerwise_snr).c_str() : "-", e->graphwise.cosine(), e->graphwise.mse(), e->name.c_str(), e->type.c_str());
+    text += line;
+  }
+  if (!worst.empty() && output_snr(report.errors) > 0.01) text += "try: " + advice(*worst[0]) + "\n";
+  text += "The last output decides: an inner tensor may be noisy without harm.\n";
+  return text;
+}
+
+std::string to_html(const Report& report) {
+  std::string html =
+      "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>ppq_torch report</title><style>"
+      "body{font:14px/1.45 system-ui,sans-serif;margin:2em auto;max-width:75em;padding:0 1em;color:#222}"
+      "h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}table{border-collapse:collapse;width:100%}"
+      "td,th{text-align:left;padding:.25em .6em;border-bottom:1px solid #ddd;white-space:nowrap;vertical-align:top}"
+      "th{background:#f5f5f5}.cards{display:flex;flex-wrap:wrap;gap:1em}.card{border:1px solid #ddd;border-radius:6px;padding:.8em 1.2em}"
+      ".card b{display:block;font-size:1.4em}.scroll{overflow-x:auto}pre{background:#f7f7f7;padding:1em;overflow-x:auto}"
+      "</style></head><body>";
+  html += "<h1>" + escaped(report.model) + " for " + escaped(report.platform) + "</h1><p>ppq_torch " + report.version + ", " + escaped(report.device) + "</p>";
+  html += "<div class=\"cards\">";
+  for (const auto& [name, m] : report.errors.outputs) {
+    char db[32];
+    std::snprintf(db, sizeof db, "%.1f dB", m.snr_db());
+    html += "<div class=\"card\">" + escaped(name) + "<b style=\"color:" + bar_color(m.snr()) + "\">" + percent(m.snr()) + "</b>noise over signal (" + db + ")</div>";
+  }
+  html += "<div class=\"card\">calibration<b>" + std::to_string(report.calibration_samples) + "</b>samples</div>";
+  html += "<div class=\"card\">quantized<b>" + std::to_string(report.quantized_nodes) + " / " + std::to_string(report.nodes) + "</b>operations</div>";
+  html += "<div class=\"card\">encodings<b>" + std::to_string(report.encodings_written) + "</b>written, " + std::to_string(report.encodings_missing.size()) + " tensors without</div></div>";
+  html += "<p>Measured on " + std::to_string(report.errors.samples) + " " + escaped(report.evaluated_on) +
+          ". The last output decides: an inner tensor may be noisy without harm. The simulation is not bit-exact with an NPU; differences of a quantization step are normal there.</p>";
+  if (!report.warnings.empty()) {
+    html += "<h2>Warnings</h2><ul>";
+    for (const auto& warning : report.warnings) html += "<li>" + escaped(warning) + "</li>";
+    html += "</ul>";
+  }
+  const auto worst = worst_tensors(report, 10);
+  if (!worst.empty()) {
+    html += "<h2>Worst tensors</h2><div class=\"scroll\"><table><tr><th>tensor</th><th>noise/signal</th><th>cosine</th><th>what to try</th></tr>";
+    for (const TensorError* e : worst) {
+      char cosine[32];
+      std::snprintf(cosine, sizeof cosine, "%.6f", e->graphwise.cosine());
+      html += "<tr><td>" + escaped(e->name) + "</td><td>" + percent(e->graphwise.snr()) + "</td><td>" + cosine + "</td><td><code>" + escaped(advice(*e)) + "</code></td></tr>";
+    }
+    html += "</table></div>";
+  }
+  html += "<h2>Tensors</h2><div class=\"scroll\"><table><tr><th>tensor</th><th>operator</th><th>bits</th><th>scale</th><th>range</th><th>noise/signal (accumulated)</th><th>this one alone</th><th>cosine</th><th>MSE</th><th>clipped</th></tr>\n";
+  for (const TensorError& e : report.errors.tensors) html += tensor_row(e);
+  html += "</table></div><h2>Passes</h2><table><tr><th>pass</th><th>changes</th><th>seconds</th></tr>";
+  for (const PassRecord& pass : report.passes) html += "<tr><td>" + escaped(pass.name) + "</td><td>" + std::to_string(pass.changes) + "</td><td>" + scientific(pass.seconds) + "</td></tr>";
+  html += "</table>";
+  if (!report.encodings_missing.empty()) {
+    html += "<h2>Tensors without an encoding</h2><ul>";
+    for (const auto& name : report.encodings_missing) html += "<li>" + escaped(name) + "</li>";
+    html += "</ul>";
+  }
+  html += "<h2>Setting</h2><pre>" + escaped(report.setting_json) + "</pre></body></html>\n";
+  return html;
+}
+
+}  // namespace ppq

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "ppq/dataset.h"
+#include "ppq/executor.h"
+#include "ppq/graph.h"
+
+namespace ppq {
+
+struct BatchChoice {
+  size_t batch = 1;
+  std::string reason;  ///< why it is not larger, for the log
+};
+
+/// The batch size to calibrate with: as many samples as fit into `memory_bytes` of activations (at most `most`), provided
+/// that the graph treats samples independently. That is proved on real samples: every float tensor of two samples run
+/// together must hold what the two runs alone hold (range, sum and leading dimension), else 1.
+BatchChoice choose_batch_size(const Graph& graph, const Dataset& dataset, at::Device device, size_t memory_bytes, size_t most);
+
+}  // namespace ppq
