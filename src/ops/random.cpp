@@ -70,8 +70,8 @@ Kernel multinomial(const OpSpec& spec) {
 
 Rows random() {
   return {
-      {"RandomNormal", 1, random<normal_of>},
-      {"RandomUniform", 1, random<uniform_of>},
+      {.type = "RandomNormal", .since = 1, .make = random<normal_of>, .host_outputs = true},
+      {.type = "RandomUniform", .since = 1, .make = random<uniform_of>, .host_outputs = true},
       {"RandomNormalLike", 1, random_like<normal_of>},
       {"RandomUniformLike", 1, random_like<uniform_of>},
       {"Bernoulli", 15, bernoulli},

@@ -209,9 +209,9 @@ Rows shape() {
       {.type = "Expand", .since = 8, .make = expand, .host_inputs = 0b10},
       {.type = "Tile", .since = 1, .make = tile_axis, .host_inputs = 0b110},
       {.type = "Tile", .since = 6, .make = tile, .host_inputs = 0b10},
-      {"Constant", 1, constant},
-      {.type = "ConstantOfShape", .since = 9, .make = constant_of_shape, .host_inputs = 0b1},
-      {.type = "Range", .since = 11, .make = range, .host_inputs = 0b111},
+      {.type = "Constant", .since = 1, .make = constant, .host_outputs = true},
+      {.type = "ConstantOfShape", .since = 9, .make = constant_of_shape, .host_inputs = 0b1, .host_outputs = true},
+      {.type = "Range", .since = 11, .make = range, .host_inputs = 0b111, .host_outputs = true},
       {"Identity", 1, unary<identity>},
   };
 }
