@@ -1,0 +1,51 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "ppq/graph.h"
+
+namespace ppq::passes {
+
+/// Values that must stay, name and all, whatever reads them inside the graph: graph outputs, and what sub-graphs (If,
+/// Loop, Scan) read by name.
+class Pinned {
+ public:
+  explicit Pinned(const Graph& graph);
+  bool operator()(const Value* value) const { return value->is_graph_output() || captured(value); }
+  /// Read by a sub-graph.
+  bool captured(const Value* value) const { return captured_.count(value) > 0; }
+
+ private:
+  std::unordered_set<const Value*> captured_;
+};
+
+/// The one node that reads `value`, through one input, where nothing else keeps the value; else null. So a rewrite may
+/// drop the value.
+Node* only_reader(const Value* value, const Pinned& pinned);
+
+/// Sizes where every dimension is known.
+std::optional<std::vector<int64_t>> static_sizes(const Value* value);
+/// -1 where even the rank is unknown.
+int64_t rank_of(const Value* value);
+
+/// Gives input `index` of `node` a new constant. A constant that only this slot reads keeps its name; else (absent, shared,
+/// pinned) a new one named after `name` is made.
+void put_constant(Graph& graph, Node* node, size_t index, at::Tensor tensor, const std::string& name, const Pinned& pinned);
+
+/// `first` takes over the output of `second`, its only reader; `second` and the value between go. Names of `second`'s
+/// output stay.
+void absorb_reader(Graph& graph, Node* first, Node* second);
+
+/// A floating-point constant of `node`'s input; undefined when it is anything else.
+at::Tensor float_constant(const Node& node, size_t index);
+
+/// True when broadcasting `tensor` over a value of `rank` dimensions touches only dimension `axis`, with `channels` elements
+/// (or one for all), and does not change the value's shape.
+bool is_per_channel(const at::Tensor& tensor, int64_t rank, int64_t axis, int64_t channels);
+/// Such a tensor as float64 of [channels].
+at::Tensor per_channel(const at::Tensor& tensor, int64_t channels);
+
+}  // namespace ppq::passes
