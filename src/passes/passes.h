@@ -21,5 +21,14 @@ std::unique_ptr<Pass> make_merge_equal_constants();
 std::unique_ptr<Pass> make_remove_dead_code();
 
 // Quantization.
+std::unique_ptr<Pass> make_equalize_layers();
+std::unique_ptr<Pass> make_configure_quantization();
+std::unique_ptr<Pass> make_fuse_quantization();
+std::unique_ptr<Pass> make_simplify_quantization();
+std::unique_ptr<Pass> make_quantize_parameters();
+std::unique_ptr<Pass> make_calibrate();
+std::unique_ptr<Pass> make_align_quantization();
+std::unique_ptr<Pass> make_quantize_passive_parameters();
+std::unique_ptr<Pass> make_bake_parameters();
 
 }  // namespace ppq::passes

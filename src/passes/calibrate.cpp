@@ -1,0 +1,96 @@
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "observers/observer.h"
+#include "passes/passes.h"
+#include "passes/quant_slots.h"
+#include "ppq/error.h"
+
+/// Runs the samples once through the network, weights rounded and activations float, lets observers see the tensors that
+/// wait for calibration, and gives each its scale and offset. Memory does not grow with the number of samples.
+namespace ppq::passes {
+namespace {
+
+/// One tensor under one scheme; several TensorQuants may want the same.
+struct Watched {
+  std::unique_ptr<Observer> observer;
+  std::vector<TensorQuantPtr> quants;
+};
+
+class Calibrate final : public Pass {
+ public:
+  const char* name() const override { return "calibrate"; }
+
+  size_t run(Graph& graph, PassContext& context) override {
+    collect(graph, context);
+    if (watched_.empty()) return 0;
+    observe(graph, context);
+    size_t changed = 0;
+    for (auto& list : watched_)
+      for (Watched& watched : list) {
+        const QuantParams params = watched.observer->finish();
+        for (const TensorQuantPtr& quant : watched.quants) {
+          quant->params = params;
+          quant->state = QuantState::Active;
+          ++changed;
+        }
+      }
+    return changed;
+  }
+
+ private:
+  void collect(const Graph& graph, const PassContext& context) {
+    std::unordered_map<const Value*, size_t> index;
+    std::map<const TensorQuant*, bool> seen;
+    for (const Slot& slot : quant_slots(graph)) {
+      const TensorQuantPtr quant = slot.quant();
+      if (quant->state != QuantState::Initial || quant->fixed || quant->scheme.dynamic || seen[quant.get()]) continue;
+      const Value* value = graph.find_value(quant->observed);
+      if (!value) value = slot.value();
+      if (value->is_constant()) continue;
+      seen[quant.get()] = true;
+      auto [it, fresh] = index.try_emplace(value, values_.size());
+      if (fresh) values_.push_back(value), watched_.emplace_back();
+      const std::string& given = context.setting->quantize_activation_setting.calib_algorithm;
+      auto& list = watched_[it->second];
+      auto same = std::find_if(list.begin(), list.end(), [&](const Watched& w) { return w.quants[0]->scheme == quant->scheme; });
+      if (same != list.end()) {
+        same->quants.push_back(quant);
+        continue;
+      }
+      list.push_back({make_observer(given.empty() ? quant->scheme.observer : given, quant->scheme, value->name()), {quant}});
+    }
+  }
+
+  void observe(const Graph& graph, const PassContext& context) {
+    if (!context.calibration || context.calibration->size() == 0)
+      throw Error(ErrorKind::Data, "calibration", "no samples: got 0, expected at least 1");
+    LowerOptions options;
+    options.device = context.device;
+    options.watch = values_;
+    options.quantize_parameters = true;
+    const auto program = lower(graph, options);
+    BatchLoader loader(context.calibration, context.batch_size);
+    const size_t total = context.calibration->size();
+    size_t done = 0;
+    while (auto batch = loader.next()) {
+      const int64_t samples = static_cast<int64_t>(batch->count);
+      ppq::run(*program, batch->tensors, [&](size_t which, const at::Tensor& tensor) {
+        if (!tensor.defined() || !tensor.is_floating_point()) return;
+        for (Watched& watched : watched_[which]) watched.observer->observe(tensor, samples);
+      });
+      done += batch->count;
+      if (context.progress) context.progress("calibrate", done, total);
+    }
+  }
+
+  std::vector<const Value*> values_;
+  std::vector<std::vector<Watched>> watched_;
+};
+
+}  // namespace
+
+std::unique_ptr<Pass> make_calibrate() { return std::make_unique<Calibrate>(); }
+
+}  // namespace ppq::passes
