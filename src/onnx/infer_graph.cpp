@@ -19,6 +19,14 @@ void declare(const Graph& graph, onnx::GraphProto& proto) {
   }
 }
 
+/// Takes over what was not known: the whole shape, or single dimensions.
+void refine(Value& value, const std::optional<Shape>& inferred) {
+  if (!value.shape) value.shape = inferred;
+  if (!inferred || inferred->size() != value.shape->size()) return;
+  for (size_t i = 0; i < inferred->size(); ++i)
+    if (!(*value.shape)[i].known() && (*inferred)[i].known()) (*value.shape)[i] = (*inferred)[i];
+}
+
 void fill(Graph& graph, const onnx::GraphProto& proto) {
   for (const auto* infos : {&proto.value_info(), &proto.output()})
     for (const auto& info : *infos) {
@@ -28,8 +36,8 @@ void fill(Graph& graph, const onnx::GraphProto& proto) {
         const std::string doc = value->doc;
         read_type(info, *value);
         value->doc = doc;
-      } else if (!value->shape && dtype_of(info.type()) == value->dtype) {
-        value->shape = shape_of(info.type());
+      } else if (dtype_of(info.type()) == value->dtype) {
+        refine(*value, shape_of(info.type()));
       }
     }
   const auto nodes = graph.nodes();
