@@ -29,10 +29,17 @@ std::string one_line(std::string text) {
 
 std::string domain_of(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
 
-/// Gives nodes that onnx has no schema for another domain while the checker runs.
-class UnknownNodes {
+/// Hides from the checker what it refuses though models in use have it: operators without a schema (they get another
+/// domain) and inputs and outputs of unknown rank (they get one).
+class Leniency {
  public:
-  explicit UnknownNodes(onnx::ModelProto& model) : model_(model) {
+  explicit Leniency(onnx::ModelProto& model) : model_(model), inputs_(model.graph().input()), outputs_(model.graph().output()) {
+    for (auto* infos : {model.mutable_graph()->mutable_input(), model.mutable_graph()->mutable_output()})
+      for (auto& info : *infos) {
+        auto& type = *info.mutable_type();
+        if (type.value_case() == onnx::TypeProto::VALUE_NOT_SET) type.mutable_tensor_type()->set_elem_type(onnx::TensorProto::FLOAT);
+        if (type.has_tensor_type()) type.mutable_tensor_type()->mutable_shape();
+      }
     for (const auto& opset : model.opset_import()) opsets_[domain_of(opset.domain())] = static_cast<int>(opset.version());
     hide(*model.mutable_graph());
     if (hidden_.empty()) return;
@@ -40,11 +47,13 @@ class UnknownNodes {
     opset->set_domain(kUncheckedDomain);
     opset->set_version(1);
   }
-  ~UnknownNodes() {
+  ~Leniency() {
+    model_.mutable_graph()->mutable_input()->Swap(&inputs_);
+    model_.mutable_graph()->mutable_output()->Swap(&outputs_);
     for (auto& [node, domain] : hidden_) node->set_domain(domain);
     if (!hidden_.empty()) model_.mutable_opset_import()->RemoveLast();
   }
-  UnknownNodes(const UnknownNodes&) = delete;
+  Leniency(const Leniency&) = delete;
 
  private:
   void hide(onnx::GraphProto& graph) {
@@ -67,6 +76,7 @@ class UnknownNodes {
   }
 
   onnx::ModelProto& model_;
+  google::protobuf::RepeatedPtrField<onnx::ValueInfoProto> inputs_, outputs_;
   std::unordered_map<std::string, int> opsets_;
   std::vector<std::pair<onnx::NodeProto*, std::string>> hidden_;
 };
@@ -111,7 +121,7 @@ void run_checker(onnx::ModelProto& model, const std::string& where, bool strict)
     if (strict) {
       onnx::checker::check_model(model, /*full_check=*/true);
     } else {
-      const UnknownNodes unknown(model);
+      const Leniency leniency(model);
       onnx::checker::check_model(model);
     }
   } catch (const std::bad_alloc&) {

@@ -1,6 +1,6 @@
 """Independent reader: compares two ONNX files field by field with the onnx package, and runs its checker on the second.
 
-same_model.py ORIGINAL WRITTEN [ORIGINAL WRITTEN ...]
+same_model.py ORIGINAL WRITTEN [ORIGINAL WRITTEN ...], or same_model.py @FILE with one path a line
 """
 import sys
 
@@ -9,6 +9,7 @@ import onnx
 from onnx import numpy_helper
 from google.protobuf.message import Message
 
+UNKNOWN_FIELD = b"\xfa\x3e\x03new"
 faults = []
 
 
@@ -67,11 +68,17 @@ def same(a, b, path, folders):
 
 def main():
     files = sys.argv[1:]
+    if files[0].startswith("@"):
+        with open(files[0][1:]) as lines:
+            files = lines.read().split("\n")[:-1]
     for original, written in zip(files[::2], files[1::2]):
         folders = [str(p.rpartition("/")[0]) for p in (original, written)]
         a = onnx.load(original, load_external_data=False)
         b = onnx.load(written, load_external_data=False)
         same(a, b, written.rpartition("/")[2], folders)
+        with open(original, "rb") as first, open(written, "rb") as second:
+            if UNKNOWN_FIELD in first.read() and UNKNOWN_FIELD not in second.read():
+                fault(written, "no unknown field", "the unknown field of the original")
         onnx.checker.check_model(written)
     print("\n".join(faults[:20]))
     return 1 if faults else 0

@@ -1,0 +1,129 @@
+// What is read and written back is what the file said: compared by onnx's Python package, field by field.
+#include "onnx/files.h"
+
+namespace ppq::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Reads and writes every model; what the independent reader finds different.
+std::string differences(const std::vector<std::string>& models, const std::string& folder) {
+  std::string faults;
+  std::vector<std::string> pairs;
+  for (size_t i = 0; i < models.size(); ++i) {
+    const std::string written = folder + "/" + std::to_string(i) + ".onnx";
+    try {
+      auto graph = read_onnx(models[i]);
+      graph->verify();
+      write_onnx(*graph, written);
+      pairs.insert(pairs.end(), {models[i], written});
+    } catch (const std::exception& error) {
+      faults += models[i] + ": " + error.what() + "\n";
+    }
+  }
+  // Long lists do not fit a command line.
+  const std::string list = folder + "/pairs.txt";
+  std::string lines;
+  for (const auto& path : pairs) lines += path + "\n";
+  save(list, lines);
+  return faults + run_script("same_model.py", {"@" + list});
+}
+
+std::vector<std::string> models_below(const std::string& folder) {
+  std::vector<std::string> models;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.path().extension() == ".onnx") models.push_back(entry.path().string());
+  std::sort(models.begin(), models.end());
+  return models;
+}
+
+TEST(WriteOnnx, RealModelsComeBackTheSame) {
+  PPQ_REQUIRE_SHARED();
+  PPQ_REQUIRE_PYTHON();
+  const auto models = models_below(shared("models"));
+  ASSERT_GE(models.size(), 16u);
+  EXPECT_EQ(differences(models, temporary_dir("real")), "");
+}
+
+TEST(WriteOnnx, EveryFeatureComesBackTheSame) {
+  PPQ_REQUIRE_PYTHON();
+  const std::string folder = temporary_dir("features");
+  fs::create_directories(folder + "/made");
+  ASSERT_EQ(run_script("make_models.py", {folder + "/made"}), "");
+  const auto models = models_below(folder + "/made");
+  ASSERT_EQ(models.size(), 9u);
+  EXPECT_EQ(differences(models, folder), "");
+}
+
+TEST(WriteOnnx, OnnxNodeTestsComeBackTheSame) {
+  PPQ_REQUIRE_PYTHON();
+  std::vector<std::string> models;
+  for (const auto& model : models_below(PPQ_NODE_TESTS))
+    if (model.find("/test_not_") == std::string::npos) models.push_back(model);  // of opset 1
+  ASSERT_GE(models.size(), 1000u);
+  EXPECT_EQ(differences(models, temporary_dir("nodes")), "");
+}
+
+TEST(WriteOnnx, TheComparisonSeesAChangedWeightNameAndSymbol) {
+  PPQ_REQUIRE_PYTHON();
+  const std::string folder = temporary_dir("changed");
+  const std::string text = text_model("g (float[N, 2] x) => (float[N, 2] y) <float[2] w = {1, 2}> { y = Mul (x, w) }");
+  const auto graph = read_onnx_text(text);
+  write_onnx(*graph, folder + "/a.onnx");
+  const auto compare = [&](const Graph& changed) {
+    write_onnx(changed, folder + "/b.onnx");
+    return run_script("same_model.py", {folder + "/a.onnx", folder + "/b.onnx"});
+  };
+  EXPECT_EQ(compare(*graph), "");
+  auto weight = graph->clone();
+  weight->find_value("w")->set_constant(weight->find_value("w")->constant() + 1);
+  EXPECT_NE(compare(*weight).find("initializer[w]"), std::string::npos);
+  auto renamed = graph->clone();
+  renamed->rename(renamed->find_value("w"), "v");
+  EXPECT_NE(compare(*renamed).find("initializer[w].name"), std::string::npos);
+  auto fixed = graph->clone();
+  fixed->inputs()[0]->shape->front() = Dim{4, ""};
+  EXPECT_NE(compare(*fixed).find("dim_value"), std::string::npos);
+}
+
+TEST(WriteOnnx, ChangesReachTheFile) {
+  auto graph = read_onnx_text(text_model(
+      "g (float[N, 2] x) => (float[N, 2] y) <float[2] w = {1, 2}, float[N, 2] m> { m = Mul (x, w)  y = Relu (m) }"));
+  Node* relu = graph->nodes()[1];
+  graph->set_input(relu, 0, graph->inputs()[0]);
+  graph->remove_node(graph->nodes()[0]);
+  graph->remove_value(graph->find_value("m"));
+  graph->remove_value(graph->find_value("w"));
+  const auto back = read_onnx_bytes(write_onnx_bytes(*graph));
+  EXPECT_EQ(back->node_count(), 1u);
+  EXPECT_EQ(back->find_value("m"), nullptr) << "value_info of a removed value was written";
+  EXPECT_TRUE(back->constants().empty());
+}
+
+TEST(WriteOnnx, NewConstantsOfIr3AreInputsToo) {
+  auto graph = read_onnx_text(text_model("g (float[2] x) => (float[2] y) { y = Relu (x) }", "ir_version: 3, opset_import: [\"\" : 9]"));
+  Node* relu = graph->nodes()[0];
+  Value* w = graph->add_constant("w", at::ones({2}));
+  Value* m = graph->add_value("m");
+  graph->add_node("Mul", "mul", {graph->inputs()[0], w}, {m}, relu);
+  graph->set_input(relu, 0, m);
+  EXPECT_NO_THROW(check_onnx(*graph));
+  const auto back = read_onnx_bytes(write_onnx_bytes(*graph));
+  ASSERT_EQ(back->inputs().size(), 2u);
+  EXPECT_TRUE(back->find_value("w")->is_graph_input() && back->find_value("w")->is_constant());
+}
+
+TEST(CheckOnnx, NamesTheFault) {
+  auto graph = read_onnx_text(text_model("g (float[2] x) => (float[2] y) { y = Relu (x) }"));
+  EXPECT_NO_THROW(check_onnx(*graph));
+  graph->nodes()[0]->op_type = "Rellu";
+  EXPECT_NE(error_of(ErrorKind::Model, [&] { check_onnx(*graph); }).find("Rellu"), std::string::npos);
+}
+
+TEST(WriteOnnx, UnwritableFolderIsAResourceError) {
+  auto graph = read_onnx_text(text_model("g (float[2] x) => (float[2] y) { y = Relu (x) }"));
+  EXPECT_NE(error_of(ErrorKind::Resource, [&] { write_onnx(*graph, "/proc/none/model.onnx"); }).find("/proc/none"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ppq::test
