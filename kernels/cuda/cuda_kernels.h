@@ -1,0 +1,35 @@
+#pragma once
+
+#include <vector>
+
+#include "kernels/kernels.h"
+
+/// The functions of kernels.h for tensors on CUDA: on the current stream of x's device, without synchronising. kernels.h's
+/// own functions call these by the tensor's device; axis is checked there. A build without CUDA has no_cuda.cpp, where each throws Unsupported.
+namespace ppq::kernels::cuda {
+
+at::Tensor fake_quantize(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
+                         const Format& format);
+void fake_quantize_(at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format);
+at::Tensor fake_quantize_blocks(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
+                                int64_t block, const Format& format);
+at::Tensor quantize_to_int(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
+                           const Format& format, at::ScalarType dtype);
+Gradients fake_quantize_backward(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& scale,
+                                 const at::Tensor& offset, int64_t axis, const Format& format, bool masked = true);
+
+void observe(const at::Tensor& x, int64_t axis, Histogram& histogram);
+void merge(Histogram& histogram, const Histogram& other);
+void observe_range(const at::Tensor& x, int64_t axis, Range& range);
+at::Tensor error_sums(const at::Tensor& quantized, const at::Tensor& reference);
+
+/// One tensor to observe.
+struct Observation {
+  at::Tensor x;
+  int64_t axis = -1;
+  Histogram* histogram = nullptr;
+};
+/// observe() of many tensors with three launches for each 16 of one dtype: small tensors are launch-bound.
+void observe_many(const std::vector<Observation>& observations);
+
+}  // namespace ppq::kernels::cuda
