@@ -35,6 +35,11 @@ foreach(source ${kernel_sources})
   elseif(source MATCHES "_avx2\\.cpp$")
     set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
       "-O3;-ffp-contract=off;-mavx2;-mfma;-mf16c" SKIP_PRECOMPILE_HEADERS ON)
+  elseif(source MATCHES "/parallel\\.cpp$")
+    # at::parallel_for, a header template, is serial in files compiled without OpenMP.
+    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O2;-fopenmp" SKIP_PRECOMPILE_HEADERS ON)
+  elseif(source MATCHES "/level_scalar\\.cpp$")
+    set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
   endif()
 endforeach()
 

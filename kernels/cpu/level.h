@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/numerics.h"
+
+/// The hot loops as plain functions over pointers, compiled once for each level of instructions (level_*.cpp). All levels
+/// give the same bits: the rules are numerics.h's, and sums go by a fixed tree.
+namespace ppq::kernels::cpu {
+
+enum class Type : int { Float, Half, BFloat16 };
+enum class IntType : int { UInt8, Int8, UInt16, Int16, Int32 };
+
+/// What a row of elements is quantized with.
+struct QuantizeTask {
+  const void* x;
+  void* y;  ///< may be x
+  Type type;
+  const float* scale;
+  const float* offset;
+  numerics::FormatRule rule;
+};
+
+/// Bins of one growing histogram while it is filled: 2 × (bins + 16) counters, interleaved. Slots from `bins` on are
+/// dummies, one a vector lane, that keep hot and foreign values from waiting for each other.
+struct BinTask {
+  int exponent;
+  int64_t first;
+  int64_t bins;
+  uint32_t* counters;   ///< [bins + 16][2]
+  int64_t hot;          ///< a bin expected to be frequent; counted apart
+  uint64_t hot_count;
+  float minimum, maximum;  ///< of finite values, updated
+  bool outside;            ///< set when a value was NaN, Inf or outside of the bins; such values are not counted
+};
+
+struct Level {
+  const char* name;
+
+  /// Rows [begin, end) of `length` elements; row r uses scale[r % period].
+  void (*fake_quantize_uniform)(const QuantizeTask&, int64_t begin, int64_t end, int64_t length, int64_t period);
+  /// Rows [begin, end) of `length` elements; element i of each uses scale[i].
+  void (*fake_quantize_varying)(const QuantizeTask&, int64_t begin, int64_t end, int64_t length);
+  void (*quantize_int_uniform)(const QuantizeTask&, IntType, int64_t begin, int64_t end, int64_t length, int64_t period);
+  void (*quantize_int_varying)(const QuantizeTask&, IntType, int64_t begin, int64_t end, int64_t length);
+
+  /// One row with one scale: writes the input's gradient, returns the row's sums of scale and offset terms.
+  void (*backward_uniform)(const QuantizeTask&, const void* grad, int64_t start, int64_t length, int64_t channel,
+                           bool masked, double* scale_sum, double* offset_sum);
+  /// Rows [begin, end): adds to sums[length].
+  void (*backward_varying)(const QuantizeTask&, const void* grad, int64_t begin, int64_t end, int64_t length, bool masked,
+                           double* scale_sums, double* offset_sums);
+
+  /// Counts values into task.counters. x points at the first of n elements.
+  void (*count_bins)(BinTask&, const void* x, Type, int64_t n);
+  /// Takes n elements into a range.
+  void (*range)(const void* x, Type, int64_t n, float* minimum, float* maximum, int64_t* nonfinite);
+  /// Rows [begin, end) of `length` channels: takes element i into range i.
+  void (*range_varying)(const void* x, Type, int64_t begin, int64_t end, int64_t length, float* minimum, float* maximum,
+                        int64_t* nonfinite);
+  /// Copies elements [begin, end) of rows × `length` as float32, transposed: out[channel - first][row].
+  void (*transpose)(const void* x, Type, int64_t row_begin, int64_t row_end, int64_t length, int64_t first,
+                    int64_t count, float* out, int64_t out_stride);
+
+  /// sums[4] = Σ(q-f)², Σf², Σq², Σqf over n elements.
+  void (*error_sums)(const void* q, const void* f, Type, int64_t n, double* sums);
+};
+
+const Level& scalar_level();
+const Level& avx2_level();
+const Level& avx512_level();
+
+/// The best level this machine has, or the lower one PPQ_CPU_KERNELS names.
+const Level& current_level();
+
+}  // namespace ppq::kernels::cpu

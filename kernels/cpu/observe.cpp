@@ -1,0 +1,230 @@
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "kernels/cpu/bin_filler.h"
+#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/layout.h"
+#include "kernels/cpu/parallel.h"
+#include "ppq/error.h"
+
+namespace ppq::kernels::cpu {
+namespace {
+
+constexpr int64_t kGrain = 32768;   ///< elements a thread takes at least
+constexpr int64_t kGather = 2048;   ///< elements of one channel brought together where they lie scattered
+constexpr int64_t kTile = 16;       ///< channels of one 64-byte line
+
+const void* advance(const void* data, int64_t elements, int64_t size) { return static_cast<const char*>(data) + elements * size; }
+
+/// The rows of a histogram's tensors; writes back what is not shared memory.
+class Rows {
+ public:
+  explicit Rows(Histogram& h)
+      : counts_(h.counts.mutable_data_ptr<int64_t>()), first_(h.first.mutable_data_ptr<int64_t>()),
+        exponent_(h.exponent.mutable_data_ptr<int32_t>()), minimum_(h.minimum.mutable_data_ptr<float>()),
+        maximum_(h.maximum.mutable_data_ptr<float>()), nonfinite_(h.nonfinite.mutable_data_ptr<int64_t>()), bins_(h.bins()) {}
+  HistogramRow load(int64_t c) const {
+    return {counts_ + c * bins_, bins_, first_[c], exponent_[c], minimum_[c], maximum_[c], nonfinite_[c]};
+  }
+  void store(int64_t c, const HistogramRow& row) const {
+    first_[c] = row.first;
+    exponent_[c] = row.exponent;
+    minimum_[c] = row.minimum;
+    maximum_[c] = row.maximum;
+    nonfinite_[c] = row.nonfinite;
+  }
+  int64_t bins() const { return bins_; }
+
+ private:
+  int64_t* counts_;
+  int64_t* first_;
+  int32_t* exponent_;
+  float* minimum_;
+  float* maximum_;
+  int64_t* nonfinite_;
+  int64_t bins_;
+};
+
+/// A thread's own histogram, on the grid of the one it will be added to.
+struct OwnHistogram {
+  std::vector<int64_t> counts;
+  HistogramRow row;
+  explicit OwnHistogram(const HistogramRow& like) : counts(like.bins), row(like) {
+    row.counts = counts.data();
+    row.nonfinite = 0;
+  }
+};
+
+struct Source {
+  const void* data;
+  Type type;
+  int64_t size;
+  Layout layout;
+};
+
+void observe_one(const Level& level, const Source& source, const Rows& rows) {
+  int64_t count = source.layout.count();
+  HistogramRow row = rows.load(0);
+  int64_t parts = std::min<int64_t>(thread_count(), count / kGrain);
+  if (parts <= 1) {
+    BinFiller filler(level, row.bins);
+    filler.add(row, source.data, source.type, count);
+    filler.finish(row);
+    rows.store(0, row);
+    return;
+  }
+  std::vector<std::unique_ptr<OwnHistogram>> own(parts);
+  parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p) {
+      int64_t start = count * p / parts, stop = count * (p + 1) / parts;
+      own[p] = std::make_unique<OwnHistogram>(row);
+      BinFiller filler(level, row.bins);
+      filler.add(own[p]->row, advance(source.data, start, source.size), source.type, stop - start);
+      filler.finish(own[p]->row);
+    }
+  });
+  std::vector<int64_t> scratch;
+  for (auto& part : own) row.add(part->row, scratch);
+  rows.store(0, row);
+}
+
+/// Channels in runs of `inner` elements; short runs are brought together first.
+void observe_runs(const Level& level, const Source& source, const Rows& rows) {
+  const Layout& layout = source.layout;
+  int64_t inner = layout.inner, together = inner < 256 ? std::max<int64_t>(1, kGather / inner) : 1;
+  int64_t grain = std::max<int64_t>(1, kGrain / (layout.outer * inner));
+  parallel_for(layout.channels, grain, [&](int64_t begin, int64_t end) {
+    BinFiller filler(level, rows.bins());
+    std::vector<char> buffer(together > 1 ? together * inner * source.size : 0);
+    for (int64_t c = begin; c < end; ++c) {
+      HistogramRow row = rows.load(c);
+      for (int64_t o = 0; o < layout.outer; o += together) {
+        int64_t runs = std::min(together, layout.outer - o);
+        const void* run = advance(source.data, (o * layout.channels + c) * inner, source.size);
+        if (runs == 1) {
+          filler.add(row, run, source.type, inner);
+          continue;
+        }
+        for (int64_t r = 0; r < runs; ++r) {
+          const char* from = static_cast<const char*>(advance(run, r * layout.channels * inner, source.size));
+          std::copy(from, from + inner * source.size, buffer.data() + r * inner * source.size);
+        }
+        filler.add(row, buffer.data(), source.type, runs * inner);
+      }
+      filler.finish(row);
+      rows.store(c, row);
+    }
+  });
+}
+
+/// Alternating channels (channels-last): rows × 16 channels at a time are transposed in cache.
+void observe_interleaved(const Level& level, const Source& source, const Rows& rows) {
+  int64_t channels = source.layout.channels, outer = source.layout.outer, tiles = (channels + kTile - 1) / kTile;
+  parallel_for(tiles, 1, [&](int64_t begin, int64_t end) {
+    std::vector<BinFiller> fillers(kTile, BinFiller(level, rows.bins()));
+    std::vector<float> buffer(kTile * kGather);
+    for (int64_t tile = begin; tile < end; ++tile) {
+      int64_t first = tile * kTile, count = std::min(kTile, channels - first);
+      std::vector<HistogramRow> own;
+      for (int64_t c = 0; c < count; ++c) own.push_back(rows.load(first + c));
+      for (int64_t r = 0; r < outer; r += kGather) {
+        int64_t stop = std::min(outer, r + kGather);
+        level.transpose(source.data, source.type, r, stop, channels, first, count, buffer.data(), kGather);
+        for (int64_t c = 0; c < count; ++c) fillers[c].add(own[c], buffer.data() + c * kGather, Type::Float, stop - r);
+      }
+      for (int64_t c = 0; c < count; ++c) {
+        fillers[c].finish(own[c]);
+        rows.store(first + c, own[c]);
+      }
+    }
+  });
+}
+
+void check_channels(int64_t channels, const Layout& layout, const char* function) {
+  if (channels != layout.channels) {
+    throw Error(ErrorKind::Internal, function,
+                "channels: got " + std::to_string(layout.channels) + ", expected " + std::to_string(channels));
+  }
+}
+
+}  // namespace
+
+void observe(const at::Tensor& x_in, int64_t axis, Histogram& histogram) {
+  at::Tensor x = dense(x_in);
+  Source source{x.const_data_ptr(), type_of(x, "observe"), static_cast<int64_t>(x.element_size()), layout_of(x, axis)};
+  check_channels(histogram.channels(), source.layout, "observe");
+  if (source.layout.count() == 0) return;
+  const Level& level = current_level();
+  Rows rows(histogram);
+  if (source.layout.channels == 1) {
+    observe_one(level, source, rows);
+  } else if (source.layout.inner == 1) {
+    observe_interleaved(level, source, rows);
+  } else {
+    observe_runs(level, source, rows);
+  }
+}
+
+void merge(Histogram& histogram, const Histogram& other) {
+  if (histogram.counts.sizes() != other.counts.sizes()) {
+    throw Error(ErrorKind::Internal, "merge", "histograms differ in channels or bins");
+  }
+  Histogram from{other.counts.cpu().contiguous(),  other.first.cpu().contiguous(),   other.exponent.cpu().contiguous(),
+                 other.minimum.cpu().contiguous(), other.maximum.cpu().contiguous(), other.nonfinite.cpu().contiguous()};
+  Rows into(histogram), added(from);
+  std::vector<int64_t> scratch;
+  for (int64_t c = 0; c < histogram.channels(); ++c) {
+    HistogramRow row = into.load(c);
+    row.add(added.load(c), scratch);
+    into.store(c, row);
+  }
+}
+
+void observe_range(const at::Tensor& x_in, int64_t axis, Range& range) {
+  at::Tensor x = dense(x_in);
+  Type type = type_of(x, "observe_range");
+  Layout layout = layout_of(x, axis);
+  check_channels(range.minimum.numel(), layout, "observe_range");
+  if (layout.count() == 0) return;
+  const Level& level = current_level();
+  const void* data = x.const_data_ptr();
+  int64_t size = x.element_size(), channels = layout.channels;
+  float* minimum = range.minimum.mutable_data_ptr<float>();
+  float* maximum = range.maximum.mutable_data_ptr<float>();
+  int64_t* nonfinite = range.nonfinite.mutable_data_ptr<int64_t>();
+
+  // Pieces of the memory, each with its own ranges; folded in order.
+  bool interleaved = layout.inner == 1 && channels > 1;
+  int64_t rows = interleaved ? layout.outer : channels == 1 ? layout.count() : layout.outer * channels;
+  int64_t parts = std::max<int64_t>(1, std::min<int64_t>({thread_count(), layout.count() / kGrain, rows}));
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  std::vector<float> lows(parts * channels, kInfinity), highs(parts * channels, -kInfinity);
+  std::vector<int64_t> strange(parts * channels, 0);
+  parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p) {
+      int64_t start = rows * p / parts, stop = rows * (p + 1) / parts;
+      float *low = &lows[p * channels], *high = &highs[p * channels];
+      int64_t* odd = &strange[p * channels];
+      if (interleaved) {
+        level.range_varying(data, type, start, stop, channels, low, high, odd);
+      } else if (channels == 1) {
+        level.range(advance(data, start, size), type, stop - start, low, high, odd);
+      } else {
+        for (int64_t r = start; r < stop; ++r) {
+          int64_t c = r % channels;
+          level.range(advance(data, r * layout.inner, size), type, layout.inner, low + c, high + c, odd + c);
+        }
+      }
+    }
+  });
+  for (int64_t i = 0; i < parts * channels; ++i) {
+    int64_t c = i % channels;
+    minimum[c] = numerics::canonical_zero(std::min(minimum[c], lows[i]));
+    maximum[c] = numerics::canonical_zero(std::max(maximum[c], highs[i]));
+    nonfinite[c] += strange[i];
+  }
+}
+
+}  // namespace ppq::kernels::cpu
