@@ -26,7 +26,8 @@ inline std::string load(const std::string& path) {
 
 /// Runs one of this folder's scripts with the tests' Python; its output, with "exit N" at the end when it fails.
 inline std::string run_script(const std::string& script, const std::vector<std::string>& arguments) {
-  std::string command = std::string(PPQ_TEST_PYTHON) + " " + PPQ_SOURCE_DIR + "/tests/onnx/" + script;
+  std::string command = PPQ_TEST_PYTHON " " PPQ_SOURCE_DIR "/tests/onnx/";
+  command += script;
   for (const auto& argument : arguments) command += " '" + argument + "'";
   FILE* pipe = popen((command + " 2>&1").c_str(), "r");
   std::string output;
