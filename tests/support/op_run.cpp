@@ -33,6 +33,8 @@ Tensors OpRun::run(const Tensors& inputs, size_t outputs) const {
 at::Tensor floats(std::initializer_list<float> values) { return at::tensor(values, at::kFloat); }
 at::Tensor ints(std::initializer_list<int64_t> values) { return at::tensor(values, at::kLong); }
 
+at::Tensor bools(std::initializer_list<int64_t> values) { return ints(values).to(at::kBool); }
+
 at::Tensor iota(std::initializer_list<int64_t> sizes) {
   int64_t count = 1;
   for (int64_t size : sizes) count *= size;

@@ -32,6 +32,7 @@ class OpRun {
 /// Tensors of known contents.
 at::Tensor floats(std::initializer_list<float> values);
 at::Tensor ints(std::initializer_list<int64_t> values);
+at::Tensor bools(std::initializer_list<int64_t> values);
 /// 0, 1, 2, … as float32 of the given sizes.
 at::Tensor iota(std::initializer_list<int64_t> sizes);
 
