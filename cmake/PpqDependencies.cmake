@@ -13,6 +13,8 @@ get_filename_component(torch_site "${PPQ_TORCH_ROOT}" DIRECTORY)
 file(GLOB nvidia_libs LIST_DIRECTORIES true "${torch_site}/nvidia/*/lib")
 add_library(ppq_torch_libs INTERFACE)
 target_link_directories(ppq_torch_libs INTERFACE "${torch_lib}")
+# LibTorch exports an old std::filesystem of its own, whose remove_all crashes: the system's must be found first.
+target_link_libraries(ppq_torch_libs INTERFACE stdc++)
 target_link_libraries(ppq_torch_libs INTERFACE "${torch_lib}/libtorch.so" "${torch_lib}/libtorch_cpu.so" "${torch_lib}/libc10.so")
 if(EXISTS "${torch_lib}/libtorch_cuda.so")
   # --no-as-needed: nothing refers to a symbol of it, yet without it there is no CUDA device.
