@@ -16,6 +16,10 @@ struct Distribution {
   double center(size_t bin) const { return low + (static_cast<double>(bin) + 0.5) * width; }
 };
 
+/// The counts in `bins` equal bins over [low, high] of x, or of |x|. A bin that straddles a border is shared out by length,
+/// but single values are kept whole: what is empty stays empty.
+std::vector<double> rebin(const Distribution& distribution, size_t bins, double low, double high, bool absolute);
+
 /// Base of observers that search a growing histogram: one pass over the data, exact counts.
 class HistogramObserver : public Observer {
  public:

@@ -15,7 +15,7 @@ class PercentileGlobal final : public HistogramObserver {
 
  protected:
   std::pair<double, double> choose_range(const Distribution& d) const override {
-    return {std::max(d.minimum, quantile(d, 1 - kPercentile)), std::min(d.maximum, quantile(d, kPercentile))};
+    return {std::clamp(quantile(d, 1 - kPercentile), d.minimum, d.maximum), std::clamp(quantile(d, kPercentile), d.minimum, d.maximum)};
   }
 
  private:

@@ -10,7 +10,7 @@ namespace {
 constexpr int kPpqBins = 4096;
 constexpr int64_t kBins = 65536;
 
-/// PPQ 0.6.6's TorchHistObserver: 4096 bins of |x| (filled from our finer ones by their centres), the lowest ones blanked,
+/// PPQ 0.6.6's TorchHistObserver: 4096 bins of |x| (filled from our finer ones), the lowest ones blanked,
 /// candidates every 2^(bits-1) bins. Symmetric schemes up to 8 bits, as there. Kept to compare with PPQ; `kl` is the
 /// better search.
 class PpqKl final : public HistogramObserver {
@@ -21,10 +21,7 @@ class PpqKl final : public HistogramObserver {
   std::pair<double, double> choose_range(const Distribution& d) const override {
     const double amax = std::max(std::abs(d.minimum), std::abs(d.maximum)), bin = amax / kPpqBins;
     if (bin <= 0) return {0, 0};
-    std::vector<double> bins(kPpqBins, 0);
-    for (size_t i = 0; i < d.counts.size(); ++i)
-      if (d.counts[i] > 0)
-        bins[static_cast<size_t>(std::clamp(std::floor(std::abs(d.center(i)) / bin), 0.0, kPpqBins - 1.0))] += d.counts[i];
+    std::vector<double> bins = rebin(d, kPpqBins, 0, amax, /*absolute=*/true);
     const int blank = static_cast<int>(kPpqBins * 0.002);
     std::fill(bins.begin(), bins.begin() + blank, 0.0);
     bins[blank] = 1;

@@ -10,7 +10,7 @@ namespace {
 constexpr int kPpqBins = 2048, kInterval = 8;
 constexpr int64_t kBins = 32768;  // 8 to 16 bins of ours fall into one of PPQ's
 
-/// PPQ 0.6.6's TorchMSEObserver: its 2048 bins (filled from our finer ones by their centres), its candidates, its loss.
+/// PPQ 0.6.6's TorchMSEObserver: its 2048 bins (filled from our finer ones), its candidates, its loss.
 /// Kept to compare with PPQ; `mse` is the better search. Above 10 bits it is min-max, where PPQ's search breaks down.
 class PpqMse final : public HistogramObserver {
  public:
@@ -27,9 +27,7 @@ class PpqMse final : public HistogramObserver {
   static std::pair<double, double> asymmetric(const Distribution& d, int levels) {
     const double scale = (d.maximum - d.minimum) / kPpqBins;
     if (scale <= 0) return {d.minimum, d.maximum};
-    std::vector<double> bins(kPpqBins, 0);
-    for (size_t i = 0; i < d.counts.size(); ++i)
-      if (d.counts[i] > 0) bins[index((d.center(i) - d.minimum) / scale)] += d.counts[i];
+    const std::vector<double> bins = rebin(d, kPpqBins, d.minimum, d.maximum, /*absolute=*/false);
     Best best;
     offer(best, bins, levels, 0, kPpqBins / levels + 1);
     for (int start = 0; start < kPpqBins; start += kInterval) {
@@ -45,9 +43,7 @@ class PpqMse final : public HistogramObserver {
   static std::pair<double, double> symmetric(const Distribution& d, int levels) {
     const double scale = std::max(std::abs(d.minimum), std::abs(d.maximum)) / kPpqBins;
     if (scale <= 0) return {0, 0};
-    std::vector<double> bins(kPpqBins, 0);
-    for (size_t i = 0; i < d.counts.size(); ++i)
-      if (d.counts[i] > 0) bins[index(std::abs(d.center(i)) / scale)] += d.counts[i];
+    const std::vector<double> bins = rebin(d, kPpqBins, 0, scale * kPpqBins, /*absolute=*/true);
     Best best;
     offer(best, bins, levels, 0, kPpqBins / levels + 1);
     for (int step = 1; step <= kPpqBins / levels && levels * step <= kPpqBins + levels; ++step) offer(best, bins, levels, 0, step);
@@ -57,8 +53,6 @@ class PpqMse final : public HistogramObserver {
   struct Best {
     double loss = std::numeric_limits<double>::infinity(), start = 0, end = 0;
   };
-
-  static size_t index(double position) { return static_cast<size_t>(std::clamp(std::floor(position), 0.0, kPpqBins - 1.0)); }
 
   static void offer(Best& best, const std::vector<double>& bins, int levels, int start, int step) {
     const int end = start + levels * step;
