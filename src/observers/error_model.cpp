@@ -54,10 +54,18 @@ double ErrorModel::mean_squared_error(double low, double high) const {
     }
   } else {
     const Moments a = below(first), b = below(last);
-    error = cell(prefix_.front(), a, first) + cell(b, prefix_.back(), last);
+    error = clipped(d_.minimum, first, cell(prefix_.front(), a, first)) + clipped(d_.maximum, last, cell(b, prefix_.back(), last));
     error += std::max(0.0, b.count - a.count - zeros_) * g.scale * g.scale / 12;
   }
   return error / d_.total;
+}
+
+double ErrorModel::clipped(double extreme, double limit, double spread) const {
+  const auto bin_of = [&](double x) { return std::floor((x - d_.low) / d_.width); };
+  if (extreme > 0 ? limit >= extreme : limit <= extreme) return 0;
+  const double bin = bin_of(extreme);
+  if (bin != bin_of(limit) || bin < 0 || bin >= static_cast<double>(d_.counts.size())) return spread;
+  return d_.counts[static_cast<size_t>(bin)] * (extreme - limit) * (extreme - limit);
 }
 
 std::pair<double, double> ErrorModel::best_range() const {

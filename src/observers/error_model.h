@@ -27,6 +27,8 @@ class ErrorModel {
     double count, sum, squares;
   };
   Moments below(double x) const;
+  /// Error of clipping at `limit`; inside the outermost bin its values are taken to be at the extreme.
+  double clipped(double extreme, double limit, double spread) const;
   double cell(const Moments& from, const Moments& to, double value) const {
     const double n = to.count - from.count;
     return (to.squares - from.squares) - 2 * value * (to.sum - from.sum) + value * value * n;
