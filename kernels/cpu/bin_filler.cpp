@@ -98,8 +98,9 @@ void BinFiller::add_outsiders(HistogramRow& row, const void* x, Type type, int64
   level_.transpose(x, type, 0, n, 1, 0, 1, values_.data(), n);
   for (float value : values_) {
     if (!numerics::is_finite(value)) continue;
-    int64_t bin = grid_index(value, old_exponent) - old_first;
-    if (bin < 0 || bin >= row.bins) ++row.counts[grid_index(value, row.exponent) - row.first];
+    // In double: on the old grid the index of a far value does not fit an integer.
+    double bin = numerics::floor_of(static_cast<double>(value) * numerics::pow2d(-old_exponent)) - static_cast<double>(old_first);
+    if (bin < 0 || bin >= static_cast<double>(row.bins)) ++row.counts[grid_index(value, row.exponent) - row.first];
   }
 }
 

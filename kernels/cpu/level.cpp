@@ -10,25 +10,14 @@ namespace ppq::kernels {
 namespace cpu {
 namespace {
 
-const Level& best_level() {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl")) {
-    return avx512_level();
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) return avx2_level();
-#endif
-  return scalar_level();
-}
+thread_local const Level* chosen_level = nullptr;
 
-const Level& lowered_level(std::string_view wanted) {
-  const Level& best = best_level();
-  if (wanted.empty() || wanted == best.name) return best;
-  if (wanted == "scalar") return scalar_level();
-#if defined(__x86_64__)
-  if (wanted == "avx2" && best.name == std::string_view("avx512")) return avx2_level();
-#endif
+const Level& level_named(std::string_view wanted) {
+  std::vector<const Level*> levels = available_levels();
+  if (wanted.empty()) return *levels.back();
+  for (const Level* level : levels) {
+    if (wanted == level->name) return *level;
+  }
   if (wanted == "avx2" || wanted == "avx512") {
     throw Error(ErrorKind::Usage, "PPQ_CPU_KERNELS", "this machine lacks " + std::string(wanted) + " instructions",
                 "leave the variable unset");
@@ -38,13 +27,29 @@ const Level& lowered_level(std::string_view wanted) {
 
 }  // namespace
 
-const Level& current_level() {
-  static const Level* level = [] {
-    const char* wanted = std::getenv("PPQ_CPU_KERNELS");
-    return &lowered_level(wanted ? wanted : "");
-  }();
-  return *level;
+std::vector<const Level*> available_levels() {
+  std::vector<const Level*> levels{&scalar_level()};
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (avx2) levels.push_back(&avx2_level());
+  if (avx512) levels.push_back(&avx512_level());
+#endif
+  return levels;
 }
+
+const Level& current_level() {
+  static const Level& level = [&]() -> const Level& {
+    const char* wanted = std::getenv("PPQ_CPU_KERNELS");
+    return level_named(wanted ? wanted : "");
+  }();
+  return chosen_level ? *chosen_level : level;
+}
+
+UseLevel::UseLevel(const Level& level) : previous_(chosen_level) { chosen_level = &level; }
+UseLevel::~UseLevel() { chosen_level = previous_; }
 
 }  // namespace cpu
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "kernels/numerics.h"
 
@@ -72,5 +73,20 @@ const Level& avx512_level();
 
 /// The best level this machine has, or the lower one PPQ_CPU_KERNELS names.
 const Level& current_level();
+
+/// The levels this machine has, slowest first.
+std::vector<const Level*> available_levels();
+
+/// While it lives, kernels called from this thread use `level` (tests and benchmarks compare levels in one process).
+class UseLevel {
+ public:
+  explicit UseLevel(const Level& level);
+  ~UseLevel();
+  UseLevel(const UseLevel&) = delete;
+  UseLevel& operator=(const UseLevel&) = delete;
+
+ private:
+  const Level* previous_;
+};
 
 }  // namespace ppq::kernels::cpu

@@ -132,8 +132,8 @@ QuantParams params_from_range(const at::Tensor& min, const at::Tensor& max, cons
     offset.mutable_data_ptr<float>()[i] = result.offset;
   }
   if (scheme.granularity == Granularity::PerTensor && scale.numel() == 1) {
-    scale = scale.view({});
-    offset = offset.view({});
+    scale = scale.reshape({});
+    offset = offset.reshape({});
   }
   return {scale.to(min.device()), offset.to(min.device())};
 }
