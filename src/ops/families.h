@@ -25,9 +25,11 @@ Rows resize();         // Resize, Upsample, DepthToSpace, SpaceToDepth, GridSamp
 Rows detection();      // NonMaxSuppression, RoiAlign, MaxRoiPool
 Rows quantize();       // QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear
 Rows random();         // RandomNormal*, RandomUniform*, Bernoulli, Multinomial (seeded)
+Rows signal();         // DFT, STFT, windows, MelWeightMatrix
+Rows loss();           // NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss
 
 inline constexpr std::array kFamilies = {elementwise, activation, reduction, shape,     indexing,  convolution,
                                          pooling,     normalization, matmul, attention, recurrent, resize,
-                                         detection,   quantize,      random};
+                                         detection,   quantize,      random, signal, loss};
 
 }  // namespace ppq::ops
