@@ -9,7 +9,6 @@
 #include "commands.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "exporters/deploy.h"
 #include "exporters/exporter.h"
 #include "model.h"
 #include "ppq/error.h"
@@ -237,7 +236,6 @@ class QuantizeJob {
                                     line_.has("save-table") ? line_.text("save-table") : table_path, options);
     }
     write_file(output_ + "/setting.json", setting_.to_json() + "\n");
-    write_file(output_ + "/DEPLOY.md", deploy_guide(*graph_, *platform_, options));
     report_.timing["export"] = seconds_since(start);
     finish_report();
     write_file(output_ + "/report.json", to_json(report_));
