@@ -7,6 +7,7 @@
 
 #include "ppq/executor.h"
 #include "ppq/quant.h"
+#include "quant/fused.h"
 
 namespace ppq {
 namespace {
@@ -28,7 +29,7 @@ std::vector<Pair> quantized_activations(const Graph& quantized, const Graph& ref
   std::vector<Pair> pairs;
   std::set<const Value*> seen;
   auto add = [&](const Value* value, const TensorQuantPtr& quant) {
-    if (!value || value->is_constant() || !quant || !quant->params.defined() || !quant->exported) return;
+    if (!value || value->is_constant() || !quant || !quant->params.defined() || !quant->exported || is_fused_interior(*value)) return;
     const Value* counterpart = reference.find_value(value->name());
     if (counterpart && (counterpart->producer() || counterpart->is_graph_input()) && seen.insert(value).second)
       pairs.push_back({value, counterpart, quant});

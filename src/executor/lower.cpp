@@ -6,6 +6,7 @@
 #include "executor/program.h"
 #include "ppq/error.h"
 #include "ppq/quant.h"
+#include "quant/fused.h"
 
 namespace ppq {
 namespace {
@@ -228,6 +229,7 @@ class Lowering {
     const TensorQuantPtr quant = node.quant_of_output(index);
     if (!simulates(quant, false)) return;
     if (moves_elements(node) && node.quant_of_input(0) == quant) return;
+    if (is_fused_interior(value)) return;
     quantized_[&value] = quantize_step(raw_.at(&value), quant, "value " + value.name());
     quantized_after_[&value] = static_cast<int>(program_->steps.size()) - 1;
   }

@@ -1,0 +1,151 @@
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/cpu/level.h"
+#include "kernels/kernels.h"
+
+/// Times the CPU kernels against LibTorch's own operators and prints one JSON object. Contenders of one comparison take
+/// turns, so that a busy machine disturbs all of them; a ratio is the median of the ratios of single rounds.
+namespace ppq::kernels {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Contender {
+  std::string name;
+  std::function<void()> run;
+};
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
+}
+
+/// `repeat` calls a sample, so that short kernels are not drowned in the clock's own time.
+std::vector<std::vector<double>> take_turns(const std::vector<Contender>& contenders, int rounds, int repeat) {
+  std::vector<std::vector<double>> samples(contenders.size());
+  for (int round = -3; round < rounds; ++round) {
+    for (size_t i = 0; i < contenders.size(); ++i) {
+      auto start = Clock::now();
+      for (int r = 0; r < repeat; ++r) contenders[i].run();
+      std::chrono::duration<double, std::micro> took = Clock::now() - start;
+      if (round >= 0) samples[i].push_back(took.count() / repeat);
+    }
+  }
+  return samples;
+}
+
+double ratio_of(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> ratios(a.size());
+  for (size_t i = 0; i < a.size(); ++i) ratios[i] = a[i] / b[i];
+  return median(ratios);
+}
+
+class Report {
+ public:
+  /// Runs the contenders; the first is ours, each other gives a ratio ours/other.
+  void compare(const std::string& what, const std::string& size, const std::vector<Contender>& contenders, int rounds, int repeat) {
+    auto samples = take_turns(contenders, rounds, repeat);
+    std::string row = "    {\"what\": \"" + what + "\", \"size\": \"" + size + "\", \"microseconds\": {";
+    for (size_t i = 0; i < contenders.size(); ++i) row += (i ? ", \"" : "\"") + contenders[i].name + "\": " + number(median(samples[i]));
+    row += "}, \"ratios\": {";
+    for (size_t i = 1; i < contenders.size(); ++i) {
+      row += (i > 1 ? ", \"to " : "\"to ") + contenders[i].name + "\": " + number(ratio_of(samples[0], samples[i]));
+    }
+    rows_.push_back(row + "}}");
+  }
+  void print() const {
+    std::printf("{\n  \"instructions\": \"%s\",\n  \"threads\": %d,\n  \"comparisons\": [\n", cpu_instruction_set(), at::get_num_threads());
+    for (size_t i = 0; i < rows_.size(); ++i) std::printf("%s%s\n", rows_[i].c_str(), i + 1 < rows_.size() ? "," : "");
+    std::printf("  ]\n}\n");
+  }
+
+ private:
+  static std::string number(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.3f", value);
+    return text;
+  }
+  std::vector<std::string> rows_;
+};
+
+struct Size {
+  std::string name;
+  std::vector<int64_t> sizes;  ///< NCHW
+  int rounds, repeat;
+};
+
+void bench_observers(Report& report, const Size& size) {
+  at::Tensor x = at::randn(size.sizes), relu = at::relu(x), last = x.contiguous(at::MemoryFormat::ChannelsLast);
+  int64_t channels = x.size(1);
+  auto aminmax = [&](const at::Tensor& t) { return Contender{"aminmax", [t] { at::aminmax(t); }}; };
+  Contender pair{"aminmax+histc", [x] {
+                   auto [low, high] = at::aminmax(x);
+                   at::histc(x, 2048, low.item(), high.item());
+                 }};
+  auto ours = [](const char* name, const at::Tensor& t, int64_t axis, int64_t count, int64_t bins) {
+    auto h = std::make_shared<Histogram>(make_histogram(count, bins, at::kCPU));
+    return Contender{name, [t, axis, h] { observe(t, axis, *h); }};
+  };
+  Contender fresh{"observe", [x] {
+                    Histogram h = make_histogram(1, 2048, at::kCPU);
+                    observe(x, -1, h);
+                  }};
+  report.compare("observe normal values", size.name, {ours("observe", x, -1, 1, 2048), aminmax(x), pair}, size.rounds, size.repeat);
+  report.compare("observe normal values, new histogram each time", size.name, {fresh, aminmax(x)}, size.rounds, size.repeat);
+  report.compare("observe after relu", size.name, {ours("observe", relu, -1, 1, 2048), aminmax(relu)}, size.rounds, size.repeat);
+  report.compare("observe constant", size.name, {ours("observe", at::ones_like(x), -1, 1, 2048), aminmax(x)}, size.rounds, size.repeat);
+  Contender whole = ours("per tensor", x, -1, 1, 2048);
+  report.compare("observe per channel nchw", size.name, {ours("per channel", x, 1, channels, 2048), whole}, size.rounds, size.repeat);
+  report.compare("observe per channel channels-last", size.name, {ours("per channel", last, 1, channels, 2048), whole}, size.rounds, size.repeat);
+  auto range = std::make_shared<Range>(make_range(1, at::kCPU));
+  report.compare("observe range", size.name, {{"range", [x, range] { observe_range(x, -1, *range); }}, aminmax(x)}, size.rounds, size.repeat);
+}
+
+void bench_fake_quantize(Report& report, const Size& size) {
+  at::Tensor x = at::randn(size.sizes), last = x.contiguous(at::MemoryFormat::ChannelsLast), y = x.clone(), z = x.clone();
+  int64_t channels = x.size(1);
+  at::Tensor scale = at::full({1}, 0.03f), zero = at::zeros({1}), offset = at::full({1}, 7.0f);
+  at::Tensor scales = at::full({channels}, 0.03f), zeros = at::zeros({channels});
+  Format format{-128, 127};
+  auto in_place = [&](const char* name, at::Tensor t, const at::Tensor& s, const at::Tensor& o, int64_t axis) {
+    return Contender{name, [=]() mutable { fake_quantize_(t, s, o, axis, format); }};
+  };
+  Contender multiply{"mul_", [z]() mutable { z.mul_(1.0); }};
+  Contender stock{"fake_quantize_per_tensor_affine", [x] { at::fake_quantize_per_tensor_affine(x, 0.03, 0, -128, 127); }};
+  report.compare("fake quantize in place, symmetric", size.name, {in_place("fake_quantize_", y, scale, zero, -1), multiply, stock}, size.rounds, size.repeat);
+  report.compare("fake quantize in place, with offset", size.name, {in_place("fake_quantize_", y, scale, offset, -1), multiply}, size.rounds, size.repeat);
+  report.compare("fake quantize new tensor", size.name,
+                 {{"fake_quantize", [=] { fake_quantize(x, scale, zero, -1, format); }}, stock, {"mul", [x] { at::mul(x, 1.0); }}}, size.rounds, size.repeat);
+  Contender whole = in_place("per tensor", z, scale, zero, -1);
+  report.compare("fake quantize per channel nchw", size.name, {in_place("per channel", y, scales, zeros, 1), whole}, size.rounds, size.repeat);
+  report.compare("fake quantize per channel channels-last", size.name, {in_place("per channel", last, scales, zeros, 1), whole}, size.rounds, size.repeat);
+  Format fp8{-448, 448, Rounding::HalfEven, true, 4, 3};
+  report.compare("fake quantize e4m3 in place", size.name, {{"fake_quantize_", [=]() mutable { fake_quantize_(y, scale, zero, -1, fp8); }}, multiply}, size.rounds, size.repeat);
+  report.compare("backward", size.name, {{"fake_quantize_backward", [=] { fake_quantize_backward(x, x, scale, zero, -1, format); }}, {"mul", [x] { at::mul(x, x); }}}, size.rounds, size.repeat);
+  report.compare("error sums", size.name, {{"error_sums", [=] { error_sums(x, z); }}, {"(q-f)^2 sum", [x, z] { at::sub(x, z).square_().sum(); }}}, size.rounds, size.repeat);
+}
+
+}  // namespace
+}  // namespace ppq::kernels
+
+int main(int argc, char** argv) {
+  using namespace ppq::kernels;
+  int rounds = argc > 1 ? std::atoi(argv[1]) : 31;
+  at::manual_seed(1);
+  Report report;
+  for (const Size& size : {Size{"50 MB", {8, 64, 156, 156}, rounds, 1}, Size{"1 MB", {1, 64, 64, 64}, rounds, 20}}) {
+    bench_observers(report, size);
+    bench_fake_quantize(report, size);
+  }
+  report.print();
+}
