@@ -1,3 +1,5 @@
+#include <ATen/ATen.h>
+
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/layout.h"
 #include "kernels/cpu/parallel.h"

@@ -1,3 +1,5 @@
+#include <ATen/ATen.h>
+
 #include <vector>
 
 #include "kernels/cpu/cpu_kernels.h"
