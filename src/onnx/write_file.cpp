@@ -43,11 +43,14 @@ class ExternalSink : public TensorSink {
   size_t threshold_;
 };
 
-std::string serialize(const onnx::ModelProto& model, const std::string& where) {
-  const size_t bytes = model.ByteSizeLong();
+void check_size(size_t bytes, const std::string& where) {
   if (bytes > kMaxMessage)
     throw Error(ErrorKind::Resource, where, "is larger than protobuf can write: got " + std::to_string(bytes) + " bytes, expected less than 2147483648",
                 "write it to a file with its weights outside (lower external_tensor_threshold)");
+}
+
+std::string serialize(const onnx::ModelProto& model, const std::string& where) {
+  check_size(model.ByteSizeLong(), where);
   return model.SerializeAsString();
 }
 
@@ -71,8 +74,10 @@ void write_onnx(const Graph& graph, const std::string& path, const WriteOptions&
 }
 
 std::string write_onnx_bytes(const Graph& graph) {
+  const std::string where = "graph " + graph.name;
+  check_size(tensor_bytes(graph), where);
   TensorSink sink;
-  return serialize(to_model(graph, sink), "graph " + graph.name);
+  return serialize(to_model(graph, sink), where);
 }
 
 }  // namespace ppq
