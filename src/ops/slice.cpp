@@ -10,7 +10,8 @@ namespace {
 
 using Ints = std::vector<int64_t>;
 
-/// One axis of Slice. Ends may be far outside the axis (INT_MAX, INT_MIN); a negative step runs backwards.
+/// One axis of Slice. Ends may be far outside the axis (INT_MAX, INT_MIN). A negative step runs backwards, and then the
+/// standard clamps the start into [0, length - 1], where Python would begin before the first element.
 at::Tensor slice_axis(const at::Tensor& x, int64_t axis, int64_t start, int64_t end, int64_t step) {
   const int64_t length = x.size(axis);
   TORCH_CHECK(step != 0, "steps: got 0");
@@ -19,8 +20,9 @@ at::Tensor slice_axis(const at::Tensor& x, int64_t axis, int64_t start, int64_t 
     const int64_t first = std::clamp<int64_t>(from_end(start), 0, length), last = std::clamp<int64_t>(from_end(end), first, length);
     return x.slice(axis, first, last, std::min(step, std::max<int64_t>(length, 1)));
   }
-  const int64_t first = std::clamp<int64_t>(from_end(start), -1, length - 1), last = std::clamp<int64_t>(from_end(end), -1, length - 1);
-  const int64_t stride = step < -std::max<int64_t>(length, 1) ? std::max<int64_t>(length, 1) : -step;
+  if (length == 0) return x;
+  const int64_t first = std::clamp<int64_t>(from_end(start), 0, length - 1), last = std::clamp<int64_t>(from_end(end), -1, length - 1);
+  const int64_t stride = step < -length ? length : -step;
   const int64_t count = first > last ? (first - last + stride - 1) / stride : 0;
   if (count == 0) return x.narrow(axis, 0, 0);
   return x.slice(axis, first - (count - 1) * stride, first + 1, stride).flip(axis);

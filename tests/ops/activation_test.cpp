@@ -4,7 +4,9 @@
 #include <cmath>
 #include <functional>
 
+#include "support/onnxruntime_cases.h"
 #include "support/op_run.h"
+#include "support/python.h"
 
 namespace ppq::test {
 namespace {
@@ -109,6 +111,11 @@ TEST(Activation, DropoutInTrainingModeKeepsTheMean) {
   EXPECT_NEAR(y[1].to(at::kFloat).mean().item<double>(), 0.75, 0.02);
   EXPECT_TENSOR_NEAR(y[0], y[1].to(at::kFloat) / 0.75, 1e-6);
   EXPECT_TENSOR(op({x, at::scalar_tensor(0.25f), yes}), y[0]);
+}
+
+TEST(Activation, AgreesWithOnnxruntime) {
+  PPQ_REQUIRE_PYTHON();
+  expect_agreement_with_onnxruntime("activation");
 }
 
 }  // namespace

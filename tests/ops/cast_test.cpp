@@ -4,7 +4,9 @@
 #include <cmath>
 
 #include "ppq/error.h"
+#include "support/onnxruntime_cases.h"
 #include "support/op_run.h"
+#include "support/python.h"
 
 namespace ppq::test {
 namespace {
@@ -46,6 +48,11 @@ TEST(Cast, TypesLibTorchLacksAreRefused) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::Unsupported);
   }
+}
+
+TEST(Cast, AgreesWithOnnxruntime) {
+  PPQ_REQUIRE_PYTHON();
+  expect_agreement_with_onnxruntime("casts");
 }
 
 }  // namespace

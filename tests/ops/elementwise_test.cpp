@@ -4,7 +4,9 @@
 #include <cmath>
 #include <span>
 
+#include "support/onnxruntime_cases.h"
 #include "support/op_run.h"
+#include "support/python.h"
 
 namespace ppq::test {
 namespace {
@@ -63,6 +65,16 @@ TEST(Elementwise, WhereBroadcastsAllThreeAndKeepsTheType) {
   EXPECT_TENSOR(OpRun("Where", 16)({condition, ints({1, 2}), ints({9})}), ints({1, 2, 9, 9}).reshape({2, 2}));
   EXPECT_TENSOR(OpRun("Where", 16)({condition, ints({1, 65535}).to(at::kUInt16), ints({9}).to(at::kUInt16)}),
                 ints({1, 65535, 9, 9}).to(at::kUInt16).reshape({2, 2}));
+}
+
+TEST(Elementwise, AgreesWithOnnxruntime) {
+  PPQ_REQUIRE_PYTHON();
+  expect_agreement_with_onnxruntime("elementwise");
+}
+
+TEST(Elementwise, LargeTensorsAgreeWithOnnxruntime) {
+  PPQ_REQUIRE_PYTHON();
+  expect_agreement_with_onnxruntime("large");
 }
 
 }  // namespace

@@ -5,7 +5,9 @@
 #include <functional>
 #include <limits>
 
+#include "support/onnxruntime_cases.h"
 #include "support/op_run.h"
+#include "support/python.h"
 
 namespace ppq::test {
 namespace {
@@ -117,6 +119,11 @@ TEST(TopK, EveryVersionAndTiesInIndexOrder) {
   EXPECT_TENSOR(OpRun("TopK", 10).attr("axis", int64_t{0}).run({x, ints({1})}, 2)[1], at::zeros({1, 6}, at::kLong));
   EXPECT_TENSOR(OpRun("TopK", 11).run({ints({3, 9, 4}), ints({2})}, 2)[0], ints({9, 4}));
   EXPECT_ANY_THROW(OpRun("TopK", 11).run({x, ints({7})}, 2));
+}
+
+TEST(Reduction, AgreesWithOnnxruntime) {
+  PPQ_REQUIRE_PYTHON();
+  expect_agreement_with_onnxruntime("reduction");
 }
 
 }  // namespace

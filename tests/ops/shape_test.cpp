@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include "ppq/error.h"
+#include "support/onnxruntime_cases.h"
 #include "support/op_run.h"
+#include "support/python.h"
 
 namespace ppq::test {
 namespace {
@@ -107,6 +109,11 @@ TEST(Range, BothDirectionsAndTypes) {
   EXPECT_TENSOR(OpRun("Range", 11)({integer(10), integer(3), integer(-3)}), ints({10, 7, 4}));
   EXPECT_TENSOR(OpRun("Range", 11)({integer(3), integer(3), integer(1)}), at::empty({0}, at::kLong));
   EXPECT_TENSOR(OpRun("Range", 11)({integer(4), integer(3), integer(1)}), at::empty({0}, at::kLong));
+}
+
+TEST(Shape, AgreesWithOnnxruntime) {
+  PPQ_REQUIRE_PYTHON();
+  expect_agreement_with_onnxruntime("shape");
 }
 
 }  // namespace

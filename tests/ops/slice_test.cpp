@@ -12,14 +12,13 @@ namespace {
 using Ints = std::vector<int64_t>;
 constexpr int64_t kMax = std::numeric_limits<int64_t>::max(), kMin = std::numeric_limits<int64_t>::min();
 
-/// Python's range over one axis: clamp as the standard says, then step.
-at::Tensor python_slice(const at::Tensor& x, int64_t start, int64_t end, int64_t step) {
+/// Clamp as the standard says, then step.
+at::Tensor stepped(const at::Tensor& x, int64_t start, int64_t end, int64_t step) {
   const int64_t n = x.size(0);
   if (start < 0) start += n;
   if (end < 0) end += n;
-  const int64_t low = step > 0 ? 0 : -1, high = step > 0 ? n : n - 1;
-  start = std::clamp(start, low, high);
-  end = std::clamp(end, low, high);
+  start = std::clamp<int64_t>(start, 0, step > 0 ? n : n - 1);
+  end = std::clamp<int64_t>(end, step > 0 ? 0 : -1, step > 0 ? n : n - 1);
   std::vector<at::Tensor> rows;
   for (__int128 i = start; step > 0 ? i < end : i > end; i += step) rows.push_back(x[static_cast<int64_t>(i)]);
   return rows.empty() ? x.narrow(0, 0, 0) : at::stack(rows);
@@ -31,8 +30,12 @@ TEST(Slice, EveryStartEndAndStep) {
     for (int64_t end : {kMin, int64_t{-6}, int64_t{-1}, int64_t{0}, int64_t{2}, int64_t{5}, int64_t{8}, kMax})
       for (int64_t step : {kMin, int64_t{-3}, int64_t{-1}, int64_t{1}, int64_t{2}, int64_t{6}, kMax}) {
         const at::Tensor y = OpRun("Slice", 13)({x, ints({start}), ints({end}), ints({0}), ints({step})});
-        EXPECT_EQ(difference(y, python_slice(x, start, end, step)), "") << start << ":" << end << ":" << step;
+        EXPECT_EQ(difference(y, stepped(x, start, end, step)), "") << start << ":" << end << ":" << step;
       }
+}
+
+TEST(Slice, OfNothing) {
+  EXPECT_TENSOR(OpRun("Slice", 13)({at::empty({0, 2}), ints({-1}), ints({kMin}), ints({0}), ints({-1})}), at::empty({0, 2}));
 }
 
 TEST(Slice, DefaultAxesAreTheFirstOnes) {
