@@ -59,7 +59,7 @@ TEST_P(FloatAgreement, WithOnnxruntime) {
   PPQ_REQUIRE_SHARED();
   PPQ_REQUIRE_PYTHON();
   const ModelCase& model = kModels[GetParam()];
-  const std::string path = shared(std::string("models/") + model.file), script = read_file(std::string(PPQ_SOURCE_DIR) + "/tests/models/run_onnxruntime.py");
+  const std::string path = shared(std::string("models/") + model.file), script = read_file(PPQ_SOURCE_DIR "/tests/models/run_onnxruntime.py");
   const auto graph = read_onnx(path);
   const auto program = lower(*graph, {});
   for (int batch : model.batches) {
