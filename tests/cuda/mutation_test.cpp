@@ -1,0 +1,76 @@
+#include "kernels/kernels.h"
+#include "tests/cuda/backend.h"
+#include "tests/cuda/shim/shim_schedule.h"
+
+// Every barrier of the real kernels is needed, and the shim sees when one is missing: each in turn is taken away, and a small
+// job that passes with all of them must fail, by a reported race or by a wrong result.
+namespace ppq::test {
+namespace {
+
+/// Runs kernels of all kinds against the CPU's; false (or an exception) when anything is wrong.
+bool all_kernels_agree() {
+  const Backend& backend = shim_backend();
+  bool good = true;
+  at::Tensor wild = at::cat({sample({9000}, 1) * 0.01, sample({9000}, 2) * 100, sample({21000}, 3) - 900});
+  at::Tensor columns = sample({1200, 12}, 4);
+  kernels::Histogram mine = kernels::make_histogram(1, 1024, at::kCPU), cpu = mine;
+  cpu = kernels::make_histogram(1, 1024, at::kCPU);
+  for (float factor : {0.02f, 1.0f, 70.0f}) {
+    backend.observe(wild * factor, -1, mine);
+    kernels::observe(wild * factor, -1, cpu);
+    kernels::Histogram part = kernels::make_histogram(1, 1024, at::kCPU);
+    backend.observe(wild * -factor, -1, part);
+    backend.merge(mine, part);
+    kernels::merge(cpu, part);
+  }
+  good = good && same(mine, cpu);
+  kernels::Histogram mine12 = kernels::make_histogram(12, 700, at::kCPU), cpu12 = kernels::make_histogram(12, 700, at::kCPU);
+  for (float factor : {0.1f, 1.0f, 9.0f}) {
+    backend.observe(columns * factor - 3, 1, mine12);
+    kernels::observe(columns * factor - 3, 1, cpu12);
+  }
+  good = good && same(mine12, cpu12);
+  for (int64_t axis : {-1, 1}) {
+    int64_t channels = axis < 0 ? 1 : 12;
+    kernels::Range range = kernels::make_range(channels, at::kCPU), cpu_range = kernels::make_range(channels, at::kCPU);
+    backend.observe_range(columns, axis, range);
+    kernels::observe_range(columns, axis, cpu_range);
+    good = good && same(range.minimum, cpu_range.minimum) && same(range.maximum, cpu_range.maximum);
+    at::Tensor scale = at::full({channels}, 0.05f), offset = at::zeros({channels});
+    kernels::Gradients a = backend.fake_quantize_backward(columns, columns * 2, scale, offset, axis, {-8, 7}, true);
+    kernels::Gradients b = kernels::fake_quantize_backward(columns, columns * 2, scale, offset, axis, {-8, 7}, true);
+    good = good && at::allclose(a.scale, b.scale) && at::allclose(a.offset, b.offset);
+  }
+  at::Tensor q = at::round(columns), difference = (q - columns).to(at::kDouble);
+  good = good && at::allclose(backend.error_sums(q, columns)[0], (difference * difference).sum());
+  return good;
+}
+
+TEST(BrokenKernels, EveryMissingBarrierIsCaught) {
+  shim::set_schedule(0);
+  ASSERT_TRUE(all_kernels_agree());
+  std::vector<std::string> places = shim::barrier_places();
+  int tried = 0;
+  for (const std::string& place : places) {
+    if (place.find("shim_test.cpp") != std::string::npos) continue;
+    ++tried;
+    bool caught = false;
+    for (unsigned seed = 0; seed < 4 && !caught; ++seed) {
+      shim::set_schedule(seed);
+      shim::break_barrier(place);
+      try {
+        caught = !all_kernels_agree();
+      } catch (const std::runtime_error&) {
+        caught = true;
+      }
+    }
+    EXPECT_TRUE(caught) << "the barrier at " << place << " is not needed, or its absence is not seen";
+  }
+  shim::break_barrier("");
+  shim::set_schedule(0);
+  EXPECT_GE(tried, 20);
+  EXPECT_TRUE(all_kernels_agree());
+}
+
+}  // namespace
+}  // namespace ppq::test
