@@ -87,6 +87,15 @@ at::Tensor quantize(const at::Tensor& x, const at::Tensor& scale, const at::Tens
   return value.clamp(low, high).to(type);
 }
 
+DynamicQuantized quantize_dynamically(const at::Tensor& input) {
+  const at::Tensor x = input.to(at::kFloat), zero = at::zeros({}, x.options());
+  const at::Tensor low = x.numel() ? at::minimum(x.min(), zero) : zero, high = x.numel() ? at::maximum(x.max(), zero) : zero;
+  at::Tensor scale = (high - low) / 255;
+  scale = at::where(scale == 0, at::ones_like(scale), scale);
+  const at::Tensor zero_point = (-low / scale).clamp(0, 255).round();
+  return {(x / scale).round().add(zero_point).clamp(0, 255).to(at::kByte), scale, zero_point.to(at::kByte)};
+}
+
 at::Tensor centered(const at::Tensor& q, const at::Tensor& zero_point, const QuantLayout& layout, bool exact_in_float) {
   const at::ScalarType type = exact_in_float ? at::kFloat : at::kDouble;
   const at::Tensor value = q.to(type);

@@ -30,6 +30,12 @@ at::Tensor dequantize(const at::Tensor& q, const at::Tensor& scale, const at::Te
 at::Tensor quantize(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& zero_point, const QuantLayout& layout,
                     at::ScalarType type, bool saturate = true);
 
+struct DynamicQuantized {
+  at::Tensor values, scale, zero_point;
+};
+/// To uint8 over the range of the tensor and 0: scale = (max - min) / 255. A tensor of zeros has scale 1.
+DynamicQuantized quantize_dynamically(const at::Tensor& x);
+
 /// A whole-number tensor minus its zero point (may be undefined), as float32, or as float64 where `exact_in_float` is false.
 at::Tensor centered(const at::Tensor& q, const at::Tensor& zero_point, const QuantLayout& layout, bool exact_in_float);
 /// Whether sums of `count` products of 8-bit numbers are exact in float32.

@@ -80,6 +80,8 @@ Rows matmul() {
       {"QLinearMatMul", 10, make_qlinear_matmul},
       {"FusedMatMul", 1, make_fused_matmul, "com.microsoft"},
       {"FusedGemm", 1, make_fused_gemm, "com.microsoft"},
+      {"MatMulIntegerToFloat", 1, make_matmul_integer_to_float, "com.microsoft"},
+      {"DynamicQuantizeMatMul", 1, make_dynamic_quantize_matmul, "com.microsoft"},
       {"QGemm", 1, make_qgemm, "com.microsoft"},
   };
 }

@@ -15,6 +15,8 @@ at::Tensor integer_product(const at::Tensor& a, const at::Tensor& a_zero, const 
 Kernel make_matmul_integer(const OpSpec& spec);
 Kernel make_qlinear_matmul(const OpSpec& spec);
 Kernel make_qgemm(const OpSpec& spec);
+Kernel make_matmul_integer_to_float(const OpSpec& spec);
+Kernel make_dynamic_quantize_matmul(const OpSpec& spec);
 Kernel make_fused_matmul(const OpSpec& spec);
 Kernel make_fused_gemm(const OpSpec& spec);
 

@@ -67,6 +67,25 @@ Kernel make_qgemm(const OpSpec& spec) {
   };
 }
 
+/// Inputs A, B, a_scale, b_scale, a_zero_point, b_zero_point, bias; float output.
+Kernel make_matmul_integer_to_float(const OpSpec&) {
+  return [](Inputs in, Outputs out) {
+    const at::Tensor product = integer_product(in[0], input_or_none(in, 4), in[1], input_or_none(in, 5)).to(at::kFloat);
+    const at::Tensor y = product * (by_row(in[2]) * by_column(in[3])), bias = input_or_none(in, 6);
+    out[0] = bias.defined() ? y + bias : y;
+  };
+}
+
+/// Inputs A (float, quantized on the way), B, b_scale, b_zero_point, bias; float output.
+Kernel make_dynamic_quantize_matmul(const OpSpec&) {
+  return [](Inputs in, Outputs out) {
+    const DynamicQuantized a = quantize_dynamically(in[0]);
+    const at::Tensor product = integer_product(a.values, a.zero_point, in[1], input_or_none(in, 3)).to(at::kFloat);
+    const at::Tensor y = product * (a.scale * by_column(in[2])), bias = input_or_none(in, 4);
+    out[0] = bias.defined() ? y + bias : y;
+  };
+}
+
 Kernel make_fused_matmul(const OpSpec& spec) {
   const Attributes& a = spec.node.attributes;
   if (a.get_int("transBatchA", 0) || a.get_int("transBatchB", 0))

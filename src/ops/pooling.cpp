@@ -10,7 +10,8 @@ namespace ppq::ops {
 namespace {
 
 std::vector<int64_t> spatial_axes(const at::Tensor& x) {
-  std::vector<int64_t> axes(x.dim() > 2 ? x.dim() - 2 : 0);
+  if (x.dim() < 3) reject("global pooling", "input: got " + to_string(x.sizes()) + ", expected [N, C, spatial…]");
+  std::vector<int64_t> axes(x.dim() - 2);
   std::iota(axes.begin(), axes.end(), 2);
   return axes;
 }

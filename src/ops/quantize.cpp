@@ -16,7 +16,7 @@ bool is_packed(DataType type) {
 /// LibTorch has no tensors of 2 and 4-bit numbers: refused while lowering, before any data moves.
 void refuse_packed(const Node& node, DataType type) {
   if (!is_packed(type)) return;
-  throw Error(ErrorKind::Unsupported, node.name + " (" + node.op_type + ")",
+  throw Error(ErrorKind::Unsupported, node.op_type,
               std::string("quantized type: got ") + name_of(type) + ", expected an 8, 16 or 32-bit integer or float8",
               "store the tensor as int8 or uint8");
 }
@@ -53,21 +53,14 @@ Kernel make_dequantize_linear(const OpSpec& spec) {
   };
 }
 
-/// To uint8 with a range that holds 0: y, y_scale = (max - min) / 255, y_zero_point. A constant zero tensor has scale 1.
-void dynamic_quantize_linear(Inputs in, Outputs out) {
-  const at::Tensor x = in[0].to(at::kFloat);
-  const at::Tensor zero = at::zeros({}, x.options());
-  const at::Tensor low = x.numel() ? at::minimum(x.min(), zero) : zero;
-  const at::Tensor high = x.numel() ? at::maximum(x.max(), zero) : zero;
-  at::Tensor scale = (high - low) / 255;
-  scale = at::where(scale == 0, at::ones_like(scale), scale);
-  const at::Tensor zero_point = (-low / scale).clamp(0, 255).round();
-  out[0] = (x / scale).round().add(zero_point).clamp(0, 255).to(at::kByte);
-  set_output(out, 1, scale);
-  set_output(out, 2, zero_point.to(at::kByte));
+Kernel make_dynamic_quantize_linear(const OpSpec&) {
+  return [](Inputs in, Outputs out) {
+    const DynamicQuantized q = quantize_dynamically(in[0]);
+    out[0] = q.values;
+    set_output(out, 1, q.scale);
+    set_output(out, 2, q.zero_point);
+  };
 }
-
-Kernel make_dynamic_quantize_linear(const OpSpec&) { return dynamic_quantize_linear; }
 
 }  // namespace
 

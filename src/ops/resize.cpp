@@ -181,6 +181,13 @@ at::Tensor resize_tensor(const at::Tensor& x, const ResizeAttributes& a, const s
                          const std::vector<int64_t>& sizes) {
   const std::vector<ResizeAxis> axes = plan(x, a, roi, scales, sizes);
   if (axes.empty()) return x;
+  if (x.numel() == 0) {
+    std::vector<int64_t> shape = x.sizes().vec();
+    for (const ResizeAxis& r : axes) shape[r.axis] = r.output;
+    const at::Tensor y = at::empty(shape, x.options());
+    if (y.numel() != 0) reject(a.type, "input: got " + to_string(x.sizes()) + ", expected elements to interpolate between");
+    return y;
+  }
   if (a.rule.mode == ResizeMode::Nearest) return resize_nearest(x, axes, a);
   if (const at::Tensor y = native_2d(x, axes, a.rule); y.defined()) return y;
   at::Tensor y = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);

@@ -162,6 +162,11 @@ def matmul():
         case("QGemm", 1, [a, np.float32(0.02), np.uint8(100), b, np.float32(0.03), np.int8(2), rng.integers(-90, 90, 4).astype(np.int32), np.float32(0.9), np.uint8(128)],
              domain="com.microsoft")
         case("QGemm", 1, [a, np.float32(0.02), np.uint8(100), b, np.float32(0.03), np.int8(2)], domain="com.microsoft")
+    b, per_column = rng.integers(-128, 128, (6, 4)).astype(np.int8), rng.uniform(0.01, 0.1, 4).astype(np.float32)
+    for scale, zero in ((np.float32(0.03), np.int8(2)), (per_column, rng.integers(-5, 5, 4).astype(np.int8))):
+        a = rng.integers(0, 256, (2, 3, 6)).astype(np.uint8)
+        case("MatMulIntegerToFloat", 1, [a, b, np.float32(0.02), scale, np.uint8(100), zero, normal(4)], domain="com.microsoft")
+        case("DynamicQuantizeMatMul", 1, [normal(2, 3, 6), b, scale, zero, normal(4)], domain="com.microsoft")
     case("FusedMatMul", 1, [normal(2, 4, 3), normal(2, 5, 4)], domain="com.microsoft", alpha=0.3, transA=1, transB=1)
     case("FusedGemm", 1, [normal(3, 4), normal(4, 5), normal(5)], domain="com.microsoft", activation="LeakyRelu", activation_alpha=0.2)
 

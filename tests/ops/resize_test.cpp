@@ -81,6 +81,10 @@ TEST(Resize, ExtrapolationOutsideTheRegion) {
   EXPECT_TENSOR_NEAR(run({row({5, 6, 7}), floats({0, 0, 0, -0.5f, 1, 1, 1, 1}), none, ints({1, 1, 1, 4})}), row({9, 5, 6, 7}), 1e-6);
 }
 
+TEST(Resize, AnEmptyBatchStaysEmpty) {
+  EXPECT_EQ(resize("linear", "half_pixel")({at::zeros({0, 3, 4, 4}), none, floats({1, 1, 2, 2})}).sizes(), (at::IntArrayRef{0, 3, 8, 8}));
+}
+
 TEST(Resize, WithoutScalesAndSizesIsAnError) {
   try {
     resize("linear", "half_pixel")({row({1, 2}), none, floats({})});
