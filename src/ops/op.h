@@ -35,7 +35,7 @@ struct OpRow {
   const char* domain = "";
   /// Bit i set: input i is shape-like (Reshape's shape, Slice's starts, …) and is kept on the host.
   uint32_t host_inputs = 0;
-  /// Outputs are shape-like and stay on the host (Shape, Size).
+  /// Outputs are made on the host: shape-like ones (Shape, Size), and tensors made from no input (Constant, Range).
   bool host_outputs = false;
 };
 

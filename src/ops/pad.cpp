@@ -96,31 +96,12 @@ Kernel pad_by_inputs(const OpSpec& spec) {
   };
 }
 
-/// Crops or zero-pads the given axes to the given sizes, evenly around the center.
-Kernel center_crop_pad(const OpSpec& spec) {
-  return [fixed = spec.node.attributes.get_ints("axes")](Inputs in, Outputs out) {
-    const at::Tensor& x = in[0];
-    const Ints sizes = to_ints(in[1]);
-    TORCH_CHECK(sizes.size() == (fixed.empty() ? static_cast<size_t>(x.dim()) : fixed.size()), "shape: got ", sizes.size(), " sizes");
-    Ints pads(static_cast<size_t>(2 * x.dim()), 0);
-    for (size_t i = 0; i < sizes.size(); ++i) {
-      const int64_t axis = fixed.empty() ? static_cast<int64_t>(i) : normalize_axis(fixed[i], x.dim());
-      const int64_t missing = sizes[i] - x.size(axis);
-      const int64_t low = missing >= 0 ? missing / 2 : -((-missing) / 2);
-      pads[static_cast<size_t>(axis)] = low;
-      pads[static_cast<size_t>(axis + x.dim())] = missing - low;
-    }
-    out[0] = moved(x, [&](const at::Tensor& y) { return pad(y, pads, {}, Mode::Constant, 0); });
-  };
-}
-
 }  // namespace
 
 Rows pad_rows() {
   return {
       {"Pad", 1, pad_by_attributes},
       {.type = "Pad", .since = 11, .make = pad_by_inputs, .host_inputs = 0b1110},
-      {.type = "CenterCropPad", .since = 18, .make = center_crop_pad, .host_inputs = 0b10},
   };
 }
 

@@ -38,6 +38,7 @@ TEST(Activation, FormulasOfTheStandard) {
       {"Celu", OpRun("Celu", 12).attr("alpha", 2.f), [](double x) { return std::max(x, 0.0) + std::min(0.0, 2 * std::expm1(x / 2)); }},
       {"Sigmoid", OpRun("Sigmoid", 13), sigmoid},
       {"HardSigmoid", OpRun("HardSigmoid", 6), [](double x) { return std::clamp(0.2 * x + 0.5, 0.0, 1.0); }},
+      {"HardSigmoid of MobileNetV3", OpRun("HardSigmoid", 6).attr("alpha", 0.1666667f), [](double x) { return std::clamp(x / 6 + 0.5, 0.0, 1.0); }},
       {"HardSwish", OpRun("HardSwish", 14), [](double x) { return x * std::clamp(x / 6 + 0.5, 0.0, 1.0); }},
       {"Mish", OpRun("Mish", 18), [](double x) { return x * std::tanh(std::log1p(std::exp(x))); }},
       {"Softplus", OpRun("Softplus", 1), [](double x) { return std::log1p(std::exp(x)); }},

@@ -63,11 +63,5 @@ TEST(Pad, AxesAndAbsentValue) {
   EXPECT_THROW(OpRun("Pad", 13).attr("mode", std::string("wrap"))({x, ints({1, 0, 0, 0})}), Error);
 }
 
-TEST(CenterCropPad, CropsAndPadsAroundTheCenter) {
-  const at::Tensor x = iota({4, 3});
-  const at::Tensor y = OpRun("CenterCropPad", 18)({x, ints({2, 4})});
-  EXPECT_TENSOR(y, floats({3, 4, 5, 0, 6, 7, 8, 0}).reshape({2, 4}));
-}
-
 }  // namespace
 }  // namespace ppq::test
