@@ -30,6 +30,7 @@ std::vector<std::string> quantization_pipeline(const PlatformSpec&, const Quanti
   if (setting.quantize_parameter) names.push_back("quantize-parameters");
   if (setting.quantize_activation) names.push_back("calibrate");
   if (setting.fusion && setting.fusion_setting.align_quantization) names.push_back("align-quantization");
+  if (setting.bias_correct) names.push_back("correct-bias");
   const bool passive = setting.quantize_parameter && setting.quantize_parameter_setting.quantize_passive_parameter;
   if (passive) names.push_back("quantize-passive-parameters");
   if (setting.quantize_parameter && setting.quantize_parameter_setting.baking_parameter) names.push_back("bake-parameters");

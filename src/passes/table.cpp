@@ -21,6 +21,7 @@ const std::vector<PassRow>& pass_table() {
       {"quantize-parameters", "scales of weights", make_quantize_parameters},
       {"calibrate", "scales of activations, from one pass over the samples", make_calibrate},
       {"align-quantization", "inputs of Add, Concat and their like share a scale", make_align_quantization},
+      {"correct-bias", "biases take back the shift of mean that rounding causes, measured on the samples", make_correct_bias},
       {"quantize-passive-parameters", "biases and bounds follow the scales of input and weight", make_quantize_passive_parameters},
       {"bake-parameters", "weights take their rounded values", make_bake_parameters},
   };
