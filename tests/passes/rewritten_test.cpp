@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "ppq/error.h"
+
 namespace ppq::test {
 
 std::string model_text(const std::string& inputs, const std::string& outputs, const std::string& body, int opset) {
@@ -68,12 +70,32 @@ Tensors run_float(const Graph& graph, const Tensors& inputs) { return run(*lower
 
 namespace {
 
+/// Whatever was known before holds; more may be known now.
+bool refines(const std::optional<Shape>& after, const std::optional<Shape>& before) {
+  if (!before) return true;
+  if (!after || after->size() != before->size()) return false;
+  for (size_t i = 0; i < before->size(); ++i) {
+    if ((*before)[i].known() && (*before)[i] != (*after)[i]) return false;
+  }
+  return true;
+}
+
+/// onnx's checker refuses outputs without a declared rank; tests of unknown shapes have such.
+bool is_valid(const Graph& graph) {
+  try {
+    check_onnx(graph);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void expect_same_interface(const std::vector<Value*>& before, const std::vector<Value*>& after) {
   ASSERT_EQ(before.size(), after.size());
   for (size_t i = 0; i < before.size(); ++i) {
     EXPECT_EQ(before[i]->name(), after[i]->name());
     EXPECT_EQ(before[i]->dtype, after[i]->dtype) << before[i]->name();
-    EXPECT_EQ(before[i]->shape, after[i]->shape) << before[i]->name();
+    EXPECT_TRUE(refines(after[i]->shape, before[i]->shape)) << before[i]->name();
   }
 }
 
@@ -86,7 +108,9 @@ Rewritten rewrite(std::unique_ptr<Graph> graph, std::unique_ptr<Pass> pass, doub
   PassContext context;
   out.changes = pass->run(*out.after, context);
   EXPECT_NO_THROW(out.after->verify());
-  EXPECT_NO_THROW(check_onnx(*out.after));
+  if (is_valid(*out.before)) {
+    EXPECT_NO_THROW(check_onnx(*out.after));
+  }
   expect_same_interface(out.before->inputs(), out.after->inputs());
   expect_same_interface(out.before->outputs(), out.after->outputs());
   const Tensors inputs = random_inputs(*out.before);

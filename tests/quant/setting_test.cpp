@@ -256,7 +256,7 @@ TEST(SettingJson, EveryWrongValueIsListedWithItsPath) {
     EXPECT_EQ(error.kind(), ErrorKind::Usage);
     const std::string text = error.what();
     for (const char* part :
-         {"12 wrong values", "$.dispatcher: got \"conservatve\"", "did you mean 'conservative'", "$.fusion: got 1, expected true or false",
+         {"13 wrong values", "$.dispatcher: got \"conservatve\"", "did you mean 'conservative'", "$.fusion: got 1, expected true or false",
           "$.equalization_setting.iterations: got 2.5, expected a whole number", "$.equalization_setting.opt_level: got 3, expected 1 to 2",
           "$.lsq_optimization_setting.interested_layers[1]: got 2", "$.lsq_optimization_setting.lr: got \"fast\"",
           "$.lsq_optimization_setting.block_size: got 0, expected at least 1", "$.bias_correct_setting: got [], expected an object",
