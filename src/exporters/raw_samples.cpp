@@ -26,34 +26,34 @@ at::Tensor channels_last(const at::Tensor& value, const InputSpec& input) {
 
 }  // namespace
 
-std::string write_raw_samples(const Dataset& dataset, const std::vector<InputSpec>& inputs, const std::string& folder, Layout layout, size_t count) {
-  const std::string suffix = layout == Layout::NHWC ? "nhwc" : "nchw";
+std::string raw_sample_path(const std::string& input, bool several, size_t index) {
+  char number[32];
+  std::snprintf(number, sizeof number, "%06zu", index);
+  return "raw/" + (several ? file_part(input) + "/" : "") + number + ".raw";
+}
+
+size_t write_raw_samples(const Dataset& dataset, const std::vector<InputSpec>& inputs, const std::string& folder, Layout layout, size_t count) {
+  count = std::min(count, dataset.size());
+  const bool several = inputs.size() > 1;
   std::string list;
-  for (size_t i = 0; i < std::min(count, dataset.size()); ++i) {
+  for (size_t i = 0; i < count; ++i) {
     const Tensors sample = dataset.sample(i);
     if (sample.size() != inputs.size())
       throw Error(ErrorKind::Internal, dataset.name(i), "number of tensors: got " + std::to_string(sample.size()) + ", expected " + std::to_string(inputs.size()));
-    char number[32];
-    std::snprintf(number, sizeof number, "%06zu", i);
-    std::string line;
     for (size_t k = 0; k < inputs.size(); ++k) {
-      std::string path = "raw_" + suffix + "/";
-      if (inputs.size() > 1) path += file_part(inputs[k].name) + "/";
-      path += std::string(number) + ".raw";
+      const std::string path = raw_sample_path(inputs[k].name, several, i);
       at::Tensor value = sample[k].to(at::kCPU, at::kFloat);
       if (layout == Layout::NHWC) value = channels_last(value, inputs[k]);
       value = value.contiguous();
       AtomicFile file(folder + "/" + path);
       file.write(value.const_data_ptr<float>(), value.nbytes());
       file.commit();
-      if (!line.empty()) line += " ";
-      line += inputs.size() > 1 ? inputs[k].name + ":=" + path : path;
+      list += (k ? " " : "") + (several ? inputs[k].name + ":=" + path : path);
     }
-    list += line + "\n";
+    list += "\n";
   }
-  write_file(folder + "/input_list_" + suffix + ".txt", list);
   write_file(folder + "/input_list.txt", list);
-  return folder + "/input_list.txt";
+  return count;
 }
 
 }  // namespace ppq
