@@ -29,6 +29,7 @@ class CommandLine {
   std::string text(const std::string& name) const { return parsed_[name].as<std::string>(); }
   std::vector<std::string> list(const std::string& name) const;
   int64_t number(const std::string& name) const { return parsed_[name].as<int64_t>(); }
+  double real(const std::string& name) const { return parsed_[name].as<double>(); }
   bool flag(const std::string& name) const { return parsed_[name].as<bool>(); }
   /// The value of a required option; throws Usage when it was not given.
   std::string required(const std::string& name) const;
