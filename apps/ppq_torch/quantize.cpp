@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "exporters/deploy.h"
 #include "exporters/exporter.h"
 #include "model.h"
 #include "ppq/error.h"
@@ -47,6 +48,7 @@ CommandLine declare() {
   line.group("Output")("export", "formats, comma separated (default: the platform's)", cxxopts::value<std::vector<std::string>>())(
       "encodings", "version of encodings JSON: 0.6.1, 1.0.0 or 2.0.0", cxxopts::value<std::string>()->default_value("0.6.1"))(
       "save-graph", "also write the graph here", cxxopts::value<std::string>())("save-table", "also write the table here", cxxopts::value<std::string>())(
+      "raw-samples", "also write the calibration samples as raw float32 files and input_list.txt: nhwc (SNPE) or nchw (QAIRT)", cxxopts::value<std::string>())(
       "layerwise-samples", "samples of the layerwise analysis (0: none)", cxxopts::value<int64_t>()->default_value("2"))(
       "dry-run", "read everything, say what would be done, and stop", cxxopts::value<bool>()->default_value("false"))(
       "config", "JSON file of these options; the command line beats it", cxxopts::value<std::string>())(
@@ -152,6 +154,11 @@ class QuantizeJob {
     platform_ = &find_platform(line_.required("platform"));
     setting_ = effective_setting(line_, *platform_, report_.warnings);
     for (const std::string& format : formats()) find_exporter(format);
+    const std::string version = line_.text("encodings");
+    if (version != "0.6.1" && version != "1.0.0" && version != "2.0.0")
+      throw Error(ErrorKind::Usage, "--encodings", "got '" + version + "', expected 0.6.1, 1.0.0 or 2.0.0");
+    if (line_.has("raw-samples") && line_.text("raw-samples") != "nhwc" && line_.text("raw-samples") != "nchw")
+      throw Error(ErrorKind::Usage, "--raw-samples", "got '" + line_.text("raw-samples") + "', expected nhwc or nchw");
     device_ = resolve_device(line_.text("device"));
     const DataOptions data = data_options(line_);
     const auto start = Clock::now();
@@ -236,6 +243,10 @@ class QuantizeJob {
                                     line_.has("save-table") ? line_.text("save-table") : table_path, options);
     }
     write_file(output_ + "/setting.json", setting_.to_json() + "\n");
+    write_file(output_ + "/DEPLOY.md", deploy_guide(*graph_, *platform_, options));
+    if (line_.has("raw-samples"))
+      write_raw_samples(*samples_.calibration, input_specs(*graph_), output_, line_.text("raw-samples") == "nhwc" ? Layout::NHWC : Layout::NCHW,
+                        samples_.calibration->size());
     report_.timing["export"] = seconds_since(start);
     finish_report();
     write_file(output_ + "/report.json", to_json(report_));

@@ -116,7 +116,7 @@ std::string snpe_section(const Facts& facts, const PlatformSpec& platform) {
   const std::string raw_layout = facts.image_like ? " --raw-layout nhwc" : "", layout = facts.image_like ? " --layout nhwc" : "";
   text += "\nFor inner tensors add `--debug`. Then compare with the simulation, tensor by tensor:\n\n" +
           block("ppq_torch run --model quantized.onnx --table quantized.table --platform " + platform.name + " --input input_list.txt" + raw_layout + " --tensors all --output simulated\n" +
-                "ppq_torch compare --reference simulated --candidate device_output" + layout + "\n");
+                "ppq_torch compare --reference simulated --candidate device_output" + layout + " --table quantized.table\n");
   return text;
 }
 
