@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -62,6 +63,8 @@ struct TensorQuant {
   bool fixed = false;
   /// Name of the value whose statistics decide the params (of a fused Conv and Relu: Relu's output); set before calibration.
   std::string observed;
+  /// Numbers under each observer that was tried (observer name -> params); empty unless the observer is "auto".
+  std::map<std::string, QuantParams> candidates;
   bool simulated() const { return state == QuantState::Active || (state == QuantState::Passive && params.defined()); }
 };
 using TensorQuantPtr = std::shared_ptr<TensorQuant>;

@@ -40,7 +40,8 @@ Error::Error(ErrorKind kind, std::string where, std::string problem, std::string
 
 Error Error::with_context(std::string_view outer) const {
   std::string where(outer);
-  if (!where_.empty() && where_ != outer) where += (where.empty() ? "" : ": ") + where_;
+  // "node conv (Conv)" around "conv (Conv)" says the same twice.
+  if (!where_.empty() && !outer.ends_with(where_)) where += (where.empty() ? "" : ": ") + where_;
   return Error(kind_, std::move(where), problem_, hint_);
 }
 

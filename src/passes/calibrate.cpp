@@ -14,9 +14,15 @@ namespace {
 
 /// One tensor under one scheme; several TensorQuants may want the same.
 struct Watched {
-  std::unique_ptr<Observer> observer;
+  std::vector<std::pair<std::string, std::unique_ptr<Observer>>> observers;  ///< the first one decides for now
   std::vector<TensorQuantPtr> quants;
 };
+
+/// What "auto" tries; choose-observer decides between them by the error of the network's outputs.
+const std::vector<std::string>& auto_observers() {
+  static const std::vector<std::string> names = {"mse", "minmax", "percentile-global"};
+  return names;
+}
 
 class Calibrate final : public Pass {
  public:
@@ -29,9 +35,11 @@ class Calibrate final : public Pass {
     size_t changed = 0;
     for (auto& list : watched_)
       for (Watched& watched : list) {
-        const QuantParams params = watched.observer->finish();
+        std::map<std::string, QuantParams> candidates;
+        for (const auto& [name, observer] : watched.observers) candidates[name] = observer->finish();
         for (const TensorQuantPtr& quant : watched.quants) {
-          quant->params = params;
+          quant->params = candidates.at(watched.observers[0].first);
+          if (candidates.size() > 1) quant->candidates = candidates;
           quant->state = QuantState::Active;
           ++changed;
         }
@@ -59,7 +67,13 @@ class Calibrate final : public Pass {
         same->quants.push_back(quant);
         continue;
       }
-      list.push_back({make_observer(given.empty() ? quant->scheme.observer : given, quant->scheme, value->name()), {quant}});
+      Watched watched;
+      watched.quants = {quant};
+      const std::string wanted = given.empty() ? quant->scheme.observer : given;
+      // Above 8 bits rounding is finer than any clipping could pay for.
+      for (const std::string& name : wanted != "auto" ? std::vector{wanted} : quant->scheme.bits > 8 ? std::vector<std::string>{"minmax"} : auto_observers())
+        watched.observers.emplace_back(name, make_observer(name, quant->scheme, value->name()));
+      list.push_back(std::move(watched));
     }
   }
 
@@ -78,7 +92,8 @@ class Calibrate final : public Pass {
       const int64_t samples = static_cast<int64_t>(batch->count);
       ppq::run(*program, batch->tensors, [&](size_t which, const at::Tensor& tensor) {
         if (!tensor.defined() || !tensor.is_floating_point()) return;
-        for (Watched& watched : watched_[which]) watched.observer->observe(tensor, samples);
+        for (Watched& watched : watched_[which])
+          for (auto& [name, observer] : watched.observers) observer->observe(tensor, samples);
       });
       done += batch->count;
       if (context.progress) context.progress("calibrate", done, total);

@@ -27,6 +27,7 @@ class Dispatcher {
   /// Quantized: what lies on value paths from computing operations down to the first operation the target cannot do.
   void conservative(bool any_type = false) {
     Nodes quantized = on_paths(any_type);
+    add_movers_above(quantized);
     const Nodes extensions = close(computing_, [&](const Node& from, const Node& to, size_t) {
       return !is_generator(from) && !is_generator(to);
     });
@@ -166,6 +167,25 @@ class Dispatcher {
     for (const Node* node : good)
       if ((any_type || quantizable(*node)) && !is_generator(*node)) quantized.insert(node);
     return quantized;
+  }
+
+  /// Data movement in front of quantized operations only (a Pad before the first Conv): its input can carry their encoding,
+  /// so the graph input gets one. PPQ leaves it in float.
+  void add_movers_above(Nodes& quantized) const {
+    auto only_quantized_readers = [&](const Node& node) {
+      for (const Value* value : node.outputs()) {
+        if (!value) continue;
+        if (value->uses().empty() || value->is_graph_output()) return false;
+        for (const Use& use : value->uses())
+          if (!quantized.count(use.node) || passes::input_socket(*use.node, use.index) != Socket::Quantizable) return false;
+      }
+      return true;
+    };
+    const auto nodes = graph_.nodes();
+    for (auto node = nodes.rbegin(); node != nodes.rend(); ++node)
+      if (!quantized.count(*node) && passes::is_passive(**node) && quantizable(**node) && (*node)->input(0) && passes::may_be_float(*(*node)->input(0)) &&
+          only_quantized_readers(**node))
+        quantized.insert(*node);
   }
 
   /// Producers of shapes and indices, what is computed from Shape and its like, and what feeds them.

@@ -28,7 +28,7 @@ std::vector<std::string> quantization_pipeline(const PlatformSpec&, const Quanti
     if (setting.fusion_setting.remove_useless_quantization) names.push_back("simplify-quantization");
   }
   if (setting.quantize_parameter) names.push_back("quantize-parameters");
-  if (setting.quantize_activation) names.push_back("calibrate");
+  if (setting.quantize_activation) names.insert(names.end(), {"calibrate", "choose-observer"});
   if (setting.fusion && setting.fusion_setting.align_quantization) names.push_back("align-quantization");
   if (setting.bias_correct) names.push_back("correct-bias");
   const bool passive = setting.quantize_parameter && setting.quantize_parameter_setting.quantize_passive_parameter;

@@ -20,6 +20,7 @@ const std::vector<PassRow>& pass_table() {
       {"simplify-quantization", "a tensor is quantized once, not again at each reader", make_simplify_quantization},
       {"quantize-parameters", "scales of weights", make_quantize_parameters},
       {"calibrate", "scales of activations, from one pass over the samples", make_calibrate},
+      {"choose-observer", "of the observers that were tried, the one with the least error at the outputs", make_choose_observer},
       {"align-quantization", "inputs of Add, Concat and their like share a scale", make_align_quantization},
       {"correct-bias", "biases take back the shift of mean that rounding causes, measured on the samples", make_correct_bias},
       {"quantize-passive-parameters", "biases and bounds follow the scales of input and weight", make_quantize_passive_parameters},
