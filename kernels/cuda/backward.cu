@@ -104,7 +104,7 @@ __global__ void __launch_bounds__(kColumnThreads) backward_columns_kernel(const 
     PPQ_UNROLL for (int k = 0; k < kWidth; ++k) {
       result.value[k] = from_float<T>(add_terms(work, to_float(grads.value[k]), to_float(values.value[k]), scale[k], offset[k], scale_sum[k], offset_sum[k]));
     }
-    *reinterpret_cast<Vector<T, kWidth>*>(grad_x + at) = result;
+    store_whole(grad_x + at, result);
   }
   int lane = static_cast<int>(threadIdx.x) % kColumnLanes, row_lane = static_cast<int>(threadIdx.x) / kColumnLanes;
   PPQ_UNROLL for (int k = 0; k < kWidth; ++k) {

@@ -46,37 +46,38 @@ __device__ inline Window state_window(float low, float high, int bins) {
 }
 
 /// Moves counts from window `old` to `now` (a larger or equal exponent) in place. The whole block of kThreads threads calls
-/// it with the same arguments after a barrier; it ends with one. First bin pairs merge downwards, then the bins shift; both go
-/// chunk by chunk, in the order in which no chunk overwrites one that is still to be read. Counts: pointer to Count.
+/// it with the same arguments after a barrier, and passes one before it touches the counts again. First bin pairs merge
+/// downwards, then the bins shift; both go chunk by chunk, in the order in which no chunk overwrites one that is still to be
+/// read. Counts: pointer to Count.
 template <int kThreads, class Count, class Counts>
 __device__ void rebin(Counts counts, int bins, Window old, Window now) {
   int by = now.exponent - old.exponent;
-  int32_t base = grow_index(old.first, by);
+  int32_t base = grow_index(old.first, by), shift = base - now.first;
   int chunks = (bins + kThreads - 1) / kThreads, thread = static_cast<int>(threadIdx.x);
   if (by > 0) {
     for (int chunk = 0; chunk < chunks; ++chunk) {
       int i = chunk * kThreads + thread;
       Count count = 0;
-      if (i < bins) count = counts[i];
-      __syncthreads();
-      if (i < bins) counts[i] = Count(0);
+      if (i < bins) {
+        count = counts[i];
+        counts[i] = Count(0);
+      }
       __syncthreads();
       if (count != 0) atomicAdd(&counts[grow_index(old.first + i, by) - base], count);
     }
-    __syncthreads();
+    if (shift != 0) __syncthreads();
   }
-  int32_t shift = base - now.first;
   if (shift == 0) return;
   for (int step = 0; step < chunks; ++step) {
     int i = (shift > 0 ? chunks - 1 - step : step) * kThreads + thread;
     Count count = 0;
-    if (i < bins) count = counts[i];
-    __syncthreads();
-    if (i < bins) counts[i] = Count(0);
+    if (i < bins) {
+      count = counts[i];
+      counts[i] = Count(0);
+    }
     __syncthreads();
     if (count != 0) counts[i + shift] = count;
   }
-  __syncthreads();
 }
 
 }  // namespace ppq::kernels::cuda

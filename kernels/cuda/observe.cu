@@ -15,7 +15,7 @@
 namespace ppq::kernels::cuda {
 namespace {
 
-constexpr int kObserveThreads = 512;
+constexpr int kObserveThreads = 320;
 /// Vectors of a tile a thread: 16 elements, which fit its registers twice.
 template <class T>
 constexpr int kObserveVectors = 16 / kVector<T>;
@@ -69,7 +69,7 @@ __device__ Tile<T> load_tile(const ObserveEntry& entry, int64_t group, int64_t t
 }
 
 template <class T, bool kGrouped>
-__global__ void __launch_bounds__(kObserveThreads, kGrouped ? 1 : 2) observe_kernel(const __grid_constant__ ObserveTable table) {
+__global__ void __launch_bounds__(kObserveThreads, 1) observe_kernel(const __grid_constant__ ObserveTable table) {
   PPQ_DYNAMIC_SHARED(uint32_t, counts);
   PPQ_SHARED(float, low, kMaxGroup);
   PPQ_SHARED(float, high, kMaxGroup);
@@ -211,20 +211,26 @@ __global__ void __launch_bounds__(kObserveThreads, kGrouped ? 1 : 2) observe_ker
   }
 }
 
-/// Brings a channel's state to the window of its range joined with [low, high]; one thread's `lowest` and `highest` hold the
-/// ordered keys of the joined range. Ends with the state written.
+__device__ Window window_of(const HistogramState& state, int64_t channel) {
+  return {state.exponent[channel], static_cast<int32_t>(state.first[channel])};
+}
+/// The state's counts, as the unsigned integers that atomics take.
+__device__ unsigned long long* counts_of(const HistogramState& state, int64_t channel, int bins) {
+  return reinterpret_cast<unsigned long long*>(state.counts) + channel * bins;
+}
+/// Moves a channel's counts from window `old` to that of the range [low, high], which it returns. For the whole block.
 template <int kThreads>
-__device__ void widen_state(const HistogramState& state, int64_t channel, int bins, float low, float high, int64_t nonfinite) {
-  Window old{state.exponent[channel], static_cast<int32_t>(state.first[channel])};
-  bool seen = low <= high;
-  Window now = seen ? state_window(low, high, bins) : old;
-  __syncthreads();
+__device__ Window widen_state(const HistogramState& state, int64_t channel, int bins, Window old, float low, float high) {
+  if (!(low <= high)) return old;
+  Window now = state_window(low, high, bins);
   if (old.exponent != kNoExponent && (now.exponent != old.exponent || now.first != old.first)) {
-    rebin<kThreads, unsigned long long>(reinterpret_cast<unsigned long long*>(state.counts) + channel * bins, bins, old, now);
+    rebin<kThreads, unsigned long long>(counts_of(state, channel, bins), bins, old, now);
   }
-  if (threadIdx.x != 0) return;
+  return now;
+}
+/// For one thread, when no thread of the block is to read the old state any more.
+__device__ void store_state(const HistogramState& state, int64_t channel, Window now, float low, float high, int64_t nonfinite) {
   state.nonfinite[channel] += nonfinite;
-  if (!seen) return;
   state.exponent[channel] = now.exponent;
   state.first[channel] = now.first;
   state.minimum[channel] = low;
@@ -233,13 +239,14 @@ __device__ void widen_state(const HistogramState& state, int64_t channel, int bi
 
 constexpr int kPrepareThreads = 256;
 
-__global__ void __launch_bounds__(kPrepareThreads) prepare_kernel(const __grid_constant__ ObserveTable table) {
+__global__ void __launch_bounds__(kPrepareThreads, 1) prepare_kernel(const __grid_constant__ ObserveTable table) {
   PPQ_SHARED(int32_t, lowest, 1);
   PPQ_SHARED(int32_t, highest, 1);
   PPQ_SHARED(unsigned long long, nonfinite, 1);
   Place place = find_entry<&ObserveEntry::channel_end>(table, blockIdx.x);
   const ObserveWork& work = table.entries[place.entry].work;
   int64_t channel = place.block, splits = work.partition.splits;
+  Window old = window_of(work.state, channel);
   if (threadIdx.x == 0) {
     lowest[0] = ordered(work.state.minimum[channel]);
     highest[0] = ordered(work.state.maximum[channel]);
@@ -254,8 +261,10 @@ __global__ void __launch_bounds__(kPrepareThreads) prepare_kernel(const __grid_c
     atomicMax(&highest[0], ordered(header.maximum));
   }
   __syncthreads();
-  widen_state<kPrepareThreads>(work.state, channel, table.bins, unordered(lowest[0]), unordered(highest[0]),
-                               static_cast<int64_t>(static_cast<unsigned long long>(nonfinite[0])));
+  float low = unordered(lowest[0]), high = unordered(highest[0]);
+  Window now = widen_state<kPrepareThreads>(work.state, channel, table.bins, old, low, high);
+  if (threadIdx.x != 0) return;
+  store_state(work.state, channel, now, low, high, static_cast<int64_t>(static_cast<unsigned long long>(nonfinite[0])));
 }
 
 /// Counts of a partial histogram that fall into grid bin `index` at an exponent larger by `by`.
@@ -294,22 +303,21 @@ __global__ void __launch_bounds__(kSumBins* kSumLanes) accumulate_kernel(const _
   if (sum != 0) work.state.counts[channel * bins + bin] += static_cast<int64_t>(sum);
 }
 
-__global__ void __launch_bounds__(kPrepareThreads) merge_kernel(HistogramState into, HistogramState from, int bins) {
+__global__ void __launch_bounds__(kPrepareThreads, 1) merge_kernel(HistogramState into, HistogramState from, int bins) {
   int64_t channel = blockIdx.x;
   float low = into.minimum[channel], high = into.maximum[channel];
   float from_low = from.minimum[channel], from_high = from.maximum[channel];
   low = from_low < low ? from_low : low;
   high = from_high > high ? from_high : high;
-  int64_t nonfinite = from.nonfinite[channel];
-  Window now = low <= high ? state_window(low, high, bins) : Window{kNoExponent, 0};
-  widen_state<kPrepareThreads>(into, channel, bins, low, high, nonfinite);
+  Window old = window_of(into, channel), other = window_of(from, channel);
+  Window now = widen_state<kPrepareThreads>(into, channel, bins, old, low, high);
   __syncthreads();
-  int32_t exponent = from.exponent[channel], first = static_cast<int32_t>(from.first[channel]);
-  if (exponent == kNoExponent) return;
-  unsigned long long* counts = reinterpret_cast<unsigned long long*>(into.counts) + channel * bins;
+  if (threadIdx.x == 0) store_state(into, channel, now, low, high, from.nonfinite[channel]);
+  if (other.exponent == kNoExponent) return;
+  unsigned long long* counts = counts_of(into, channel, bins);
   for (int i = static_cast<int>(threadIdx.x); i < bins; i += kPrepareThreads) {
     int64_t count = from.counts[channel * bins + i];
-    if (count != 0) atomicAdd(&counts[grow_index(first + i, now.exponent - exponent) - now.first], static_cast<unsigned long long>(count));
+    if (count != 0) atomicAdd(&counts[grow_index(other.first + i, now.exponent - other.exponent) - now.first], static_cast<unsigned long long>(count));
   }
 }
 

@@ -44,7 +44,7 @@ __device__ void take_in(const RangeWork& work, int64_t channel, int32_t lowest, 
 }
 
 template <class T>
-__global__ void __launch_bounds__(kRangeThreads) range_rows_kernel(RangeWork work, RowPlan plan) {
+__global__ void __launch_bounds__(kRangeThreads, 1) range_rows_kernel(RangeWork work, RowPlan plan) {
   PPQ_SHARED(int32_t, lowest, 1);
   PPQ_SHARED(int32_t, highest, 1);
   PPQ_SHARED(unsigned long long, odd, 1);
@@ -82,7 +82,7 @@ __global__ void __launch_bounds__(kRangeThreads) range_rows_kernel(RangeWork wor
 }
 
 template <class T, int kWidth>
-__global__ void __launch_bounds__(kColumnThreads) range_columns_kernel(RangeWork work) {
+__global__ void __launch_bounds__(kColumnThreads, 1) range_columns_kernel(RangeWork work) {
   constexpr int kColumns = kColumnLanes * kWidth, kAhead = 4;
   PPQ_SHARED(int32_t, lowest, kColumns);
   PPQ_SHARED(int32_t, highest, kColumns);

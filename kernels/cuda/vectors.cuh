@@ -54,6 +54,22 @@ struct alignas(sizeof(T) * count) Vector {
 template <class T>
 inline constexpr int kVector = 16 / sizeof(T);
 
+/// Writes a vector in one instruction: the compiler would split it where its elements come from branches.
+template <class U, int count>
+__device__ void store_whole(U* to, const Vector<U, count>& vector) {
+#ifdef __CUDA_ARCH__
+  if constexpr (sizeof(vector) == 16) {
+    uint32_t word[4];
+    memcpy(word, &vector, 16);
+    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(to)), "r"(word[0]), "r"(word[1]),
+                 "r"(word[2]), "r"(word[3])
+                 : "memory");
+    return;
+  }
+#endif
+  *reinterpret_cast<Vector<U, count>*>(to) = vector;
+}
+
 /// Loads elements [begin, begin + kVector) of a row of `count` elements: one 16-byte access when all are inside and the
 /// address allows it (`aligned`), else one by one; elements outside the row are zero.
 template <class T>
@@ -70,7 +86,7 @@ __device__ Vector<T> load_vector(const T* row, int64_t begin, int64_t count, boo
 template <class T, class U>
 __device__ void store_vector(U* row, int64_t begin, int64_t count, bool aligned, const Vector<U, kVector<T>>& vector) {
   if (aligned && begin >= 0 && begin + kVector<T> <= count) {
-    *reinterpret_cast<Vector<U, kVector<T>>*>(row + begin) = vector;
+    store_whole(row + begin, vector);
     return;
   }
   PPQ_UNROLL for (int k = 0; k < kVector<T>; ++k) {

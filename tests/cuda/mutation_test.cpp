@@ -24,6 +24,20 @@ bool all_kernels_agree() {
     kernels::merge(cpu, part);
   }
   good = good && same(mine, cpu);
+  // Growth by one or two steps with a shift, in one chunk of bins and in several.
+  for (int64_t bins : {200, 700}) {
+    kernels::Histogram small = kernels::make_histogram(1, bins, at::kCPU), small_cpu = kernels::make_histogram(1, bins, at::kCPU);
+    at::Tensor steps = at::cat({sample({24000}, 5), sample({24000}, 6) * 2 - 9, sample({24000}, 7) * 4 + 20});
+    for (const at::Tensor& x : {steps, steps * -3}) {
+      backend.observe(x, -1, small);
+      kernels::observe(x, -1, small_cpu);
+      kernels::Histogram part = kernels::make_histogram(1, bins, at::kCPU);
+      kernels::observe(x * 1.7 + 11, -1, part);
+      backend.merge(small, part);
+      kernels::merge(small_cpu, part);
+    }
+    good = good && same(small, small_cpu);
+  }
   kernels::Histogram mine12 = kernels::make_histogram(12, 700, at::kCPU), cpu12 = kernels::make_histogram(12, 700, at::kCPU);
   for (float factor : {0.1f, 1.0f, 9.0f}) {
     backend.observe(columns * factor - 3, 1, mine12);

@@ -5,3 +5,31 @@ target_sources(test_cuda PRIVATE
 # As the device: no fused multiply-add. Kernels read floats as integers of the same size.
 set_source_files_properties("${CMAKE_CURRENT_SOURCE_DIR}/cuda/shim/shim_backend.cpp" PROPERTIES
   COMPILE_OPTIONS "-ffp-contract=off;-fno-strict-aliasing")
+
+# Registers, spills, vector accesses and occupancy of the compiled kernels; skipped without CUDA or cuobjdump.
+find_package(Python3 COMPONENTS Interpreter QUIET)
+if(PPQ_CUDA AND Python3_FOUND)
+  add_test(NAME cuda.check_kernels COMMAND "${Python3_EXECUTABLE}" "${PROJECT_SOURCE_DIR}/scripts/check_kernels" --build "${PROJECT_BINARY_DIR}")
+  set_tests_properties(cuda.check_kernels PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+endif()
+
+# The device's tests once more in one process, and under compute-sanitizer where it is installed: ctest -L cuda.
+set(device_tests "--gtest_filter=*/device")
+add_test(NAME cuda.device COMMAND test_cuda ${device_tests})
+set_tests_properties(cuda.device PROPERTIES LABELS cuda SKIP_REGULAR_EXPRESSION "no CUDA device" TIMEOUT 600)
+find_program(PPQ_COMPUTE_SANITIZER compute-sanitizer HINTS "${PPQ_CUDA_INCLUDE}/../bin")
+if(PPQ_CUDA AND PPQ_COMPUTE_SANITIZER)
+  foreach(tool memcheck racecheck synccheck)
+    add_test(NAME cuda.${tool} COMMAND "${PPQ_COMPUTE_SANITIZER}" --tool ${tool} --error-exitcode 1 "$<TARGET_FILE:test_cuda>" ${device_tests})
+    set_tests_properties(cuda.${tool} PROPERTIES LABELS cuda SKIP_REGULAR_EXPRESSION "no CUDA device" TIMEOUT 3600)
+  endforeach()
+endif()
+
+# Bandwidth of the kernels on a device: ninja bench_cuda, then scripts/bench/cuda.
+add_executable(bench_cuda EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/scripts/bench/cuda_bench.cpp")
+target_link_libraries(bench_cuda PRIVATE ppq ppq_flags)
+target_include_directories(bench_cuda PRIVATE "${PROJECT_SOURCE_DIR}" SYSTEM "${PPQ_JSON_INCLUDE}")
+target_compile_definitions(bench_cuda PRIVATE PPQ_WITH_CUDA=$<BOOL:${PPQ_CUDA}>)
+if(PPQ_CUDA)
+  target_include_directories(bench_cuda SYSTEM PRIVATE "${PPQ_CUDA_INCLUDE}")
+endif()
