@@ -18,6 +18,16 @@ struct ReadOptions {
 
 /// Reads a model: binary (.onnx), text (.onnxtxt, or any file that is not a protobuf but parses as text), external data
 /// (memory-mapped; only files inside the model's folder). Throws Model on unreadable or invalid files.
+///
+/// What the reader makes of a file:
+/// - An initializer that is also a graph input (all are, in IR 3) is a constant and in `inputs()`; Constant nodes stay nodes.
+/// - Nodes without a name get their op type as name, with a number where that is taken; of several nodes with one name the
+///   first keeps it. Nodes are put into topological order.
+/// - A sub-graph's use of a value around it is an outer value there, and in the graphs between.
+/// - Shapes: what the nodes compute goes before what value_info declares; outputs keep their declared shapes unless numbers
+///   contradict (a warning). Operators that onnx does not know are read; who runs them decides.
+/// - Everything else is carried through, and written back by `write_onnx` as it came.
+/// Opset 7 to the newest the onnx library knows, IR 3 and later; others throw Unsupported.
 std::unique_ptr<Graph> read_onnx(const std::string& path, const ReadOptions& options = {});
 /// From memory: a serialized ModelProto, or onnx's text syntax.
 std::unique_ptr<Graph> read_onnx_bytes(const std::string& bytes, const ReadOptions& options = {});
