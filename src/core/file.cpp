@@ -40,10 +40,19 @@ std::string read_file(const std::string& path) {
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   std::error_code error;
+  // A link keeps pointing where it points; its file is what gets replaced.
+  if (fs::is_symlink(path_, error) && fs::exists(path_, error)) path_ = fs::canonical(path_).string();
+  error.clear();  // "there is no such file" is the usual case
   const fs::path folder = fs::path(path_).parent_path();
   if (!folder.empty()) fs::create_directories(folder, error);
   if (error) fail_write(folder.string(), error.value());
   if (fs::is_directory(path_, error)) throw Error(ErrorKind::Resource, path_, "is a folder, expected a file to write");
+  in_place_ = fs::exists(path_, error) && !fs::is_regular_file(path_, error);
+  if (in_place_) {
+    fd_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd_ < 0) fail_write(path_, errno);
+    return;
+  }
   temporary_ = path_ + ".partial-" + std::to_string(::getpid());
   // A file without a name: whatever kills the process, nothing stays behind. Not every file system has it.
   fd_ = ::open(folder.empty() ? "." : folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
@@ -55,7 +64,7 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
 AtomicFile::~AtomicFile() {
   if (fd_ >= 0) {
     ::close(fd_);
-    if (!nameless_) ::unlink(temporary_.c_str());
+    if (!nameless_ && !in_place_) ::unlink(temporary_.c_str());
   }
 }
 
@@ -83,6 +92,10 @@ void AtomicFile::commit() {
   }
   const int closed = ::close(fd_);
   fd_ = -1;
+  if (in_place_) {
+    if (closed != 0) fail_write(path_, errno);
+    return;
+  }
   if (closed != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
     const int error = errno;
     ::unlink(temporary_.c_str());

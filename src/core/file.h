@@ -10,7 +10,8 @@ std::string read_file(const std::string& path);
 void write_file(const std::string& path, const std::string& bytes);
 
 /// Writes a file piece by piece where nobody sees it; `commit` puts it into place under its name. Without commit (an error,
-/// a killed process) nothing stays. Throws Resource (disk full, not writable).
+/// a killed process) nothing stays. Devices and pipes (/dev/stdout) are written as they are, links followed. Throws Resource
+/// (disk full, not writable).
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);
@@ -24,7 +25,7 @@ class AtomicFile {
  private:
   std::string path_, temporary_;
   int fd_ = -1;
-  bool nameless_ = false;
+  bool nameless_ = false, in_place_ = false;
   size_t position_ = 0;
 };
 

@@ -95,12 +95,14 @@ void Graph::remove_input(Value* value) {
 }
 
 void Graph::link(Node* node) {
+  // Refuse before anything is linked: a refused node must leave no trace.
+  for (const Value* v : node->outputs_)
+    if (v && (v->producer_ || v->is_constant()))
+      throw Error(ErrorKind::Model, "value " + v->name_, "is written by two nodes: " + (v->producer_ ? v->producer_->name : std::string("an initializer")) + " and " + node->name);
   for (size_t i = 0; i < node->inputs_.size(); ++i)
     if (Value* v = node->inputs_[i]) v->uses_.push_back({node, i});
   for (size_t i = 0; i < node->outputs_.size(); ++i)
     if (Value* v = node->outputs_[i]) {
-      if (v->producer_ || v->is_constant())
-        throw Error(ErrorKind::Model, "value " + v->name_, "is written by two nodes: " + (v->producer_ ? v->producer_->name : std::string("an initializer")) + " and " + node->name);
       v->producer_ = node;
       v->producer_index_ = i;
     }
