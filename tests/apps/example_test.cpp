@@ -1,0 +1,51 @@
+// examples/deploy_snpe_dsp.cpp as a user runs it.
+#include "apps/command.h"
+
+namespace ppq::test {
+namespace {
+
+/// Runs the example in a folder of its own: output and exit code.
+std::pair<std::string, int> example(const std::string& folder, const std::string& arguments) {
+  std::FILE* pipe = ::popen(("cd " + folder + " && " PPQ_BUILD_DIR "/bin/deploy_snpe_dsp " + arguments + " 2>&1").c_str(), "r");
+  std::string output;
+  char buffer[4096];
+  while (const size_t n = std::fread(buffer, 1, sizeof buffer, pipe)) output.append(buffer, n);
+  return {output, WEXITSTATUS(::pclose(pipe))};
+}
+
+TEST(Example, WritesGraphAndTable) {
+  const Workspace work("example");
+  const auto [output, code] = example(work.folder, "small.onnx samples cpu 3");
+  ASSERT_EQ(code, 0) << output;
+  EXPECT_THAT(output, HasSubstr("warning:"));  // 3 samples are fewer than 8
+  EXPECT_EQ(read_onnx(work.folder + "/quantized.onnx")->outputs().at(0)->name(), "scores");
+  const Json table = Json::parse(read_file(work.folder + "/quantized.table"));
+  EXPECT_EQ(table["version"], "0.6.1");
+  for (const char* name : {"image", "r", "scores"}) EXPECT_TRUE(table["activation_encodings"].contains(name)) << name;
+  EXPECT_TRUE(table["param_encodings"].contains("weight"));
+}
+
+TEST(Example, RawSamplesGiveTheSameTableAsNumpyFiles) {
+  const Workspace work("example");
+  for (int i = 0; i < 4; ++i) {
+    const at::Tensor sample = noise({1, 3, 8, 8}, i);
+    write_file(work.folder + "/raw/" + std::to_string(i) + ".bin", std::string(static_cast<const char*>(sample.const_data_ptr()), sample.nbytes()));
+  }
+  ASSERT_EQ(example(work.folder, "small.onnx samples cpu").second, 0);
+  const std::string expected = read_file(work.folder + "/quantized.table");
+  std::filesystem::remove(work.folder + "/quantized.table");
+  ASSERT_EQ(example(work.folder, "small.onnx raw cpu").second, 0);
+  EXPECT_EQ(read_file(work.folder + "/quantized.table"), expected);
+}
+
+TEST(Example, ErrorsHaveTheExitCodesOfTheCommandLine) {
+  const Workspace work("example");
+  EXPECT_EQ(example(work.folder, "small.onnx").second, 2);
+  EXPECT_EQ(example(work.folder, "small.onnx samples cpu none").second, 2);
+  const auto [output, code] = example(work.folder, "small.onnx nowhere cpu");
+  EXPECT_EQ(code, 5);
+  EXPECT_THAT(output, HasSubstr("error: ["));
+}
+
+}  // namespace
+}  // namespace ppq::test

@@ -1,0 +1,1 @@
+add_dependencies(test_apps ppq_torch deploy_snpe_dsp)
