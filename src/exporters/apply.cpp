@@ -1,7 +1,7 @@
 // From encodings back to the slots of a graph.
 #include <ATen/ATen.h>
 
-#include <map>
+#include <algorithm>
 #include <unordered_set>
 
 #include "core/file.h"
@@ -48,6 +48,7 @@ class Applier {
       ++read_.applied;
     }
     if (read_.applied == 0 && !file.encodings.empty()) not_of_this_model();
+    share_equal();
     return std::move(read_);
   }
 
@@ -83,6 +84,7 @@ class Applier {
     quant->state = QuantState::Passive;
     quant->exported = false;
     quant->fixed = fixed_;
+    quant->observed = value.name();
     for (const Use& use : value.uses())
       if (is_bias(*use.node, use.index)) set_slot(use.node->input_quant, use.node->inputs().size(), use.index, quant);
   }
@@ -129,7 +131,28 @@ class Applier {
     quant.params = {float_tensor(entry.scale, entry.per_channel), float_tensor(zero_points, entry.per_channel)};
     quant.state = QuantState::Active;
     quant.fixed = fixed_;
+    quant.observed = old ? old->observed : value.name();
     return quant;
+  }
+
+  /// Where an operator only selects or bounds elements and both sides agree, they refer to one quantization again: a fused
+  /// activation's input is then not rounded on its own, and data movement rounds nothing.
+  void share_equal() {
+    static const std::unordered_set<std::string> kMovers = {"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "MaxPool",
+                                                            "Identity", "Slice", "Split", "Dropout", "GlobalMaxPool"};
+    for (const Node* node : graph_.nodes()) {
+      if (!kMovers.count(node->op_type) && !platform_.fused_activations.count(node->op_type)) continue;
+      const TensorQuantPtr input = node->quant_of_input(0);
+      for (size_t i = 0; input && i < node->output_quant.size(); ++i) {
+        const TensorQuantPtr output = node->output_quant[i];
+        if (output && output != input && output->params.defined() && input->params.defined() && same(*input, *output)) replace(output, input);
+      }
+    }
+  }
+
+  void replace(const TensorQuantPtr& from, const TensorQuantPtr& to) {
+    for (Node* node : graph_.nodes())
+      for (auto* slots : {&node->input_quant, &node->output_quant}) std::replace(slots->begin(), slots->end(), from, to);
   }
 
   static int axis_of(const Value& value) { return value.uses().empty() ? 0 : channel_axis_of(*value.uses()[0].node, value.uses()[0].index); }

@@ -9,7 +9,7 @@
 
 /// Decides which nodes are computed in integers and gives every input and output of theirs a TensorQuant by the target's
 /// schemes. Shapes, indices, conditions and non-float tensors get none. Nothing is shared yet: fusion and simplification
-/// join what must agree.
+/// join what must agree. A quantization that the user fixed before (an encodings file) stays in its slots.
 namespace ppq::passes {
 namespace {
 
@@ -24,19 +24,29 @@ class ConfigureQuantization final : public Pass {
     read_bits(graph);
     size_t changed = 0;
     for (Node* node : graph.nodes()) {
-      node->input_quant.assign(node->inputs().size(), nullptr);
-      node->output_quant.assign(node->outputs().size(), nullptr);
-      if (!node->quantized) continue;
+      keep_fixed(node->input_quant, node->inputs().size());
+      keep_fixed(node->output_quant, node->outputs().size());
+      if (!node->quantized) {
+        node->input_quant.assign(node->inputs().size(), nullptr);
+        node->output_quant.assign(node->outputs().size(), nullptr);
+        continue;
+      }
       for (size_t i = 0; i < node->inputs().size(); ++i)
-        if (const Value* value = node->input(i)) node->input_quant[i] = input_quant(*node, i, *value);
+        if (const Value* value = node->input(i); value && !node->input_quant[i]) node->input_quant[i] = input_quant(*node, i, *value);
       for (size_t i = 0; i < node->outputs().size(); ++i)
-        if (const Value* value = node->output(i)) node->output_quant[i] = output_quant(*node, i, *value);
+        if (const Value* value = node->output(i); value && !node->output_quant[i]) node->output_quant[i] = output_quant(*node, i, *value);
       ++changed;
     }
     return changed;
   }
 
  private:
+  static void keep_fixed(std::vector<TensorQuantPtr>& slots, size_t size) {
+    slots.resize(size);
+    for (TensorQuantPtr& slot : slots)
+      if (slot && !slot->fixed) slot = nullptr;
+  }
+
   void choose_nodes(Graph& graph, PassContext& context) const {
     for (const auto& [name, number] : setting_->dispatching_table) {
       if (name.find("OPERATION NAME") != std::string::npos || name == "YOUR OEPRATION NAME") continue;  // PPQ's example rows
