@@ -89,8 +89,7 @@ void BinFiller::add_outsiders(HistogramRow& row, const void* x, Type type, int64
   float low = kInfinity, high = -kInfinity;
   level_.range(x, type, n, &low, &high, &row.nonfinite);
   if (low > high) return;
-  low_ = std::min(low_, std::max(low, row.minimum));
-  high_ = std::max(high_, std::min(high, row.maximum));
+  everywhere_ = true;
   int old_exponent = row.exponent;
   int64_t old_first = row.first;
   grow(row, std::min(low, row.minimum), std::max(high, row.maximum));
@@ -117,12 +116,20 @@ void BinFiller::grow(HistogramRow& row, float low, float high) {
 
 void BinFiller::finish(HistogramRow& row) {
   if (pending_ == 0) return;
-  for (int64_t i = 0; i < row.bins; ++i) {
-    row.counts[i] += static_cast<int64_t>(counters_[2 * i]) + counters_[2 * i + 1];
-    counters_[2 * i] = counters_[2 * i + 1] = 0;
+  int64_t begin = 0, end = everywhere_ ? row.bins : 0;
+  if (!everywhere_ && low_ <= high_) {
+    begin = grid_index(low_, row.exponent) - row.first;
+    end = grid_index(high_, row.exponent) - row.first + 1;
   }
+  uint32_t* counters = counters_.data();
+  int64_t* counts = row.counts;
+  for (int64_t i = begin; i < end; ++i) {
+    counts[i] += static_cast<int64_t>(counters[2 * i]) + counters[2 * i + 1];
+  }
+  std::fill(counters + 2 * begin, counters + 2 * end, 0u);
   row.counts[hot_bin(row)] += static_cast<int64_t>(hot_count_);
   hot_count_ = pending_ = 0;
+  everywhere_ = false;
   low_ = kInfinity;
   high_ = -kInfinity;
 }

@@ -43,8 +43,9 @@ class BinFiller {
   std::vector<uint32_t> counters_;
   std::vector<int64_t> scratch_;
   std::vector<float> values_;
-  float low_, high_;        ///< range of what lies in the counters
-  uint64_t pending_ = 0;    ///< values counted since the counters were emptied
+  float low_, high_;         ///< range of what lies in the counters,
+  bool everywhere_ = false;  ///< unless it may lie anywhere on the grid
+  uint64_t pending_ = 0;     ///< values counted since the counters were emptied
   uint64_t hot_count_ = 0;
 };
 

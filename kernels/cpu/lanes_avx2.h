@@ -49,6 +49,7 @@ static inline Float operator+(Float a, Float b) { return {_mm256_add_ps(a.v, b.v
 static inline Float operator-(Float a, Float b) { return {_mm256_sub_ps(a.v, b.v)}; }
 static inline Float operator*(Float a, Float b) { return {_mm256_mul_ps(a.v, b.v)}; }
 static inline Float operator/(Float a, Float b) { return {_mm256_div_ps(a.v, b.v)}; }
+static inline Float negated(Float a) { return {_mm256_xor_ps(a.v, _mm256_set1_ps(-0.0f))}; }
 static inline Float lesser(Float a, Float b) { return {_mm256_min_ps(a.v, b.v)}; }
 static inline Float greater(Float a, Float b) { return {_mm256_max_ps(a.v, b.v)}; }
 static inline Float rint_of(Float a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
@@ -89,6 +90,37 @@ static inline Int select(Mask m, Int yes, Int no) {
 }
 static inline Int bits_of(Float a) { return {_mm256_castps_si256(a.v)}; }
 static inline Float float_of(Int a) { return {_mm256_castsi256_ps(a.v)}; }
+
+/// Without a compressing store skipped lanes are written too, as `dummies`: slots of their own, so that increments of one
+/// counter do not wait for each other.
+static inline int append(uint32_t* to, Int slots, Mask skip, Int dummies) {
+  store_int(to, select(skip, dummies, slots));
+  return kWidth;
+}
+static inline int append(uint16_t* to, Int slots, Mask skip, Int dummies) {
+  __m256i chosen = select(skip, dummies, slots).v;
+  __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(chosen, chosen), 0x08);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
+  return kWidth;
+}
+/// Transposes 8 × 8 floats in place: pairs, fours, then halves.
+static inline void transpose_block(Float* r) {
+  __m256 a[8], b[8];
+  for (int i = 0; i < 8; i += 2) {
+    a[i] = _mm256_unpacklo_ps(r[i].v, r[i + 1].v);
+    a[i + 1] = _mm256_unpackhi_ps(r[i].v, r[i + 1].v);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    for (int k = 0; k < 2; ++k) {
+      b[i + 2 * k] = _mm256_shuffle_ps(a[i + k], a[i + k + 2], 0x44);
+      b[i + 2 * k + 1] = _mm256_shuffle_ps(a[i + k], a[i + k + 2], 0xee);
+    }
+  }
+  for (int k = 0; k < 4; ++k) {
+    r[k].v = _mm256_permute2f128_ps(b[k], b[k + 4], 0x20);
+    r[k + 4].v = _mm256_permute2f128_ps(b[k], b[k + 4], 0x31);
+  }
+}
 
 static inline float least(Float a) {
   __m128 half = _mm_min_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));

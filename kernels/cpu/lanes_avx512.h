@@ -47,6 +47,7 @@ static inline Float operator+(Float a, Float b) { return {_mm512_add_ps(a.v, b.v
 static inline Float operator-(Float a, Float b) { return {_mm512_sub_ps(a.v, b.v)}; }
 static inline Float operator*(Float a, Float b) { return {_mm512_mul_ps(a.v, b.v)}; }
 static inline Float operator/(Float a, Float b) { return {_mm512_div_ps(a.v, b.v)}; }
+static inline Float negated(Float a) { return {_mm512_xor_ps(a.v, _mm512_set1_ps(-0.0f))}; }
 static inline Float lesser(Float a, Float b) { return {_mm512_min_ps(a.v, b.v)}; }
 static inline Float greater(Float a, Float b) { return {_mm512_max_ps(a.v, b.v)}; }
 static inline Float rint_of(Float a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
@@ -82,6 +83,51 @@ static inline Mask not_below(Int a, Int b) { return {_mm512_cmpge_epu32_mask(a.v
 static inline Int select(Mask m, Int yes, Int no) { return {_mm512_mask_mov_epi32(no.v, m.v, yes.v)}; }
 static inline Int bits_of(Float a) { return {_mm512_castps_si512(a.v)}; }
 static inline Float float_of(Int a) { return {_mm512_castsi512_ps(a.v)}; }
+
+/// Appends the slots of the lanes not skipped; returns how many were written. Compressed in a register and stored whole:
+/// compressing stores are slow on AMD.
+static inline int append(uint32_t* to, Int slots, Mask skip, Int) {
+  if (skip.v == 0) {
+    _mm512_storeu_si512(to, slots.v);
+    return 16;
+  }
+  __mmask16 kept = static_cast<__mmask16>(~skip.v);
+  _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(kept, slots.v));
+  return __builtin_popcount(kept);
+}
+static inline int append(uint16_t* to, Int slots, Mask skip, Int) {
+  if (skip.v == 0) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(slots.v));
+    return 16;
+  }
+  __mmask16 kept = static_cast<__mmask16>(~skip.v);
+  __m512i packed = _mm512_maskz_compress_epi32(kept, slots.v);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(packed));
+  return __builtin_popcount(kept);
+}
+/// Transposes 16 × 16 floats in place: pairs, fours, then 128-bit quarters twice.
+static inline void transpose_block(Float* r) {
+  __m512 a[16], b[16];
+  for (int i = 0; i < 16; i += 2) {
+    a[i] = _mm512_unpacklo_ps(r[i].v, r[i + 1].v);
+    a[i + 1] = _mm512_unpackhi_ps(r[i].v, r[i + 1].v);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    for (int k = 0; k < 2; ++k) {
+      b[i + 2 * k] = _mm512_shuffle_ps(a[i + k], a[i + k + 2], 0x44);
+      b[i + 2 * k + 1] = _mm512_shuffle_ps(a[i + k], a[i + k + 2], 0xee);
+    }
+  }
+  // b[4 g + k], quarter q: column 4 q + k of rows 4 g .. 4 g + 3.
+  for (int k = 0; k < 4; ++k) {
+    __m512 low = _mm512_shuffle_f32x4(b[k], b[k + 4], 0x44), high = _mm512_shuffle_f32x4(b[k], b[k + 4], 0xee);
+    __m512 low2 = _mm512_shuffle_f32x4(b[k + 8], b[k + 12], 0x44), high2 = _mm512_shuffle_f32x4(b[k + 8], b[k + 12], 0xee);
+    r[k].v = _mm512_shuffle_f32x4(low, low2, 0x88);
+    r[k + 4].v = _mm512_shuffle_f32x4(low, low2, 0xdd);
+    r[k + 8].v = _mm512_shuffle_f32x4(high, high2, 0x88);
+    r[k + 12].v = _mm512_shuffle_f32x4(high, high2, 0xdd);
+  }
+}
 
 static inline float least(Float a) { return _mm512_reduce_min_ps(a.v); }
 static inline float greatest(Float a) { return _mm512_reduce_max_ps(a.v); }

@@ -30,6 +30,7 @@ static inline Float operator+(Float a, Float b) { return {a.v + b.v}; }
 static inline Float operator-(Float a, Float b) { return {a.v - b.v}; }
 static inline Float operator*(Float a, Float b) { return {a.v * b.v}; }
 static inline Float operator/(Float a, Float b) { return {a.v / b.v}; }
+static inline Float negated(Float a) { return {-a.v}; }
 /// a < b ? a : b, so a NaN in a gives b.
 static inline Float lesser(Float a, Float b) { return {a.v < b.v ? a.v : b.v}; }
 static inline Float greater(Float a, Float b) { return {a.v > b.v ? a.v : b.v}; }
@@ -69,6 +70,18 @@ static inline Mask not_below(Int a, Int b) { return static_cast<uint32_t>(a.v) >
 static inline Int select(Mask m, Int yes, Int no) { return m ? yes : no; }
 static inline Int bits_of(Float a) { return {static_cast<int32_t>(numerics::bits_of_float(a.v))}; }
 static inline Float float_of(Int a) { return {numerics::float_of_bits(static_cast<uint32_t>(a.v))}; }
+
+/// Appends the slots of the lanes not skipped; returns how many were written.
+static inline int append(uint16_t* to, Int slots, Mask skip, Int) {
+  *to = static_cast<uint16_t>(slots.v);
+  return !skip;
+}
+static inline int append(uint32_t* to, Int slots, Mask skip, Int) {
+  *to = static_cast<uint32_t>(slots.v);
+  return !skip;
+}
+/// Transposes kWidth × kWidth floats in place.
+static inline void transpose_block(Float*) {}
 
 static inline float least(Float a) { return a.v; }
 static inline float greatest(Float a) { return a.v; }

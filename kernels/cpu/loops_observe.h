@@ -36,10 +36,27 @@ static inline void count_one_by_one(BinTask& task, const T* x, int64_t n) {
   }
 }
 
-/// The loop for grids whose 2^-e is a float and whose products cannot vanish. Lanes in the hot bin (counted by a mask) and
-/// foreign lanes count in a dummy slot each, since increments of one counter wait for each other.
-template <class T>
+/// Increments the counters of 16 slots.
+static inline void count_sixteen(uint32_t* counters, const uint16_t* slots) {
+  for (int i = 0; i < 16; i += 4) {
+    uint64_t four;
+    memcpy(&four, slots + i, sizeof four);
+    ++counters[four & 0xffff];
+    ++counters[four >> 16 & 0xffff];
+    ++counters[four >> 32 & 0xffff];
+    ++counters[four >> 48];
+  }
+}
+static inline void count_sixteen(uint32_t* counters, const uint32_t* slots) {
+  for (int i = 0; i < 16; ++i) ++counters[slots[i]];
+}
+
+/// The loop for grids whose 2^-e is a float and whose products cannot vanish. Slots go through a small buffer and are counted
+/// 16 at a time, some behind, so that the vector part runs in the shadow of the increments, which the store port bounds.
+/// Lanes in the hot bin are counted by a mask.
+template <class Slot, class T>
 static inline void count_lanes(BinTask& task, const T* x, int64_t n) {
+  constexpr int kBlock = 1024;
   Float inverse = set(numerics::pow2f(-task.exponent));
   Int first = set_int(static_cast<int32_t>(task.first)), bins = set_int(static_cast<int32_t>(task.bins));
   Int hot = set_int(static_cast<int32_t>(task.hot));
@@ -48,20 +65,27 @@ static inline void count_lanes(BinTask& task, const T* x, int64_t n) {
   Float minimum = set(task.minimum), maximum = set(task.maximum);
   Mask foreign = no_lanes();
   uint64_t hot_count = 0;
+  int64_t i = 0, whole = n - n % kWidth;
   uint32_t* counters = task.counters;
-  int64_t i = 0;
-  for (; i + kWidth <= n; i += kWidth) {
-    Float value = load(x + i);
-    minimum = lesser(value, minimum);
-    maximum = greater(value, maximum);
-    Int bin = floor_to_int(value * inverse) - first;
-    Mask outside = not_below(bin, bins), in_hot = equal(bin, hot);
-    foreign = either(foreign, outside);
-    hot_count += static_cast<unsigned>(count(in_hot));
-    Int slot = select(either(outside, in_hot), dummies, shift_left<1>(bin) | odd);
-    alignas(64) uint32_t slots[kWidth];
-    store_int(slots, slot);
-    for (int lane = 0; lane < kWidth; ++lane) ++counters[slots[lane]];
+  alignas(64) Slot slots[kBlock + 2 * kWidth];
+  while (i < whole) {
+    int64_t stop = whole - i > kBlock ? i + kBlock : whole;
+    int used = 0, counted = 0;
+    for (; i < stop; i += kWidth) {
+      Float value = load(x + i);
+      minimum = lesser(value, minimum);
+      maximum = greater(value, maximum);
+      Int bin = floor_to_int(value * inverse) - first;
+      Mask outside = not_below(bin, bins), in_hot = equal(bin, hot);
+      foreign = either(foreign, outside);
+      hot_count += static_cast<unsigned>(count(in_hot));
+      used += append(slots + used, shift_left<1>(bin) | odd, either(outside, in_hot), dummies);
+      if (used - counted >= 256) {
+        count_sixteen(counters, slots + counted);
+        counted += 16;
+      }
+    }
+    for (; counted < used; ++counted) ++counters[slots[counted]];
   }
   task.minimum = least(minimum);
   task.maximum = greatest(maximum);
@@ -73,10 +97,13 @@ static inline void count_lanes(BinTask& task, const T* x, int64_t n) {
 static void count_bins(BinTask& task, const void* x, Type type, int64_t n) {
   with_type(type, [&]<class T>(T) {
     bool plain = kWidth > 1 && task.exponent <= 0 && task.exponent >= -127;
-    if (plain) {
-      count_lanes(task, static_cast<const T*>(x), n);
-    } else {
+    bool narrow = 2 * (task.bins + kWidth) <= 0x10000;
+    if (!plain) {
       count_one_by_one(task, static_cast<const T*>(x), n);
+    } else if (narrow) {
+      count_lanes<uint16_t>(task, static_cast<const T*>(x), n);
+    } else {
+      count_lanes<uint32_t>(task, static_cast<const T*>(x), n);
     }
   });
 }
@@ -132,8 +159,23 @@ static void transpose(const void* data, Type type, int64_t row_begin, int64_t ro
                       int64_t count, float* out, int64_t out_stride) {
   with_type(type, [&]<class T>(T) {
     const T* x = static_cast<const T*>(data) + row_begin * length + first;
-    for (int64_t r = 0; r < row_end - row_begin; ++r, x += length) {
-      for (int64_t c = 0; c < count; ++c) out[c * out_stride + r] = value_of(x[c]);
+    int64_t rows = row_end - row_begin, whole_rows = rows - rows % kWidth, whole_columns = count - count % kWidth;
+    auto copy = [&](int64_t r, int64_t c) { out[c * out_stride + r] = value_of(x[r * length + c]); };
+    for (int64_t r = 0; r < whole_rows; r += kWidth) {
+      // A tile is a narrow column of memory, which the hardware does not foresee.
+      for (int64_t i = r; i < r + kWidth; ++i) __builtin_prefetch(x + (i + 256) * length, 0, 2);
+      for (int64_t c = 0; c < whole_columns; c += kWidth) {
+        Float block[kWidth];
+        for (int i = 0; i < kWidth; ++i) block[i] = load(x + (r + i) * length + c);
+        transpose_block(block);
+        for (int i = 0; i < kWidth; ++i) store(out + (c + i) * out_stride + r, block[i]);
+      }
+      for (int64_t i = r; i < r + kWidth; ++i) {
+        for (int64_t c = whole_columns; c < count; ++c) copy(i, c);
+      }
+    }
+    for (int64_t r = whole_rows; r < rows; ++r) {
+      for (int64_t c = 0; c < count; ++c) copy(r, c);
     }
   });
 }

@@ -15,7 +15,8 @@ namespace ppq::kernels::cpu {
 namespace {
 
 constexpr int64_t kGrain = 32768;   ///< elements a thread takes at least
-constexpr int64_t kGather = 2048;   ///< elements of one channel brought together where they lie scattered
+constexpr int64_t kGather = 1024;   ///< elements of one channel brought together where they lie scattered
+constexpr int64_t kStride = kGather + 16;  ///< distance of channels in a tile: not a power of two, whose lines share a cache set
 constexpr int64_t kTile = 16;       ///< channels of one 64-byte line
 
 const void* advance(const void* data, int64_t elements, int64_t size) { return static_cast<const char*>(data) + elements * size; }
@@ -126,15 +127,15 @@ void observe_interleaved(const Level& level, const Source& source, const Rows& r
   int64_t channels = source.layout.channels, outer = source.layout.outer, tiles = (channels + kTile - 1) / kTile;
   parallel_for(tiles, 1, [&](int64_t begin, int64_t end) {
     std::vector<BinFiller> fillers(kTile, BinFiller(level, rows.bins()));
-    std::vector<float> buffer(kTile * kGather);
+    std::vector<float> buffer(kTile * kStride);
     for (int64_t tile = begin; tile < end; ++tile) {
       int64_t first = tile * kTile, count = std::min(kTile, channels - first);
       std::vector<HistogramRow> own;
       for (int64_t c = 0; c < count; ++c) own.push_back(rows.load(first + c));
       for (int64_t r = 0; r < outer; r += kGather) {
         int64_t stop = std::min(outer, r + kGather);
-        level.transpose(source.data, source.type, r, stop, channels, first, count, buffer.data(), kGather);
-        for (int64_t c = 0; c < count; ++c) fillers[c].add(own[c], buffer.data() + c * kGather, Type::Float, stop - r);
+        level.transpose(source.data, source.type, r, stop, channels, first, count, buffer.data(), kStride);
+        for (int64_t c = 0; c < count; ++c) fillers[c].add(own[c], buffer.data() + c * kStride, Type::Float, stop - r);
       }
       for (int64_t c = 0; c < count; ++c) {
         fillers[c].finish(own[c]);
