@@ -54,6 +54,7 @@ int dispatch(const Args& args) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is a write error like a full disk
   try {
     return ppq::with_error_context(ppq::ErrorKind::Internal, "", [&] { return ppq::app::dispatch({argv + 1, argv + argc}); });
   } catch (const ppq::Error& e) {

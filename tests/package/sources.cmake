@@ -1,0 +1,2 @@
+target_compile_definitions(test_package PRIVATE
+  PPQ_CMAKE="${CMAKE_COMMAND}" PPQ_GENERATOR="${CMAKE_GENERATOR}" PPQ_MAKE_PROGRAM="${CMAKE_MAKE_PROGRAM}")
