@@ -176,6 +176,8 @@ class QuantizeJob {
     for (const auto& text : report_.inputs) log_info("input " + text);
     output_ = line_.has("output") ? line_.text("output") : stem(model) + "_" + platform_->name;
     if (line_.has("overrides")) {
+      // Before the entries are read: float entries mark nodes, and dispatching leaves marked graphs alone.
+      dispatch_graph(*graph_, platform_->id, setting_.dispatcher);
       const auto read = read_encodings(*graph_, *platform_, line_.text("overrides"), true);
       log_info("overrides: " + std::to_string(read.applied) + " encodings, " + std::to_string(read.unknown.size()) + " names that the model does not have");
       for (const auto& name : read.unknown) report_.warnings.push_back("overrides name a tensor that the model does not have: " + name);
