@@ -44,7 +44,7 @@ CommandLine declare() {
       "dispatch", "conservative, pointwise, allin, …", cxxopts::value<std::string>())(
       "overrides", "encodings JSON to start from; they stay fixed", cxxopts::value<std::string>())(
       "verify", "check the graph after every pass", cxxopts::value<bool>()->default_value("false"))(
-      "seed", "seed of everything random", cxxopts::value<int64_t>()->default_value("0"));
+      "seed", "seed of random choices; no pass of this version makes any, so results never depend on it", cxxopts::value<int64_t>()->default_value("0"));
   line.group("Output")("export", "formats, comma separated (default: the platform's)", cxxopts::value<std::vector<std::string>>())(
       "encodings", "version of encodings JSON: 0.6.1, 1.0.0 or 2.0.0", cxxopts::value<std::string>()->default_value("0.6.1"))(
       "save-graph", "also write the graph here", cxxopts::value<std::string>())("save-table", "also write the table here", cxxopts::value<std::string>())(

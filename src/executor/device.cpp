@@ -13,7 +13,7 @@ namespace {
 /// Why CUDA cannot be used; empty when it can.
 std::string cuda_obstacle() {
   try {
-    if (!at::hasCUDA()) return "this build of LibTorch has no CUDA";
+    if (!at::hasCUDA()) return "no NVIDIA driver or device was found (or LibTorch was built without CUDA)";
     if (at::detail::getCUDAHooks().deviceCount() == 0) return "no CUDA device was found";
     at::zeros({1}, at::TensorOptions().device(at::kCUDA)).cpu();
     return "";
