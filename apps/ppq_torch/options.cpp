@@ -138,6 +138,16 @@ bool CommandLine::parse(const Args& given) {
   for (const std::string& arg : args) argv.push_back(arg.c_str());
   try {
     parsed_ = options_.parse(static_cast<int>(argv.size()), argv.data());
+  } catch (const cxxopts::exceptions::incorrect_argument_type& e) {
+    // The exception names the value only.
+    const std::string message = e.what();
+    for (size_t i = 0; i < args.size(); ++i) {
+      const size_t equals = args[i].find('=');
+      const std::string name = args[i].substr(0, equals);
+      const std::string value = equals != std::string::npos ? args[i].substr(equals + 1) : i + 1 < args.size() ? args[i + 1] : "";
+      if (name.rfind("--", 0) == 0 && !value.empty() && message.find(value) != std::string::npos) usage(name, "got '" + value + "', expected a number");
+    }
+    usage("ppq_torch " + command_, message, "see `ppq_torch " + command_ + " --help`");
   } catch (const cxxopts::exceptions::exception& e) {
     usage("ppq_torch " + command_, e.what(), "see `ppq_torch " + command_ + " --help`");
   }

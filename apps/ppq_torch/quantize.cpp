@@ -50,6 +50,7 @@ CommandLine declare() {
       "save-graph", "also write the graph here", cxxopts::value<std::string>())("save-table", "also write the table here", cxxopts::value<std::string>())(
       "raw-samples", "also write the calibration samples as raw float32 files and input_list.txt: nhwc (SNPE) or nchw (QAIRT)", cxxopts::value<std::string>())(
       "layerwise-samples", "samples of the layerwise analysis (0: none)", cxxopts::value<int64_t>()->default_value("2"))(
+      "resume", "go on from the calibration that an interrupted run with the same inputs kept in the output folder", cxxopts::value<bool>()->default_value("false"))(
       "dry-run", "read everything, say what would be done, and stop", cxxopts::value<bool>()->default_value("false"))(
       "config", "JSON file of these options; the command line beats it", cxxopts::value<std::string>())(
       "dump-config", "print the effective options as JSON and stop", cxxopts::value<bool>()->default_value("false"));
@@ -132,8 +133,28 @@ std::vector<std::string> describe_inputs(const Graph& graph, const Dataset& data
 /// Which part of the timing a pass belongs to.
 std::string stage_of(const std::string& pass) {
   if (pass == "calibrate") return "calibrate";
-  if (pass == "correct-bias" || pass == "search-weight-scales" || pass == "learn-step-size" || pass == "adaptive-rounding") return "tune";
+  if (pass == "choose-observer" || pass == "correct-bias" || pass == "search-weight-scales" || pass == "learn-step-size" || pass == "adaptive-rounding") return "tune";
   return "optimize";
+}
+
+/// Name, size and time of a file, or of every file in a folder.
+std::string describe_files(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> lines;
+  auto add = [&](const fs::path& file) {
+    std::error_code error;
+    const auto size = fs::file_size(file, error);
+    const auto time = fs::last_write_time(file, error).time_since_epoch().count();
+    lines.push_back(file.string() + ":" + std::to_string(size) + ":" + std::to_string(time));
+  };
+  if (!fs::is_directory(path)) add(path);
+  else
+    for (const auto& entry : fs::recursive_directory_iterator(path))
+      if (entry.is_regular_file()) add(entry.path());
+  std::sort(lines.begin(), lines.end());
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  return text;
 }
 
 class QuantizeJob {
@@ -143,9 +164,17 @@ class QuantizeJob {
   void run() {
     prepare();
     if (line_.flag("dry-run")) return describe_plan();
-    quantize();
-    analyze();
-    write();
+    const bool new_folder = !std::filesystem::exists(output_);
+    try {
+      check_writable();
+      quantize();
+      analyze();
+      write();
+    } catch (...) {
+      std::error_code ignored;
+      if (new_folder) std::filesystem::remove(output_, ignored);  // only where nothing is in it
+      throw;
+    }
   }
 
  private:
@@ -167,7 +196,7 @@ class QuantizeJob {
     PassContext context;
     context.verify = line_.flag("verify");
     context.warnings = &report_.warnings;
-    cleanup_ = run_passes(*graph_, cleanup_pipeline(), context);
+    cleanup_ = run_passes(*graph_, cleanup_pipeline(setting_), context);
     const auto specs = input_specs(*graph_);
     const DatasetPtr all = open_dataset(calib, specs, data);
     samples_ = split_samples(line_, all, line_.has("eval") ? open_dataset(line_.text("eval"), specs, data) : nullptr);
@@ -182,6 +211,26 @@ class QuantizeJob {
       log_info("overrides: " + std::to_string(read.applied) + " encodings, " + std::to_string(read.unknown.size()) + " names that the model does not have");
       for (const auto& name : read.unknown) report_.warnings.push_back("overrides name a tensor that the model does not have: " + name);
     }
+  }
+
+  /// Minutes of calibration are not to end in "cannot write".
+  void check_writable() const {
+    for (const std::string& path : {output_ + "/quantized.onnx", line_.has("save-graph") ? line_.text("save-graph") : "",
+                                    line_.has("save-table") ? line_.text("save-table") : ""})
+      if (!path.empty()) AtomicFile probe(path);
+  }
+
+  /// Everything the numbers of calibration depend on.
+  std::string fingerprint() const {
+    std::string text = std::string(PPQ_VERSION) + "|" + platform_->name + "|" + device_.str() + "|" + setting_.to_json();
+    const auto options = line_.effective();
+    for (const char* option : {"calib-steps", "input-shape", "native-dtype", "raw-layout", "layout", "resize-shorter", "image-size", "crop", "mean", "std", "color"})
+      if (options.contains(option)) text += "|" + options[option].dump();
+    for (const char* option : {"model", "calib", "overrides"})
+      if (line_.has(option)) text += "|" + describe_files(line_.text(option));
+    const size_t samples = samples_.calibration->size();
+    text += "|" + std::to_string(samples) + "|" + samples_.calibration->name(0) + "|" + samples_.calibration->name(samples - 1);
+    return std::to_string(std::hash<std::string>{}(text));
   }
 
   std::vector<std::string> formats() const { return line_.has("export") ? line_.list("export") : platform_->exporters; }
@@ -210,6 +259,8 @@ class QuantizeJob {
     if (batch < 0) throw Error(ErrorKind::Usage, "--batch-size", "got " + std::to_string(batch) + ", expected at least 0");
     quantizer_->set_batch_size(static_cast<size_t>(batch));
     if (line_.text("max-memory") != "0") quantizer_->set_max_memory(parse_bytes(line_.text("max-memory")));
+    checkpoint_ = {output_ + "/.calibration.json", fingerprint(), line_.flag("resume")};
+    quantizer_->set_checkpoint(checkpoint_);
     quantizer_->quantize(samples_.calibration->sample(0), samples_.calibration, executor, setting_, samples_.calibration->size());
     bar.reset();
     report_.passes = cleanup_;
@@ -253,6 +304,7 @@ class QuantizeJob {
     finish_report();
     write_file(output_ + "/report.json", to_json(report_));
     write_file(output_ + "/report.html", to_html(report_));
+    std::filesystem::remove(checkpoint_.file);
     for (const std::string& warning : report_.warnings) log_warning(warning);
     log_info(to_summary(report_) + "encodings: " + std::to_string(report_.encodings_written) + " written, " +
              std::to_string(report_.encodings_missing.size()) + " tensors without (see report.json)\nwrote " + output_ +
@@ -288,6 +340,7 @@ class QuantizeJob {
   std::vector<PassRecord> cleanup_;
   Samples samples_;
   std::string output_;
+  Checkpoint checkpoint_;
   Report report_;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,30 @@ namespace ppq {
 /// Progress of a long step: done of total, called from one thread. Null is fine.
 using Progress = std::function<void(const std::string& what, size_t done, size_t total)>;
 
+/// What a pass did to one tensor: noise over signal against the float network, before and after the pass.
+struct TensorEffect {
+  std::string tensor;
+  double before = 0, after = 0;
+};
+
+struct PassRecord {
+  std::string name;
+  size_t changes = 0;
+  double seconds = 0;
+  /// Noise over signal at the network's outputs before and after; NaN where it was not measured.
+  double error_before = std::numeric_limits<double>::quiet_NaN(), error_after = std::numeric_limits<double>::quiet_NaN();
+  std::vector<TensorEffect> effects;
+  /// What a pass that decides by data chose, and why: one line, empty otherwise.
+  std::string decision;
+};
+
+/// Calibration kept in a file, so that a run that was cut short need not read the samples again.
+struct Checkpoint {
+  std::string file;         ///< empty: none is written or read
+  std::string fingerprint;  ///< of everything the numbers depend on; a file with another one is not used
+  bool resume = false;      ///< read it if it is there and fits
+};
+
 /// What a pass may look at. Passes that only rewrite the graph need none of it.
 struct PassContext {
   const PlatformSpec* platform = nullptr;
@@ -26,6 +51,10 @@ struct PassContext {
   Progress progress;
   std::vector<std::string>* warnings = nullptr;
   bool verify = false;          ///< check the graph after each pass
+  /// The float network that errors are measured against; null: effects of passes are not measured.
+  const Graph* reference = nullptr;
+  PassRecord* record = nullptr;  ///< of the pass that runs, for what only it can say
+  Checkpoint checkpoint;
   void warn(std::string text) const { if (warnings) warnings->push_back(std::move(text)); }
 };
 
@@ -49,16 +78,13 @@ const std::vector<PassRow>& pass_table();
 /// Throws Usage with candidates.
 std::unique_ptr<Pass> make_pass(const std::string& name);
 
-struct PassRecord {
-  std::string name;
-  size_t changes = 0;
-  double seconds = 0;
-};
 /// Runs passes in order; the one place that times them, reports progress, adds error context and verifies the graph.
 std::vector<PassRecord> run_passes(Graph& graph, const std::vector<std::string>& names, PassContext& context);
 
 /// Load-time clean-up, in order (spec/passes: constants, Identity, BatchNorm, dead code, …).
 std::vector<std::string> cleanup_pipeline();
+/// The same without what `graph_format_setting` or `--passes -NAME` switch off.
+std::vector<std::string> cleanup_pipeline(const QuantizationSetting& setting);
 /// Before and after quantization is configured, as platform and setting want it.
 std::vector<std::string> quantization_pipeline(const PlatformSpec& platform, const QuantizationSetting& setting);
 

@@ -41,6 +41,8 @@ class Quantizer {
   const std::vector<std::string>& warnings() const { return warnings_; }
   /// Memory for the activations of one batch when the batch size is chosen; 0: a default.
   void set_max_memory(size_t bytes) { max_memory_ = bytes; }
+  /// Keep the calibration in a file, and read it from there (see Checkpoint).
+  void set_checkpoint(Checkpoint checkpoint) { checkpoint_ = std::move(checkpoint); }
   size_t batch_size() const { return batch_size_; }
   size_t samples() const { return samples_; }
 
@@ -59,6 +61,7 @@ class Quantizer {
   size_t batch_size_ = 0, samples_ = 0, max_memory_ = 0;
   std::unique_ptr<Graph> original_, reference_;
   bool verify_ = false;
+  Checkpoint checkpoint_;
   Progress progress_;
   std::vector<PassRecord> records_;
   std::vector<std::string> warnings_;

@@ -89,7 +89,7 @@ class GraphwiseAnalysis {
     std::vector<at::Tensor> floats(pairs_.size());
     run(*plain_, batch, [&](size_t i, const at::Tensor& value) { floats[i] = value; });
     const Tensors simulated = run(*simulated_, batch, [&](size_t i, const at::Tensor& value) {
-      if (!floats[i].defined() || !value.is_floating_point()) return;
+      if (!floats[i].defined() || !value.is_floating_point() || floats[i].sizes() != value.sizes()) return;
       TensorError& error = result_.tensors[i];
       const at::Tensor q = error.name.empty() || pairs_[i].quantized->producer() ? value : fake_quantize(value, *pairs_[i].quant);
       error.graphwise.add(q, floats[i]);
@@ -98,18 +98,36 @@ class GraphwiseAnalysis {
       floats[i].reset();
     });
     const Tensors expected = run(*original_, batch);
-    for (size_t i = 0; i < expected.size() && i < simulated.size(); ++i) result_.outputs[i].second.add(simulated[i], expected[i]);
+    for (size_t i = 0; i < expected.size() && i < simulated.size(); ++i) compare_output(i, simulated[i], expected[i]);
     result_.samples += count;
   }
 
   ErrorAnalysis finish() {
+    for (const auto& [name, seen] : scores_)
+      if (seen.second > 0) result_.agreement[name] = static_cast<double>(seen.first) / static_cast<double>(seen.second);
     for (size_t i = 0; i < pairs_.size(); ++i)
       result_.tensors[i].clipped = counted_[i] > 0 ? clipped_[i] / counted_[i] : 0;
     return std::move(result_);
   }
 
  private:
+  void compare_output(size_t index, const at::Tensor& got, const at::Tensor& expected) {
+    auto& [name, measure] = result_.outputs[index];
+    if (got.sizes() != expected.sizes()) {
+      result_.unlike.insert(name);
+      return;
+    }
+    if (!got.is_floating_point()) return;
+    measure.add(got, expected);
+    // One row of scores a sample: [N, C] or [N, C, 1, 1].
+    if (got.dim() < 2 || got.size(0) == 0 || got.size(1) < kFewestClasses || got.numel() != got.size(0) * got.size(1)) return;
+    auto& [same, all] = scores_[name];
+    same += got.flatten(1).argmax(1).eq(expected.flatten(1).argmax(1)).sum().item<int64_t>();
+    all += got.size(0);
+  }
+
   std::vector<Pair> pairs_;
+  std::map<std::string, std::pair<int64_t, int64_t>> scores_;
   std::shared_ptr<const Program> simulated_, plain_, original_;
   ErrorAnalysis result_;
   std::vector<double> clipped_, counted_;
@@ -159,7 +177,7 @@ void analyze_layerwise(const Graph& quantized, const Graph& reference, const Dat
     for (size_t s = 0; s < inputs.size(); ++s) {
       const Tensors got = run(*alone, inputs[s]);
       for (size_t i = 0; i < got.size(); ++i)
-        if (got[i].is_floating_point()) measure.add(got[i], expected[s][i]);
+        if (got[i].is_floating_point() && got[i].sizes() == expected[s][i].sizes()) measure.add(got[i], expected[s][i]);
     }
     for (TensorError* error : by_op.at(todo[done]->name)) error->layerwise_snr = measure.snr();
     target->input_quant.clear();

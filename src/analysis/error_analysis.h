@@ -1,5 +1,7 @@
 #pragma once
 
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,9 +24,17 @@ struct TensorError {
   double clipped = 0;   ///< share of float values outside the quantized range
 };
 
+/// Fewer scores a sample are no classification.
+constexpr int64_t kFewestClasses = 3;
+
 struct ErrorAnalysis {
   std::vector<std::pair<std::string, Measure>> outputs;
   std::vector<TensorError> tensors;
+  /// Outputs whose float and quantized shapes differed in some batch (detections, say): their measure holds the others only.
+  std::set<std::string> unlike;
+  /// Share of samples whose largest element along the last axis is at the same place in both networks (top-1 agreement), for
+  /// outputs of at least kFewestClasses scores a sample; absent for others.
+  std::map<std::string, double> agreement;
   size_t samples = 0;
 };
 

@@ -21,6 +21,17 @@ Json one_or_list(const std::vector<double>& values) {
   return list;
 }
 
+Json pass_to_json(const PassRecord& pass) {
+  Json json = {{"name", pass.name}, {"changes", pass.changes}, {"seconds", pass.seconds}};
+  if (!std::isnan(pass.error_before)) json["snr_before"] = number(pass.error_before);
+  if (!std::isnan(pass.error_after)) json["snr_after"] = number(pass.error_after);
+  if (!pass.decision.empty()) json["decision"] = pass.decision;
+  if (!pass.effects.empty()) json["tensors"] = Json::array();
+  for (const TensorEffect& effect : pass.effects)
+    json["tensors"].push_back({{"name", effect.tensor}, {"before", number(effect.before)}, {"after", number(effect.after)}});
+  return json;
+}
+
 std::vector<const TensorError*> worst_tensors(const Report& report, size_t count) {
   std::vector<const TensorError*> worst;
   for (const TensorError& error : report.errors.tensors)
@@ -30,9 +41,9 @@ std::vector<const TensorError*> worst_tensors(const Report& report, size_t count
   return worst;
 }
 
-std::string percent(double ratio) {
+std::string percent(double ratio, int digits = 3) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.3f %%", 100 * ratio);
+  std::snprintf(text, sizeof text, "%.*f %%", digits, 100 * ratio);
   return text;
 }
 
@@ -81,6 +92,26 @@ std::string tensor_row(const TensorError& e) {
   return row + "<td>" + cosine + "</td><td>" + scientific(e.graphwise.mse()) + "</td><td>" + percent(e.clipped) + "</td></tr>\n";
 }
 
+/// The outputs' error before and after each pass, and under each pass the tensors that it changed most.
+std::string passes_html(const Report& report) {
+  constexpr size_t kMostRows = 8;
+  auto figure = [](double snr) { return std::isnan(snr) ? std::string() : percent(snr); };
+  std::string html = "<h2>Passes</h2><p>Noise over signal at the outputs (on a few calibration samples) before and after each pass that was measured; "
+                     "below it the tensors that the pass changed most.</p>"
+                     "<table><tr><th>pass</th><th>changes</th><th>seconds</th><th>before</th><th>after</th><th>what it chose</th></tr>";
+  for (const PassRecord& pass : report.passes) {
+    html += "<tr><td><b>" + escaped(pass.name) + "</b></td><td>" + std::to_string(pass.changes) + "</td><td>" + scientific(pass.seconds) + "</td><td>" +
+            figure(pass.error_before) + "</td><td>" + figure(pass.error_after) + "</td><td>" + escaped(pass.decision) + "</td></tr>";
+    std::vector<TensorEffect> effects = pass.effects;
+    auto change = [](const TensorEffect& e) { return std::abs(std::log(std::max(e.after, 1e-12) / std::max(e.before, 1e-12))); };
+    std::stable_sort(effects.begin(), effects.end(), [&](const TensorEffect& a, const TensorEffect& b) { return change(a) > change(b); });
+    for (size_t i = 0; i < std::min(effects.size(), kMostRows) && change(effects[i]) > 0.01; ++i)
+      html += "<tr><td>&nbsp;&nbsp;" + escaped(effects[i].tensor) + "</td><td></td><td></td><td>" + percent(effects[i].before) + "</td><td>" +
+              percent(effects[i].after) + "</td><td></td></tr>";
+  }
+  return html + "</table>";
+}
+
 }  // namespace
 
 size_t peak_rss_bytes() {
@@ -107,8 +138,15 @@ std::string to_json(const Report& report) {
   json["nodes"] = {{"all", report.nodes}, {"quantized", report.quantized_nodes}};
   json["evaluation"] = {{"samples", report.errors.samples}, {"on", report.evaluated_on}};
   json["outputs"] = Json::array();
-  for (const auto& [name, m] : report.errors.outputs)
-    json["outputs"].push_back({{"name", name}, {"snr", number(m.snr())}, {"snr_db", number(m.snr_db())}, {"cosine", number(m.cosine())}, {"mse", number(m.mse())}});
+  for (const auto& [name, m] : report.errors.outputs) {
+    Json output = {{"name", name}, {"snr", number(m.snr())}, {"snr_db", number(m.snr_db())}, {"cosine", number(m.cosine())}, {"mse", number(m.mse())}};
+    if (m.count == 0)
+      for (const char* key : {"snr", "snr_db", "cosine", "mse"}) output[key] = nullptr;
+    const auto agreement = report.errors.agreement.find(name);
+    if (agreement != report.errors.agreement.end()) output["top1_agreement"] = agreement->second;
+    if (report.errors.unlike.count(name)) output["shapes_differ"] = true;
+    json["outputs"].push_back(output);
+  }
   json["tensors"] = Json::array();
   for (const TensorError& e : report.errors.tensors)
     json["tensors"].push_back({{"name", e.name}, {"op", e.op}, {"type", e.type}, {"bits", e.bits}, {"scale", one_or_list(e.scale)},
@@ -116,7 +154,7 @@ std::string to_json(const Report& report) {
                                {"graphwise_snr", number(e.graphwise.snr())}, {"layerwise_snr", e.layerwise_snr >= 0 ? number(e.layerwise_snr) : Json(nullptr)},
                                {"cosine", number(e.graphwise.cosine())}, {"mse", number(e.graphwise.mse())}, {"clipped", e.clipped}});
   json["passes"] = Json::array();
-  for (const PassRecord& pass : report.passes) json["passes"].push_back({{"name", pass.name}, {"changes", pass.changes}, {"seconds", pass.seconds}});
+  for (const PassRecord& pass : report.passes) json["passes"].push_back(pass_to_json(pass));
   json["encodings"] = {{"written", report.encodings_written}, {"missing", report.encodings_missing}};
   json["preprocessing"] = Json::object();
   for (const auto& [key, value] : report.preprocessing) json["preprocessing"][key] = value;
@@ -129,8 +167,15 @@ std::string to_summary(const Report& report) {
   std::string text;
   char line[512];
   for (const auto& [name, m] : report.errors.outputs) {
-    std::snprintf(line, sizeof line, "output %s: noise/signal %s (%.1f dB), cosine %.6f\n", name.c_str(), percent(m.snr()).c_str(), m.snr_db(), m.cosine());
-    text += line;
+    if (m.count == 0) {
+      text += "output " + name + (report.errors.unlike.count(name) ? ": not comparable (float and quantized differ in shape)\n" : ": not of float type\n");
+      continue;
+    }
+    std::snprintf(line, sizeof line, "noise/signal %s (%.1f dB), cosine %.6f", percent(m.snr()).c_str(), m.snr_db(), m.cosine());
+    text += "output " + name + ": " + line;
+    const auto agreement = report.errors.agreement.find(name);
+    if (agreement != report.errors.agreement.end()) text += ", same top-1 as float on " + percent(agreement->second, 1);
+    text += "\n";
   }
   if (report.errors.samples > 0) text += "measured on " + std::to_string(report.errors.samples) + " " + report.evaluated_on + "\n";
   const auto worst = worst_tensors(report, 10);
@@ -157,9 +202,16 @@ std::string to_html(const Report& report) {
   html += "<h1>" + escaped(report.model) + " for " + escaped(report.platform) + "</h1><p>ppq_torch " + report.version + ", " + escaped(report.device) + "</p>";
   html += "<div class=\"cards\">";
   for (const auto& [name, m] : report.errors.outputs) {
+    if (m.count == 0) {
+      html += "<div class=\"card\">" + escaped(name) + "<b>–</b>" + (report.errors.unlike.count(name) ? "float and quantized differ in shape" : "not of float type") + "</div>";
+      continue;
+    }
     char db[32];
     std::snprintf(db, sizeof db, "%.1f dB", m.snr_db());
     html += "<div class=\"card\">" + escaped(name) + "<b style=\"color:" + bar_color(m.snr()) + "\">" + percent(m.snr()) + "</b>noise over signal (" + db + ")</div>";
+    const auto agreement = report.errors.agreement.find(name);
+    if (agreement != report.errors.agreement.end())
+      html += "<div class=\"card\">" + escaped(name) + "<b>" + percent(agreement->second, 1) + "</b>of samples: same top-1 as float</div>";
   }
   html += "<div class=\"card\">calibration<b>" + std::to_string(report.calibration_samples) + "</b>samples</div>";
   html += "<div class=\"card\">quantized<b>" + std::to_string(report.quantized_nodes) + " / " + std::to_string(report.nodes) + "</b>operations</div>";
@@ -183,9 +235,7 @@ std::string to_html(const Report& report) {
   }
   html += "<h2>Tensors</h2><div class=\"scroll\"><table><tr><th>tensor</th><th>operator</th><th>bits</th><th>scale</th><th>range</th><th>noise/signal (accumulated)</th><th>this one alone</th><th>cosine</th><th>MSE</th><th>clipped</th></tr>\n";
   for (const TensorError& e : report.errors.tensors) html += tensor_row(e);
-  html += "</table></div><h2>Passes</h2><table><tr><th>pass</th><th>changes</th><th>seconds</th></tr>";
-  for (const PassRecord& pass : report.passes) html += "<tr><td>" + escaped(pass.name) + "</td><td>" + std::to_string(pass.changes) + "</td><td>" + scientific(pass.seconds) + "</td></tr>";
-  html += "</table>";
+  html += "</table></div>" + passes_html(report);
   if (!report.encodings_missing.empty()) {
     html += "<h2>Tensors without an encoding</h2><ul>";
     for (const auto& name : report.encodings_missing) html += "<li>" + escaped(name) + "</li>";

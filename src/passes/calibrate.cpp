@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "observers/observer.h"
+#include "passes/calibration_file.h"
 #include "passes/passes.h"
 #include "passes/quant_slots.h"
 #include "ppq/error.h"
@@ -31,12 +32,16 @@ class Calibrate final : public Pass {
   size_t run(Graph& graph, PassContext& context) override {
     collect(graph, context);
     if (watched_.empty()) return 0;
-    observe(graph, context);
-    size_t changed = 0;
+    if (!restore(context)) {
+      observe(graph, context);
+      finish();
+      save_calibration(context.checkpoint, numbers_);
+    }
+    size_t changed = 0, next = 0;
     for (auto& list : watched_)
       for (Watched& watched : list) {
         std::map<std::string, QuantParams> candidates;
-        for (const auto& [name, observer] : watched.observers) candidates[name] = observer->finish();
+        for (const auto& [name, observer] : watched.observers) candidates[name] = numbers_[next++].params;
         for (const TensorQuantPtr& quant : watched.quants) {
           quant->params = candidates.at(watched.observers[0].first);
           if (candidates.size() > 1) quant->candidates = candidates;
@@ -77,6 +82,33 @@ class Calibrate final : public Pass {
     }
   }
 
+  /// Takes the numbers of an earlier run that was cut short, where they belong to the same tensors and observers.
+  bool restore(const PassContext& context) {
+    std::string why;
+    auto kept = load_calibration(context.checkpoint, why);
+    if (kept && !fits(*kept)) kept.reset(), why = "the kept calibration has other tensors";
+    if (!why.empty()) context.warn("--resume: " + why + "; calibrating anew");
+    if (kept) numbers_ = std::move(*kept);
+    return !numbers_.empty();
+  }
+
+  bool fits(const std::vector<CalibratedTensor>& kept) const {
+    size_t next = 0;
+    for (size_t i = 0; i < watched_.size(); ++i)
+      for (const Watched& watched : watched_[i])
+        for (const auto& [name, observer] : watched.observers) {
+          if (next >= kept.size() || kept[next].tensor != values_[i]->name() || kept[next].observer != name) return false;
+          ++next;
+        }
+    return next == kept.size();
+  }
+
+  void finish() {
+    for (size_t i = 0; i < watched_.size(); ++i)
+      for (const Watched& watched : watched_[i])
+        for (const auto& [name, observer] : watched.observers) numbers_.push_back({values_[i]->name(), name, observer->finish()});
+  }
+
   void observe(const Graph& graph, const PassContext& context) {
     if (!context.calibration || context.calibration->size() == 0)
       throw Error(ErrorKind::Data, "calibration", "no samples: got 0, expected at least 1");
@@ -102,6 +134,7 @@ class Calibrate final : public Pass {
 
   std::vector<const Value*> values_;
   std::vector<std::vector<Watched>> watched_;
+  std::vector<CalibratedTensor> numbers_;  ///< of each tensor and observer, in the order of watched_
 };
 
 }  // namespace

@@ -66,10 +66,12 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   context.progress = progress_;
   context.warnings = &warnings_;
   context.verify = verify_;
+  context.checkpoint = checkpoint_;
   const auto pipeline = quantization_pipeline(*platform_, setting);
   const auto configure = std::find(pipeline.begin(), pipeline.end(), "configure-quantization");
   records_ = run_passes(*graph_, {pipeline.begin(), configure}, context);
   reference_ = graph_->clone();
+  context.reference = reference_.get();
   const auto rest = run_passes(*graph_, {configure, pipeline.end()}, context);
   records_.insert(records_.end(), rest.begin(), rest.end());
   executor.load_graph(*graph_);

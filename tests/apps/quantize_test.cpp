@@ -60,6 +60,39 @@ TEST_F(QuantizeJob, ReportHasTheKeysOthersBuildOn) {
   EXPECT_THAT(json["warnings"].dump(), HasSubstr("4 sample(s)"));
 }
 
+TEST_F(QuantizeJob, ReportSaysWhatEachPassDidToTheError) {
+  const Json json = report("first");
+  double last = -1;
+  size_t measured = 0;
+  for (const Json& pass : json["passes"]) {
+    if (!pass.contains("snr_after")) continue;
+    ++measured;
+    if (pass["name"] == "equalize-layers" || pass["name"] == "absorb-high-bias") continue;  // measured on trials of their own
+    if (pass.contains("snr_before")) {
+      EXPECT_DOUBLE_EQ(pass["snr_before"].get<double>(), last) << pass["name"] << ": one pass starts where the last one ended";
+    }
+    last = pass["snr_after"].get<double>();
+    EXPECT_GE(last, 0);
+    for (const Json& tensor : pass.value("tensors", Json::array())) {
+      EXPECT_TRUE(tensor["name"].is_string());
+      EXPECT_TRUE(tensor["before"].is_number());
+      EXPECT_TRUE(tensor["after"].is_number());
+    }
+  }
+  EXPECT_GE(measured, 2u) << "calibrate, and what comes after it";
+  // All four samples calibrate, all four measure: the last figure of the passes is the report's own.
+  EXPECT_NEAR(last, json["outputs"][0]["snr"].get<double>(), 0.05 * last);
+  EXPECT_THAT(read_file(path("first/report.html")), HasSubstr("what it chose"));
+}
+
+TEST_F(QuantizeJob, ReportSaysHowOftenTheTop1Agrees) {
+  const Json output = report("first")["outputs"][0];
+  ASSERT_TRUE(output.contains("top1_agreement"));
+  const double agreement = output["top1_agreement"].get<double>();
+  EXPECT_TRUE(agreement == 0 || agreement == 0.25 || agreement == 0.5 || agreement == 0.75 || agreement == 1) << agreement;
+  EXPECT_THAT(first().err, HasSubstr("same top-1 as float on"));
+}
+
 TEST_F(QuantizeJob, TableHoldsTheRangeOfTheSamples) {
   const Json table = Json::parse(read_file(path("first/quantized.table")));
   float low = 0, high = 0;

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ppq/pass.h"
+#include "ppq/quant.h"
+
+namespace ppq::passes {
+
+/// What one observer made of one tensor.
+struct CalibratedTensor {
+  std::string tensor, observer;
+  QuantParams params;
+};
+
+/// Writes the numbers of a finished calibration with the checkpoint's fingerprint. Does nothing without a file name.
+void save_calibration(const Checkpoint& checkpoint, const std::vector<CalibratedTensor>& tensors);
+/// The numbers, exact to the bit, where the checkpoint wants to resume and its file was written with the same fingerprint;
+/// else nothing, and `why` says why unless nothing was asked for. An unreadable file counts as absent.
+std::optional<std::vector<CalibratedTensor>> load_calibration(const Checkpoint& checkpoint, std::string& why);
+
+}  // namespace ppq::passes

@@ -1,0 +1,106 @@
+// A run that was cut short after calibration, and what --resume makes of it.
+#include "apps/command.h"
+
+namespace ppq::test {
+namespace {
+
+class Resume : public testing::Test {
+ protected:
+  Workspace work_{"resume"};
+  const std::string output_ = work_.folder + "/out", kept_ = output_ + "/.calibration.json";
+
+  void SetUp() override {
+    cut_short();
+    EXPECT_EQ(files_in(output_), std::vector<std::string>{".calibration.json"}) << "a failed run leaves no result";
+  }
+  void cut_short() {
+    // Calibration succeeds, the analysis meets a NaN.
+    at::Tensor sample = noise({1, 3, 8, 8}, 9);
+    sample[0][0][0][0] = std::numeric_limits<float>::quiet_NaN();
+    write_npy(work_.folder + "/eval/broken.npy", sample);
+    ASSERT_EQ(ppq_torch(work_.quantize({"--output", output_, "--eval", work_.folder + "/eval"})).code, 5);
+    ASSERT_TRUE(std::filesystem::exists(kept_));
+  }
+  double image_max() const {
+    return Json::parse(read_file(output_ + "/quantized.table")).at("activation_encodings").at("image").at(0).at("max").get<double>();
+  }
+};
+
+TEST_F(Resume, TakesTheKeptNumbersInsteadOfReadingTheSamples) {
+  Json kept = Json::parse(read_file(kept_));
+  for (Json& item : kept["calibration"])
+    if (item["tensor"] == "image") item["scale"]["values"][0] = 0.5, item["offset"]["values"][0] = 128;
+  write_file(kept_, kept.dump());
+  const Result result = ppq_torch(work_.quantize({"--output", output_, "--resume"}));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_NEAR(image_max(), 0.5 * (255 - 128), 1e-6) << "the number that was put there, not the samples' own";
+  EXPECT_FALSE(std::filesystem::exists(kept_)) << "a finished run needs it no more";
+}
+
+TEST_F(Resume, GivesWhatAnUninterruptedRunGives) {
+  ASSERT_EQ(ppq_torch(work_.quantize({"--output", output_, "--resume"})).code, 0);
+  ASSERT_EQ(ppq_torch(work_.quantize({"--output", work_.folder + "/whole"})).code, 0);
+  for (const char* name : {"/quantized.onnx", "/quantized.table", "/setting.json"})
+    EXPECT_EQ(read_file(output_ + name), read_file(work_.folder + "/whole" + name)) << name;
+}
+
+TEST_F(Resume, AnotherSettingOrAnotherSampleCalibratesAnew) {
+  const Result other = ppq_torch(work_.quantize({"--output", output_, "--resume", "--observer", "minmax"}));
+  ASSERT_EQ(other.code, 0) << other.err;
+  EXPECT_THAT(other.err, HasSubstr("calibrating anew"));
+  cut_short();
+  write_npy(work_.samples + "/9.npy", 4 * noise({1, 3, 8, 8}, 9));
+  const Result more = ppq_torch(work_.quantize({"--output", output_, "--resume", "--observer", "minmax"}));
+  ASSERT_EQ(more.code, 0) << more.err;
+  EXPECT_THAT(more.err, HasSubstr("calibrating anew"));
+  EXPECT_GT(image_max(), 2);
+}
+
+TEST_F(Resume, ABrokenFileCalibratesAnew) {
+  write_file(kept_, read_file(kept_).substr(0, 100));
+  const Result result = ppq_torch(work_.quantize({"--output", output_, "--resume"}));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.err, testing::AllOf(HasSubstr("cannot be read"), HasSubstr("calibrating anew")));
+}
+
+TEST(OutputFolder, IsTriedBeforeTheSamplesAreRead) {
+  Workspace work("unwritable");
+  write_file(work.folder + "/file", "");
+  at::Tensor bad = at::full({1, 3, 8, 8}, std::numeric_limits<float>::infinity());
+  write_npy(work.samples + "/3.npy", bad);  // calibration would fail on it with exit code 5
+  for (const std::string& output : {work.folder + "/file/below", std::string("/proc/none")}) {
+    const Result result = ppq_torch(work.quantize({"--output", output}));
+    EXPECT_EQ(result.code, 6) << result.err;
+    EXPECT_THAT(result.err, HasSubstr("cannot write"));
+  }
+}
+
+TEST(Numbers, AWrongOneNamesItsOption) {
+  Workspace work("numbers");
+  const Result result = ppq_torch(work.quantize({"--calib-steps", "abc"}));
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, testing::AllOf(HasSubstr("--calib-steps"), HasSubstr("'abc'")));
+}
+
+TEST(CleanUp, GraphFormatSettingAndPassesSwitchItOff) {
+  Workspace work("cleanup");
+  auto graph = read_onnx_text(
+      "<ir_version: 8, opset_import: [\"\" : 17]> bn (float[1,3,8,8] image) => (float[1,3,8,8] y)"
+      " <float[3,3,1,1] w = {1, 0, 0, 0, 1, 0, 0, 0, 1}, float[3] s = {1, 2, 3}, float[3] b = {0, 0, 0}, float[3] m = {0, 0, 0}, float[3] v = {1, 1, 1}> {"
+      " c = Conv(image, w) y = BatchNormalization(c, s, b, m, v) }");
+  write_onnx(*graph, work.model);
+  auto nodes = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"--dry-run"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Result result = ppq_torch(work.quantize(arguments));
+    EXPECT_EQ(result.code, 0) << result.err;
+    return result.out.substr(0, result.out.find(" nodes"));
+  };
+  EXPECT_EQ(nodes({}), "model: 1");
+  EXPECT_EQ(nodes({"--passes", "-fuse-batch-norm,-batch-norm-to-conv"}), "model: 2");
+  write_file(work.folder + "/setting.json", R"({"graph_format_setting": {"fuse_conv_bn": false}})");
+  EXPECT_EQ(nodes({"--setting", work.folder + "/setting.json"}), "model: 2");
+}
+
+}  // namespace
+}  // namespace ppq::test
