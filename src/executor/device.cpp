@@ -32,7 +32,7 @@ at::Device resolve_device(const std::string& name) {
   if (lower == "auto") return cuda_obstacle().empty() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
   if (lower != "cuda" && lower.rfind("cuda:", 0) != 0)
     throw Error(ErrorKind::Usage, "--device", "unknown device: got '" + name + "', expected auto, cpu, cuda or cuda:N");
-  const std::string digits = lower.size() > 5 ? lower.substr(5) : "0";
+  const std::string digits = lower == "cuda" ? "0" : lower.substr(5);
   if (digits.empty() || digits.size() > 3 || !std::all_of(digits.begin(), digits.end(), [](unsigned char c) { return std::isdigit(c); }))
     throw Error(ErrorKind::Usage, "--device", "unknown device: got '" + name + "', expected cuda:N with N a number");
   const std::string obstacle = cuda_obstacle();
