@@ -5,7 +5,9 @@
 
 #include "executor/program.h"
 #include "ppq/error.h"
+#include "ops/expendable.h"
 #include "ppq/quant.h"
+#include "quant/fake_quantize.h"
 #include "quant/fused.h"
 
 namespace ppq {
@@ -112,13 +114,14 @@ class Lowering {
   }
 
   int add_step(ops::Kernel kernel, std::vector<int> inputs, std::vector<int> outputs, std::string where) {
-    program_->steps.push_back({std::move(kernel), std::move(inputs), std::move(outputs), {}, std::move(where)});
+    program_->steps.push_back({std::move(kernel), std::move(inputs), std::move(outputs), {}, {}, std::move(where)});
     return static_cast<int>(program_->steps.size()) - 1;
   }
 
   /// Slot of a constant as stored, or rounded by `quant`, on its place.
-  int constant_slot(const Value& value, const TensorQuantPtr& quant, Place place) {
-    auto key = std::make_tuple(&value, quant.get(), place);
+  /// `format`: how a 4-dimensional constant lies in memory.
+  int constant_slot(const Value& value, const TensorQuantPtr& quant, Place place, at::MemoryFormat format = at::MemoryFormat::Contiguous) {
+    auto key = std::make_tuple(&value, quant.get(), place, format);
     auto it = constants_.find(key);
     if (it != constants_.end()) return it->second;
     if (!value.constant().defined())
@@ -126,6 +129,7 @@ class Lowering {
     at::Tensor tensor = value.constant();
     if (quant) tensor = fake_quantize(tensor, *quant);
     if (place == Place::Device) tensor = tensor.to(options_.device);
+    if (format != at::MemoryFormat::Contiguous) tensor = tensor.contiguous(format);
     const int slot = new_slot();
     program_->initial[slot] = tensor;
     return constants_[key] = slot;
@@ -143,7 +147,12 @@ class Lowering {
     QuantParams params = quant->params;
     params.scale = params.scale.to(options_.device);
     if (params.offset.defined()) params.offset = params.offset.to(options_.device);
-    add_step([scheme, params](ops::Inputs in, ops::Outputs out) { out[0] = in[0].is_floating_point() ? fake_quantize(in[0], scheme, params) : in[0]; },
+    add_step(
+        [scheme, params](ops::Inputs in, ops::Outputs out) {
+          if (!in[0].is_floating_point()) out[0] = in[0];
+          else if (ops::expendable(in[0])) fake_quantize_(out[0] = ops::overwrite(in[0]), scheme, params);
+          else out[0] = fake_quantize(in[0], scheme, params);
+        },
              {slot}, {result}, where + " (fake quantization)");
     return result;
   }
@@ -166,7 +175,7 @@ class Lowering {
     if (!value) return kNoSlot;
     const TensorQuantPtr quant = node.quant_of_input(index);
     if (value->is_constant() && !raw_.count(value))
-      return constant_slot(*value, simulates(quant, true) ? quant : nullptr, place);
+      return constant_slot(*value, simulates(quant, true) ? quant : nullptr, place, wanted_format(node, index, *value));
     int slot = produced_slot(*value);
     if (host_values_.count(value) && place == Place::Device) return copy_slot(*value, slot);
     if (!simulates(quant, false)) return slot;
@@ -176,6 +185,15 @@ class Lowering {
     auto it = requantized_.find(key);
     if (it != requantized_.end()) return it->second;
     return requantized_[key] = quantize_step(slot, quant, "value " + value->name());
+  }
+
+  /// Two-dimensional convolutions run channels-last: a weight that lies so makes LibTorch compute, and leave its output, that
+  /// way, and what follows keeps it.
+  static at::MemoryFormat wanted_format(const Node& node, size_t index, const Value& value) {
+    const at::Tensor& weight = value.constant();
+    return index == 1 && node.domain.empty() && node.op_type == "Conv" && weight.defined() && weight.dim() == 4 && weight.is_floating_point()
+               ? at::MemoryFormat::ChannelsLast
+               : at::MemoryFormat::Contiguous;
   }
 
   int copy_slot(const Value& value, int slot) {
@@ -280,7 +298,12 @@ class Lowering {
         if (slot != kNoSlot) last[slot] = std::max(last[slot], s);
     }
     for (size_t slot = 0; slot < last.size(); ++slot)
-      if (last[slot] >= 0 && !keep[slot]) program_->steps[last[slot]].dies.push_back(static_cast<int>(slot));
+      if (last[slot] >= 0 && !keep[slot]) {
+        Step& step = program_->steps[last[slot]];
+        const int number = static_cast<int>(slot);
+        const bool unread = std::find(step.outputs.begin(), step.outputs.end(), number) != step.outputs.end();
+        (unread ? step.dies_unread : step.dies).push_back(number);
+      }
   }
 
   const Graph& graph_;
@@ -292,7 +315,7 @@ class Lowering {
   std::unordered_set<const Value*> host_values_;
   std::unordered_map<const Value*, int> raw_, quantized_, copies_, computed_after_, quantized_after_;
   std::unordered_map<std::string, int> hidden_;
-  std::map<std::tuple<const Value*, const TensorQuant*, Place>, int> constants_;
+  std::map<std::tuple<const Value*, const TensorQuant*, Place, at::MemoryFormat>, int> constants_;
   std::map<std::pair<const Value*, const TensorQuant*>, int> requantized_;
 };
 

@@ -14,7 +14,8 @@ constexpr int kNoSlot = -1;
 struct Step {
   ops::Kernel kernel;
   std::vector<int> inputs, outputs;  ///< slots; kNoSlot for absent or unused ones
-  std::vector<int> dies;             ///< slots with no reader after this step
+  std::vector<int> dies;             ///< input slots with no reader after this step
+  std::vector<int> dies_unread;      ///< output slots that no step reads
   std::string where;                 ///< "conv1 (Conv)", for messages
 };
 

@@ -52,6 +52,8 @@ void run_steps(const Program& program, std::vector<at::Tensor>& frame, const Wat
     const Step& step = program.steps[s];
     in.clear();
     for (int slot : step.inputs) in.push_back(slot == kNoSlot ? at::Tensor() : frame[slot]);
+    // The kernel gets the last reference to what dies here, and may write into it (ops/expendable.h).
+    for (int slot : step.dies) frame[slot].reset();
     out.assign(step.outputs.size(), at::Tensor());
     try {
       step.kernel(in, out);
@@ -62,7 +64,7 @@ void run_steps(const Program& program, std::vector<at::Tensor>& frame, const Wat
     for (size_t i = 0; i < out.size(); ++i)
       if (step.outputs[i] != kNoSlot) frame[step.outputs[i]] = std::move(out[i]);
     report(static_cast<int>(s));
-    for (int slot : step.dies) frame[slot].reset();
+    for (int slot : step.dies_unread) frame[slot].reset();
   }
 }
 
@@ -87,6 +89,7 @@ size_t live_bytes(const Program& program, const Tensors& inputs) {
   for (const Step& step : program.steps) {
     stepwise.steps.assign(1, step);
     stepwise.steps[0].dies.clear();
+    stepwise.steps[0].dies_unread.clear();
     run_steps(stepwise, frame, nullptr);
     std::unordered_set<const void*> seen = constants;
     size_t live = 0;
@@ -94,6 +97,7 @@ size_t live_bytes(const Program& program, const Tensors& inputs) {
       if (tensor.defined() && tensor.numel() && seen.insert(tensor.storage().data()).second) live += tensor.storage().nbytes();
     largest = std::max(largest, live);
     for (int slot : step.dies) frame[slot].reset();
+    for (int slot : step.dies_unread) frame[slot].reset();
   }
   return largest;
 }

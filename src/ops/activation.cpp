@@ -3,13 +3,17 @@
 #include <cmath>
 
 #include "ops/arithmetic.h"
+#include "ops/expendable.h"
 #include "ops/families.h"
 #include "ops/generator.h"
 
 namespace ppq::ops {
 namespace {
 
-at::Tensor relu(const at::Tensor& x) { return at::relu(x); }
+Kernel relu(const OpSpec&) {
+  return [](Inputs in, Outputs out) { out[0] = expendable(in[0]) ? overwrite(in[0]).relu_() : at::relu(in[0]); };
+}
+
 at::Tensor softsign(const at::Tensor& x) { return x / (x.abs() + 1); }
 at::Tensor mish(const at::Tensor& x) { return at::mish(x); }
 at::Tensor hard_swish(const at::Tensor& x) { return at::hardswish(x); }
@@ -19,7 +23,8 @@ at::Tensor softplus(const at::Tensor& x) { return at::softplus(x, 1, x.scalar_ty
 
 Kernel leaky_relu(const OpSpec& spec) {
   return [alpha = spec.node.attributes.get_float("alpha", 0.01f)](Inputs in, Outputs out) {
-    out[0] = at::leaky_relu(in[0], alpha);
+    if (!expendable(in[0])) out[0] = at::leaky_relu(in[0], alpha);
+    else at::leaky_relu_(out[0] = overwrite(in[0]), alpha);
   };
 }
 
@@ -154,7 +159,7 @@ Kernel dropout(const OpSpec& spec) {
 
 Rows activation() {
   return {
-      {"Relu", 1, unary<relu>},
+      {"Relu", 1, relu},
       {"LeakyRelu", 1, leaky_relu},
       {"PRelu", 1, prelu},
       {"Elu", 1, elu},

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "ops/dtypes.h"
+#include "ops/expendable.h"
 
 namespace ppq::ops {
 namespace {
@@ -121,6 +122,10 @@ Kernel mean(const OpSpec&) {
   return [](Inputs in, Outputs out) { out[0] = fold<add>(in).div(static_cast<double>(in.size())); };
 }
 
+at::Tensor between(const at::Tensor& x, const std::optional<at::Scalar>& low, const std::optional<at::Scalar>& high) {
+  return expendable(x) && x.is_floating_point() ? overwrite(x).clamp_(low, high) : at::clamp(x, low, high);
+}
+
 at::Tensor clip(const at::Tensor& x, const at::Tensor& low, const at::Tensor& high) {
   if (is_wide_unsigned(x.scalar_type())) {
     at::Tensor y = ordered(x);
@@ -138,14 +143,25 @@ at::Tensor clip(const at::Tensor& x, const at::Tensor& low, const at::Tensor& hi
   std::optional<at::Scalar> a, b;
   if (low.defined()) a = low.item();
   if (high.defined()) b = high.item();
-  return at::clamp(x, a, b);
+  return between(x, a, b);
+}
+
+/// The sum goes into an input that nobody needs any more, where it has the sum's shape, type and layout.
+Kernel add_rows(const OpSpec& spec) {
+  return [general = make_binary(spec, add)](Inputs in, Outputs out) {
+    const bool alike = in[0].is_floating_point() && in[0].sizes() == in[1].sizes() && in[0].strides() == in[1].strides() &&
+                       in[0].scalar_type() == in[1].scalar_type() && in[0].device() == in[1].device();
+    if (alike && expendable(in[0])) out[0] = overwrite(in[0]).add_(in[1]);
+    else if (alike && expendable(in[1])) out[0] = overwrite(in[1]).add_(in[0]);
+    else general(in, out);
+  };
 }
 
 Kernel clip_by_attributes(const OpSpec& spec) {
   std::optional<at::Scalar> low, high;
   if (spec.node.attributes.has("min")) low = spec.node.attributes.get_float("min", 0);
   if (spec.node.attributes.has("max")) high = spec.node.attributes.get_float("max", 0);
-  return [low, high](Inputs in, Outputs out) { out[0] = low || high ? at::clamp(in[0], low, high) : in[0]; };
+  return [low, high](Inputs in, Outputs out) { out[0] = low || high ? between(in[0], low, high) : in[0]; };
 }
 
 Kernel clip_by_inputs(const OpSpec&) {
@@ -174,7 +190,7 @@ Kernel make_binary(const OpSpec& spec, Binary function) {
 
 Rows arithmetic_rows() {
   return {
-      {"Add", 1, binary<add>},
+      {"Add", 1, add_rows},
       {"Sub", 1, binary<subtract>},
       {"Mul", 1, binary<multiply>},
       {"Div", 1, binary<divide>},

@@ -11,7 +11,7 @@ namespace ppq {
 namespace {
 
 // Enough to see which pass did what; the report's own figures come from more samples.
-constexpr size_t kEffectSamples = 8;
+constexpr size_t kEffectSamples = 4;
 
 /// Measures the simulated graph against the float network after each pass from calibration on, so that every pass can say
 /// what it did.

@@ -7,6 +7,7 @@
 #include "kernels/numerics.h"
 #include "ppq/error.h"
 #include "ppq/quant.h"
+#include "quant/fake_quantize.h"
 
 namespace ppq {
 namespace {
@@ -151,6 +152,16 @@ at::Tensor fake_quantize(const at::Tensor& x, const QuantScheme& scheme, const Q
     return kernels::fake_quantize_blocks(x, params.scale, params.offset, axis, scheme.block_size, format_of(scheme));
   }
   return kernels::fake_quantize(x, params.scale, params.offset, axis, format_of(scheme));
+}
+
+void fake_quantize_(at::Tensor& x, const QuantScheme& scheme, const QuantParams& params) {
+  const int64_t axis = kernel_axis(x, scheme, params);
+  if (scheme.granularity == Granularity::PerBlock && axis >= 0) {
+    x = fake_quantize(x, scheme, params);
+    return;
+  }
+  check_params(params);
+  kernels::fake_quantize_(x, params.scale, params.offset, axis, format_of(scheme));
 }
 
 at::Tensor quantize_to_int(const at::Tensor& x, const QuantScheme& scheme, const QuantParams& params) {

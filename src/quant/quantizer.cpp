@@ -11,8 +11,9 @@ namespace ppq {
 namespace {
 
 constexpr size_t kFewSamples = 8, kManySamples = 512;
-// Activations of one batch; more brings nothing on a CPU, and on a GPU this keeps room for weights and workspaces.
-constexpr size_t kCpuBatchBytes = size_t{128} << 20, kCudaBatchBytes = size_t{2} << 30;
+// Activations of one batch. On a CPU a batch that leaves the caches is slower than its samples one by one; on a GPU this
+// keeps room for weights and workspaces.
+constexpr size_t kCpuBatchBytes = size_t{16} << 20, kCudaBatchBytes = size_t{2} << 30;
 constexpr size_t kMostBatch = 32;
 
 std::vector<size_t> first_indices(size_t count) {

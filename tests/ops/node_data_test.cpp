@@ -104,6 +104,13 @@ Tensors read_tensors(const fs::path& folder, const char* stem, size_t count) {
   return tensors;
 }
 
+/// Four-dimensional tensors as convolutions leave them: the same numbers, channels last in memory.
+Tensors channels_last(const Tensors& tensors) {
+  Tensors list;
+  for (const auto& t : tensors) list.push_back(t.defined() && t.dim() == 4 && t.numel() > 0 ? t.contiguous(at::MemoryFormat::ChannelsLast) : t);
+  return list;
+}
+
 /// Runs one folder; an empty text means that every output is as expected.
 std::string run_folder(const std::string& name) {
   const fs::path folder = fs::path(PPQ_NODE_TESTS) / name;
@@ -119,6 +126,11 @@ std::string run_folder(const std::string& name) {
       std::vector<at::Tensor> kept;
       for (const auto& input : inputs) kept.push_back(input.clone());
       const Tensors actual = run(*program, inputs);
+      if (std::any_of(inputs.begin(), inputs.end(), [](const auto& t) { return t.dim() == 4; })) {
+        const Tensors other = run(*program, channels_last(inputs));
+        for (size_t i = 0; i < std::min(expected.size(), other.size()); ++i)
+          if (auto text = difference(other[i], expected[i], how); !text.empty()) return "channels last: output " + std::to_string(i) + ": " + text;
+      }
       if (actual.size() != expected.size()) return "got " + std::to_string(actual.size()) + " outputs";
       for (size_t i = 0; i < expected.size(); ++i)
         if (auto text = difference(actual[i], expected[i], how); !text.empty())
