@@ -220,17 +220,20 @@ class QuantizeJob {
       if (!path.empty()) AtomicFile probe(path);
   }
 
-  /// Everything the numbers of calibration depend on.
+  /// Everything the numbers of calibration depend on, part by part.
   std::string fingerprint() const {
-    std::string text = std::string(PPQ_VERSION) + "|" + platform_->name + "|" + device_.str() + "|" + setting_.to_json();
+    auto hash = [](const std::string& text) { return std::to_string(std::hash<std::string>{}(text)); };
+    nlohmann::json parts = {{"version", PPQ_VERSION}, {"platform", platform_->name}, {"device", device_.str()}, {"setting", hash(setting_.to_json())}};
+    parts["model"] = hash(describe_files(line_.text("model")));
+    if (line_.has("overrides")) parts["overrides"] = hash(describe_files(line_.text("overrides")));
+    const size_t count = samples_.calibration->size();
+    parts["samples"] = std::to_string(count) + ":" + hash(describe_files(line_.text("calib")) + samples_.calibration->name(0) + samples_.calibration->name(count - 1));
     const auto options = line_.effective();
-    for (const char* option : {"calib-steps", "input-shape", "native-dtype", "raw-layout", "layout", "resize-shorter", "image-size", "crop", "mean", "std", "color"})
-      if (options.contains(option)) text += "|" + options[option].dump();
-    for (const char* option : {"model", "calib", "overrides"})
-      if (line_.has(option)) text += "|" + describe_files(line_.text(option));
-    const size_t samples = samples_.calibration->size();
-    text += "|" + std::to_string(samples) + "|" + samples_.calibration->name(0) + "|" + samples_.calibration->name(samples - 1);
-    return std::to_string(std::hash<std::string>{}(text));
+    std::string given;
+    for (const char* option : {"input-shape", "native-dtype", "raw-layout", "layout", "resize-shorter", "image-size", "crop", "mean", "std", "color"})
+      if (options.contains(option)) given += options[option].dump() + "|";
+    parts["preprocessing"] = hash(given);
+    return parts.dump();
   }
 
   std::vector<std::string> formats() const { return line_.has("export") ? line_.list("export") : platform_->exporters; }

@@ -28,6 +28,15 @@ at::Tensor to_tensor(const Json& json) {
   return at::from_blob(values.data(), {static_cast<int64_t>(values.size())}, at::kDouble).to(at::kFloat).reshape(sizes).clone();
 }
 
+std::string parts_that_differ(const std::string& kept, const std::string& now) {
+  const Json a = Json::parse(kept, nullptr, false), b = Json::parse(now, nullptr, false);
+  if (!a.is_object() || !b.is_object()) return "something else";
+  std::string parts;
+  for (const auto& [key, value] : b.items())
+    if (!a.contains(key) || a[key] != value) parts += (parts.empty() ? "" : ", ") + key;
+  return parts;
+}
+
 }  // namespace
 
 void save_calibration(const Checkpoint& checkpoint, const std::vector<CalibratedTensor>& tensors) {
@@ -46,14 +55,16 @@ std::optional<std::vector<CalibratedTensor>> load_calibration(const Checkpoint& 
   }
   try {
     const Json json = Json::parse(read_file(checkpoint.file));
-    if (json.at("fingerprint") != checkpoint.fingerprint) {
-      why = "the kept calibration belongs to another model, setting or set of samples";
-      return std::nullopt;
-    }
+    const std::string kept = json.at("fingerprint");
+    if (kept != checkpoint.fingerprint)
+      throw Error(ErrorKind::Usage, "--resume", "the interrupted run had other inputs; what differs: " + parts_that_differ(kept, checkpoint.fingerprint),
+                  "leave --resume away to calibrate anew");
     std::vector<CalibratedTensor> tensors;
     for (const Json& item : json.at("calibration"))
       tensors.push_back({item.at("tensor"), item.at("observer"), {to_tensor(item.at("scale")), to_tensor(item.at("offset"))}});
     return tensors;
+  } catch (const Error&) {
+    throw;
   } catch (const std::exception& error) {
     why = "the kept calibration cannot be read (" + std::string(error.what()) + ")";
     return std::nullopt;

@@ -17,8 +17,9 @@ struct CalibratedTensor {
 
 /// Writes the numbers of a finished calibration with the checkpoint's fingerprint. Does nothing without a file name.
 void save_calibration(const Checkpoint& checkpoint, const std::vector<CalibratedTensor>& tensors);
-/// The numbers, exact to the bit, where the checkpoint wants to resume and its file was written with the same fingerprint;
-/// else nothing, and `why` says why unless nothing was asked for. An unreadable file counts as absent.
+/// The numbers, exact to the bit, where the checkpoint wants to resume and its file is there; else nothing, and `why` says why
+/// unless nothing was asked for. An unreadable file counts as absent. Throws Usage where the file was written with another
+/// fingerprint: old and new numbers are never mixed. A fingerprint that is a JSON object names the parts that differ.
 std::optional<std::vector<CalibratedTensor>> load_calibration(const Checkpoint& checkpoint, std::string& why);
 
 }  // namespace ppq::passes

@@ -44,16 +44,22 @@ TEST_F(Resume, GivesWhatAnUninterruptedRunGives) {
     EXPECT_EQ(read_file(output_ + name), read_file(work_.folder + "/whole" + name)) << name;
 }
 
-TEST_F(Resume, AnotherSettingOrAnotherSampleCalibratesAnew) {
+TEST_F(Resume, RefusesAnotherSettingOrAnotherSample) {
   const Result other = ppq_torch(work_.quantize({"--output", output_, "--resume", "--observer", "minmax"}));
-  ASSERT_EQ(other.code, 0) << other.err;
-  EXPECT_THAT(other.err, HasSubstr("calibrating anew"));
-  cut_short();
-  write_npy(work_.samples + "/9.npy", 4 * noise({1, 3, 8, 8}, 9));
-  const Result more = ppq_torch(work_.quantize({"--output", output_, "--resume", "--observer", "minmax"}));
-  ASSERT_EQ(more.code, 0) << more.err;
-  EXPECT_THAT(more.err, HasSubstr("calibrating anew"));
+  EXPECT_EQ(other.code, 2) << other.err;
+  EXPECT_THAT(other.err, HasSubstr("what differs: setting"));
+  write_npy(work_.samples + "/2.npy", 4 * noise({1, 3, 8, 8}, 9));
+  const Result more = ppq_torch(work_.quantize({"--output", output_, "--resume"}));
+  EXPECT_EQ(more.code, 2) << more.err;
+  EXPECT_THAT(more.err, HasSubstr("what differs: samples"));
+  ASSERT_EQ(ppq_torch(work_.quantize({"--output", output_})).code, 0) << "without --resume it starts anew";
   EXPECT_GT(image_max(), 2);
+}
+
+TEST_F(Resume, WithoutAnInterruptedRunItStartsAnew) {
+  const Result result = ppq_torch(work_.quantize({"--output", work_.folder + "/fresh", "--resume"}));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("calibrating anew"));
 }
 
 TEST_F(Resume, ABrokenFileCalibratesAnew) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "core/file.h"
+#include "ppq/error.h"
 #include "support/share.h"
 
 namespace ppq::passes {
@@ -43,12 +44,23 @@ TEST(CalibrationFile, SaysWhyItIsNotUsed) {
   EXPECT_FALSE(load_calibration(point, why));
   EXPECT_THAT(why, HasSubstr("no calibration"));
   save_calibration(point, two());
-  point.fingerprint = "other";
-  EXPECT_FALSE(load_calibration(point, why));
-  EXPECT_THAT(why, HasSubstr("another model"));
-  write_file(point.file, "{\"fingerprint\": \"other\"}");
+  write_file(point.file, "{\"fingerprint\": \"finger\"}");
   EXPECT_FALSE(load_calibration(point, why));
   EXPECT_THAT(why, HasSubstr("cannot be read"));
+}
+
+TEST(CalibrationFile, NamesThePartsThatDiffer) {
+  Checkpoint point{test::temporary_dir("calibration_parts") + "/kept.json", R"({"model": "1", "samples": "2", "setting": "3"})", true};
+  save_calibration(point, two());
+  point.fingerprint = R"({"model": "1", "samples": "9", "setting": "8"})";
+  std::string why;
+  try {
+    load_calibration(point, why);
+    FAIL() << "numbers of other samples were taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::Usage);
+    EXPECT_THAT(error.what(), HasSubstr("what differs: samples, setting"));
+  }
 }
 
 TEST(CalibrationFile, NothingIsReadOrWrittenUnasked) {
