@@ -22,6 +22,16 @@ std::vector<size_t> first_indices(size_t count) {
   return indices;
 }
 
+/// What a setting asks for and this version has no pass for. Never ignored in silence.
+std::vector<std::string> without_a_pass(const QuantizationSetting& setting) {
+  std::vector<std::string> names;
+  for (const auto& [name, wanted] : {std::pair{"ssd_equalization", setting.ssd_equalization}, {"weight_split", setting.weight_split},
+                                     {"channel_split", setting.channel_split}, {"matrix_factorization", setting.matrix_factorization},
+                                     {"lsq_optimization", setting.lsq_optimization}, {"blockwise_reconstruction", setting.blockwise_reconstruction}})
+    if (wanted) names.push_back(name);
+  return names;
+}
+
 }  // namespace
 
 Quantizer::Quantizer(Graph& graph, TargetPlatform platform) : graph_(&graph), platform_(&find_platform(platform)) {}
@@ -38,6 +48,8 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   if (calib_steps == 0) throw Error(ErrorKind::Usage, "calib_steps", "got 0, expected at least 1");
   warnings_.clear();
   records_.clear();
+  for (const std::string& name : without_a_pass(setting))
+    warnings_.push_back("the setting asks for " + name + ", which this version does not have: it was left out");
   if (collate_fn) calib_dataloader = map_dataset(calib_dataloader, std::move(collate_fn));
   samples_ = std::min(calib_steps, calib_dataloader->size());
   if (samples_ < kFewSamples)

@@ -88,6 +88,14 @@ TEST(Numbers, AWrongOneNamesItsOption) {
   EXPECT_THAT(result.err, testing::AllOf(HasSubstr("--calib-steps"), HasSubstr("'abc'")));
 }
 
+TEST(Settings, WhatHasNoPassIsSaidAloud) {
+  Workspace work("no_pass");
+  write_file(work.folder + "/setting.json", R"({"lsq_optimization": true, "channel_split": true})");
+  const Result result = ppq_torch(work.quantize({"--output", work.folder + "/out", "--setting", work.folder + "/setting.json"}));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.err, testing::AllOf(HasSubstr("asks for lsq_optimization"), HasSubstr("asks for channel_split"), testing::Not(HasSubstr("weight_split"))));
+}
+
 TEST(CleanUp, GraphFormatSettingAndPassesSwitchItOff) {
   Workspace work("cleanup");
   auto graph = read_onnx_text(
