@@ -85,8 +85,10 @@ class Dispatcher {
         if (node->input(i) && node->input(i)->producer() && passes::input_socket(*node, i) == Socket::ShapeOrIndex)
           sources.insert(node->input(i)->producer());
     }
+    // Through integers too: that is what shapes and indices are.
     const Nodes tainted = close(sources, [&](const Node& from, const Node& to, size_t index) {
-      return links(from, to, index) && !computing_.count(&to);
+      const Value* value = to.input(index);
+      return passes::output_socket(from, value->producer_index()) == Socket::Quantizable && passes::carries_value(to, index) && !computing_.count(&to);
     });
     for (Node* node : graph_.nodes()) {
       const bool a = data.count(node), b = tainted.count(node);

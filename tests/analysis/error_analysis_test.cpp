@@ -1,0 +1,168 @@
+#include "analysis/error_analysis.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "ppq/ppq.h"
+#include "support/op_run.h"
+
+namespace ppq {
+namespace {
+
+using test::floats;
+using testing::ElementsAre;
+
+TensorQuantPtr quant_of(float scale, float offset) {
+  auto quant = std::make_shared<TensorQuant>();
+  quant->params = {at::scalar_tensor(scale), at::scalar_tensor(offset)};
+  quant->state = QuantState::Active;
+  return quant;
+}
+
+float rounded(float x, float scale, float offset) { return (std::clamp(std::nearbyint(x / scale) + offset, 0.0f, 255.0f) - offset) * scale; }
+
+/// x → Neg → a → Abs → y, with a coarse grid on x, a and y. By hand all along.
+struct Chain {
+  std::unique_ptr<Graph> plain = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,4] x) => (float[N,4] y) { [neg] a = Neg(x) [abs] y = Abs(a) })");
+  std::unique_ptr<Graph> graph = plain->clone();
+  std::vector<std::vector<float>> rows = {{0.31f, -1.2f, 2.77f, 0.04f}, {-0.9f, 0.66f, 1.51f, -2.2f}, {0.12f, 3.3f, -0.57f, 1.09f}};
+  DatasetPtr samples;
+  Chain() {
+    Node *neg = graph->find_node("neg"), *abs = graph->find_node("abs");
+    neg->quantized = abs->quantized = true;
+    neg->input_quant = {quant_of(0.1f, 100)}, neg->output_quant = {quant_of(0.25f, 128)};
+    abs->input_quant = neg->output_quant, abs->output_quant = {quant_of(0.015f, 0)};
+    std::vector<at::Tensor> list;
+    for (const auto& row : rows) list.push_back(at::tensor(row).reshape({1, 4}));
+    samples = make_dataset(std::move(list));
+  }
+  static float x_of(float x) { return rounded(x, 0.1f, 100); }
+  static float a_of(float x) { return rounded(-x, 0.25f, 128); }
+  static float y_of(float a) { return rounded(std::abs(a), 0.015f, 0); }
+};
+
+struct Sums {
+  double noise = 0, signal = 0, dot = 0, quantized = 0, count = 0;
+  void add(float q, float f) {
+    const double a = static_cast<double>(q), b = static_cast<double>(f);
+    noise += (a - b) * (a - b), signal += b * b, dot += a * b, quantized += a * a, ++count;
+  }
+  void expect(const Measure& measure) const {
+    EXPECT_NEAR(measure.snr(), noise / signal, 1e-5 * noise / signal);
+    EXPECT_NEAR(measure.mse(), noise / count, 1e-5 * noise / count);
+    EXPECT_NEAR(measure.cosine(), dot / std::sqrt(signal * quantized), 1e-6);
+    EXPECT_EQ(static_cast<double>(measure.count), count);
+  }
+};
+
+TEST(ErrorAnalysis, GraphwiseHasEverythingBeforeItQuantizedToo) {
+  for (size_t batch : {1u, 2u, 3u}) {
+    SCOPED_TRACE(batch);
+    Chain c;
+    const auto analysis = analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, {.batch_size = batch});
+    Sums x, a, y;
+    for (const auto& row : c.rows)
+      for (float v : row) {
+        const float qx = Chain::x_of(v), qa = Chain::a_of(qx), qy = Chain::y_of(qa);
+        x.add(qx, v), a.add(qa, -v), y.add(qy, std::abs(v));
+      }
+    ASSERT_EQ(analysis.tensors.size(), 3u);
+    x.expect(analysis.tensors[0].graphwise);
+    a.expect(analysis.tensors[1].graphwise);
+    y.expect(analysis.tensors[2].graphwise);
+    ASSERT_EQ(analysis.outputs.size(), 1u);
+    EXPECT_EQ(analysis.outputs[0].first, "y");
+    y.expect(analysis.outputs[0].second);
+    EXPECT_EQ(analysis.samples, 3u);
+    EXPECT_NEAR(output_snr(analysis), y.noise / y.signal, 1e-5 * y.noise / y.signal);
+  }
+}
+
+TEST(ErrorAnalysis, LayerwiseQuantizesOneOperationAlone) {
+  Chain c;
+  const auto analysis = analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, {.layerwise_samples = 2});
+  Sums neg, abs;
+  for (size_t i = 0; i < 2; ++i)
+    for (float v : c.rows[i]) {
+      neg.add(std::abs(Chain::a_of(Chain::x_of(v))), std::abs(v));  // Neg's slots, the rest float
+      abs.add(Chain::y_of(Chain::a_of(v)), std::abs(v));            // Abs's own input and output
+    }
+  EXPECT_EQ(analysis.tensors[1].op, "neg");
+  EXPECT_NEAR(analysis.tensors[1].layerwise_snr, neg.noise / neg.signal, 1e-5 * neg.noise / neg.signal);
+  EXPECT_EQ(analysis.tensors[2].op, "abs");
+  EXPECT_NEAR(analysis.tensors[2].layerwise_snr, abs.noise / abs.signal, 1e-5 * abs.noise / abs.signal);
+  EXPECT_LT(analysis.tensors[2].layerwise_snr, analysis.tensors[2].graphwise.snr());
+  EXPECT_EQ(analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, {.layerwise_samples = 0}).tensors[1].layerwise_snr, -1) << "not asked for";
+}
+
+TEST(ErrorAnalysis, DescribesTheQuantization) {
+  Chain c;
+  const auto analysis = analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, {});
+  const TensorError& a = analysis.tensors[1];
+  EXPECT_EQ(a.name, "a");
+  EXPECT_EQ(a.type, "Neg");
+  EXPECT_EQ(a.bits, 8);
+  EXPECT_THAT(a.scale, ElementsAre(0.25));
+  EXPECT_THAT(a.offset, ElementsAre(128));
+  EXPECT_THAT(a.minimum, ElementsAre(-32));
+  EXPECT_THAT(a.maximum, ElementsAre(31.75));
+  EXPECT_EQ(analysis.tensors[0].name, "x");
+  EXPECT_EQ(analysis.tensors[0].op, "neg") << "who reads a graph input";
+}
+
+TEST(ErrorAnalysis, CountsWhatIsClipped) {
+  Chain c;
+  c.graph->find_node("abs")->output_quant = {quant_of(0.01f, 0)};  // up to 2.55
+  const auto analysis = analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, {});
+  EXPECT_EQ(analysis.tensors[0].clipped, 0);
+  EXPECT_DOUBLE_EQ(analysis.tensors[2].clipped, 2.0 / 12) << "2.77 and 3.3";
+}
+
+TEST(ErrorAnalysis, AFusedInteriorIsNotATensorOfTheTarget) {
+  auto plain = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,4] x) => (float[N,4] y) { [neg] a = Neg(x) [relu] y = Relu(a) })");
+  auto graph = plain->clone();
+  const auto fused = quant_of(0.05f, 0);
+  graph->find_node("neg")->output_quant = {fused};
+  graph->find_node("relu")->input_quant = {fused}, graph->find_node("relu")->output_quant = {fused};
+  const auto analysis = analyze_errors(*graph, *plain, *plain, make_dataset({at::ones({1, 4})}), {});
+  ASSERT_EQ(analysis.tensors.size(), 1u);
+  EXPECT_EQ(analysis.tensors[0].name, "y");
+}
+
+TEST(ErrorAnalysis, AgreementIsTheShareOfEqualTopScores) {
+  auto plain = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,3] x) => (float[N,3] y, float[N,2] z) <int64[1] b = {0}, int64[1] e = {2}, int64[1] one = {1}> { [neg] y = Neg(x) z = Slice(y, b, e, one) })");
+  auto graph = plain->clone();
+  graph->find_node("neg")->output_quant = {quant_of(1, 128)};
+  // Rounded to whole numbers, -0.9 and -0.6 tie and the first one wins: one sample of four changes its class.
+  const auto samples = make_dataset({floats({0.9f, 0.6f, 3}).reshape({1, 3}), floats({2, 1, 3}).reshape({1, 3}), floats({5, 1.2f, 0.3f}).reshape({1, 3}), floats({1, 4, 2}).reshape({1, 3})});
+  const auto analysis = analyze_errors(*graph, *plain, *plain, samples, {});
+  EXPECT_EQ(analysis.agreement.at("y"), 0.75);
+  EXPECT_EQ(analysis.agreement.count("z"), 0u) << "two scores are no classification";
+}
+
+TEST(ErrorAnalysis, OutputsOfAnotherShapeAreSaidNotMeasured) {
+  auto plain = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,4] x) => (int64[2,M] y, float[N,4] z) { [pos] r = Relu(x) y = NonZero(r) [neg] z = Neg(r) })");
+  auto graph = plain->clone();
+  graph->find_node("pos")->output_quant = {quant_of(1, 0)};  // 0.2 becomes 0: one non-zero less
+  const auto analysis = analyze_errors(*graph, *plain, *plain, make_dataset({floats({0.2f, 3, 1, 2}).reshape({1, 4})}), {});
+  EXPECT_THAT(analysis.unlike, ElementsAre("y"));
+  EXPECT_EQ(analysis.outputs[0].second.count, 0);
+  EXPECT_EQ(analysis.outputs[1].second.count, 4);
+  EXPECT_NEAR(output_snr(analysis), 0.04 / 14.04, 1e-6);
+}
+
+TEST(ErrorAnalysis, ReportsProgress) {
+  Chain c;
+  std::vector<std::string> what;
+  analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, {.batch_size = 2, .progress = [&](const std::string& stage, size_t done, size_t total) {
+    if (what.empty() || what.back() != stage) what.push_back(stage);
+    EXPECT_LE(done, total);
+  }});
+  EXPECT_THAT(what, ElementsAre("graphwise analysis", "layerwise analysis"));
+}
+
+}  // namespace
+}  // namespace ppq

@@ -1,0 +1,163 @@
+#include "passes/quantizing.h"
+
+#include "core/file.h"
+#include "support/share.h"
+
+namespace ppq::test {
+namespace {
+
+/// x → Gemm(W) → Relu → y over scalars in a row of two, by hand.
+struct Layer : Quantizing {
+  explicit Layer(const std::string& observer = "minmax")
+      : Quantizing("(float[N,2] x) => (float[N,2] y) <float[2,2] W = {0.5, -1.3, 0.9, 0.21}>", "[gemm] g = Gemm(x, W) [relu] y = Relu(g)") {
+    setting.quantize_activation_setting.calib_algorithm = observer;
+  }
+  void prepare() { passes({"configure-quantization", "fuse-quantization", "quantize-parameters"}); }
+};
+
+std::vector<at::Tensor> samples() {
+  std::vector<at::Tensor> list;
+  for (auto [a, b] : {std::pair{1.0f, -2.0f}, {0.3f, 4.0f}, {-1.5f, 0.25f}, {2.0f, 2.0f}, {0.0f, -0.75f}}) list.push_back(floats({a, b}).reshape({1, 2}));
+  return list;
+}
+
+TEST(Calibrate, RangesAreThoseOfTheSamplesWithRoundedWeights) {
+  for (size_t batch : {1u, 2u, 4u, 8u}) {
+    Layer q;
+    q.calibrate_with(samples());
+    q.context.batch_size = batch;
+    q.prepare();
+    EXPECT_EQ(q.pass("calibrate"), 2u) << "x, and what Gemm and Relu share";
+    const double W[2][2] = {{static_cast<double>(0.5f), static_cast<double>(-1.3f)}, {static_cast<double>(0.9f), static_cast<double>(0.21f)}};
+    const PlainRange weights(W[0][1], W[1][0]), in(-2, 4);
+    double top = 0;
+    for (const at::Tensor& x : samples())
+      for (int c = 0; c < 2; ++c) {
+        double sum = 0;  // activations are float while weights are rounded
+        for (int j = 0; j < 2; ++j) sum += x[0][j].item<double>() * round_to(W[j][c], weights.scale, weights.offset);
+        top = std::max(top, sum);
+      }
+    const PlainRange out(0, top);
+    EXPECT_FLOAT_EQ(scale_of(q.in("gemm")), static_cast<float>(in.scale)) << batch;
+    EXPECT_EQ(offset_of(q.in("gemm")), in.offset) << batch;
+    EXPECT_FLOAT_EQ(scale_of(q.out("relu")), static_cast<float>(out.scale)) << batch;
+    EXPECT_EQ(offset_of(q.out("relu")), 0) << batch;
+    EXPECT_EQ(q.in("gemm")->state, QuantState::Active);
+    EXPECT_EQ(q.out("relu")->state, QuantState::Active);
+    EXPECT_TRUE(q.in("gemm")->candidates.empty());
+  }
+}
+
+TEST(Calibrate, LeavesAloneWhatHasNumbersOrFollows) {
+  Layer q;
+  q.calibrate_with(samples());
+  q.prepare();
+  q.in("gemm")->fixed = true;
+  q.in("gemm")->params = active(0.5, 7)->params;
+  q.out("relu")->scheme.dynamic = true;
+  EXPECT_EQ(q.pass("calibrate"), 0u);
+  EXPECT_EQ(scale_of(q.in("gemm")), 0.5);
+  EXPECT_FALSE(q.out("relu")->params.defined());
+  EXPECT_EQ(q.out("relu")->state, QuantState::Initial);
+}
+
+TEST(Calibrate, ConstantsAreNotActivations) {
+  Layer q;
+  q.calibrate_with(samples());
+  q.passes({"configure-quantization", "fuse-quantization"});
+  EXPECT_EQ(q.pass("calibrate"), 2u);
+  EXPECT_EQ(q.in("gemm", 1)->state, QuantState::Initial) << "no one has read the weight";
+}
+
+TEST(Calibrate, TheObserverIsTheSchemesOrTheSettings) {
+  Layer q("");
+  q.platform.activation.observer = "no-such-observer";
+  q.calibrate_with(samples());
+  q.prepare();
+  EXPECT_EQ(thrown([&] { q.pass("calibrate"); }).kind(), ErrorKind::Usage);
+  q.setting.quantize_activation_setting.calib_algorithm = "minmax";
+  EXPECT_EQ(q.pass("calibrate"), 2u);
+}
+
+TEST(Calibrate, AutoTriesSeveralObserversAndOneAboveEightBits) {
+  Layer q("auto");
+  q.calibrate_with(samples());
+  q.setting.extra.bits = {{"activation:relu", 16}};
+  q.prepare();
+  q.pass("calibrate");
+  std::vector<std::string> tried;
+  for (const auto& [name, params] : q.in("gemm")->candidates) tried.push_back(params.defined() ? name : "nothing");
+  EXPECT_THAT(tried, ElementsAre("minmax", "mse", "percentile-global"));
+  const PlainRange in(-2, 4);
+  EXPECT_FLOAT_EQ(q.in("gemm")->candidates.at("minmax").scale.item<float>(), static_cast<float>(in.scale));
+  EXPECT_THAT(q.out("relu")->candidates, IsEmpty());
+}
+
+TEST(Calibrate, NeedsSamples) {
+  Layer q;
+  q.prepare();
+  const Error error = thrown([&] { q.pass("calibrate"); });
+  EXPECT_EQ(error.kind(), ErrorKind::Data);
+  EXPECT_THAT(error.what(), HasSubstr("no samples"));
+  q.calibrate_with({});
+  EXPECT_EQ(thrown([&] { q.pass("calibrate"); }).kind(), ErrorKind::Data);
+}
+
+TEST(Calibrate, NonFiniteActivationsAreNamed) {
+  Layer q;
+  q.calibrate_with({floats({1, INFINITY}).reshape({1, 2})});
+  q.prepare();
+  const Error error = thrown([&] { q.pass("calibrate"); });
+  EXPECT_EQ(error.kind(), ErrorKind::Data);
+  EXPECT_THAT(error.what(), HasSubstr("x"));
+}
+
+TEST(Calibrate, ReportsProgressUpToTheLastSample) {
+  Layer q;
+  q.calibrate_with(samples());
+  q.context.batch_size = 2;
+  std::vector<size_t> done;
+  q.context.progress = [&](const std::string&, size_t now, size_t total) {
+    done.push_back(now);
+    EXPECT_EQ(total, 5u);
+  };
+  q.prepare();
+  q.pass("calibrate");
+  EXPECT_THAT(done, ElementsAre(2, 4, 5)) << "the last batch is ragged";
+}
+
+/// Samples that must not be read.
+class Untouchable final : public Dataset {
+ public:
+  size_t size() const override { return 5; }
+  Tensors sample(size_t) const override { throw Error(ErrorKind::Data, "sample", "was read"); }
+  std::string name(size_t index) const override { return std::to_string(index); }
+};
+
+TEST(Calibrate, TakesUpAnEarlierRunOfTheSameThing) {
+  const std::string file = temporary_dir("calibrate") + "/calibration.json";
+  Layer first;
+  first.calibrate_with(samples());
+  first.context.checkpoint = {file, "print", false};
+  first.prepare();
+  first.pass("calibrate");
+  Layer second;
+  second.context.calibration = std::make_shared<Untouchable>();
+  second.context.checkpoint = {file, "print", true};
+  second.prepare();
+  EXPECT_EQ(second.pass("calibrate"), 2u);
+  EXPECT_EQ(scale_of(second.in("gemm")), scale_of(first.in("gemm")));
+  EXPECT_EQ(scale_of(second.out("relu")), scale_of(first.out("relu")));
+  EXPECT_THAT(second.warnings, IsEmpty());
+
+  Layer other("mse");
+  other.calibrate_with(samples());
+  other.context.checkpoint = {file, "print", true};
+  other.prepare();
+  EXPECT_EQ(other.pass("calibrate"), 2u);
+  ASSERT_THAT(other.warnings, SizeIs(1)) << "another observer: the file does not fit";
+  EXPECT_THAT(other.warnings[0], HasSubstr("calibrating anew"));
+}
+
+}  // namespace
+}  // namespace ppq::test

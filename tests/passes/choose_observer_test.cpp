@@ -1,0 +1,55 @@
+#include "passes/quantizing.h"
+
+namespace ppq::test {
+namespace {
+
+/// x → Tanh → y, calibrated by hand: two answers for x, good and bad.
+struct Candidates : Quantizing {
+  Candidates() : Quantizing("(float[N,4] x) => (float[N,4] y)", "[tanh] y = Tanh(x)") {
+    calibrate_with({floats({-1, -0.3f, 0.4f, 0.9f}).reshape({1, 4}), floats({0.1f, 0.2f, -0.7f, 1}).reshape({1, 4})});
+    node("tanh").quantized = true;
+    node("tanh").input_quant = {active(1.0 / 127, 128)};
+    node("tanh").output_quant = {active(1.0 / 127, 128)};
+  }
+  void offer(const std::string& good, const std::string& bad) {
+    in("tanh")->candidates = {{good, active(1.0 / 127, 128)->params}, {bad, active(0.9, 128)->params}};
+    in("tanh")->params = in("tanh")->candidates.at(bad);
+  }
+};
+
+TEST(ChooseObserver, TakesTheOneWithTheLeastErrorAtTheOutputs) {
+  for (const auto& [good, bad] : {std::pair{"minmax", "mse"}, {"mse", "minmax"}}) {
+    Candidates q;
+    q.offer(good, bad);
+    EXPECT_EQ(q.pass("choose-observer"), 1u);
+    EXPECT_FLOAT_EQ(scale_of(q.in("tanh")), 1.0f / 127) << good;
+    EXPECT_EQ(q.in("tanh")->scheme.observer, good);
+    EXPECT_THAT(q.in("tanh")->candidates, IsEmpty()) << "the choice is made";
+    EXPECT_EQ(q.pass("choose-observer"), 0u);
+  }
+}
+
+TEST(ChooseObserver, DoesNotFireWhereOneWasTried) {
+  Candidates q;
+  EXPECT_EQ(q.pass("choose-observer"), 0u);
+  q.in("tanh")->candidates = {{"mse", active(0.9, 128)->params}};
+  EXPECT_EQ(q.pass("choose-observer"), 0u);
+  EXPECT_FLOAT_EQ(scale_of(q.in("tanh")), 1.0f / 127);
+}
+
+/// One outlier where the operator is flat: clipping it costs nothing at the output, keeping it coarsens all the rest.
+TEST(ChooseObserver, AfterCalibratingWithAuto) {
+  Quantizing q("(float[N,8192] x) => (float[N,8192] y)", "[tanh] y = Tanh(x)");
+  q.setting.quantize_activation_setting.calib_algorithm = "auto";
+  at::manual_seed(3);
+  std::vector<at::Tensor> samples;
+  for (int i = 0; i < 4; ++i) samples.push_back(at::randn({1, 8192}) * 0.3);
+  samples[0][0][0] = 60;  // Tanh is flat there: whoever clips this wins
+  q.calibrate_with(samples);
+  q.passes({"configure-quantization", "fuse-quantization", "calibrate", "choose-observer"});
+  EXPECT_NE(q.in("tanh")->scheme.observer, "minmax");
+  EXPECT_LT(scale_of(q.in("tanh")), 20.0 / 255);
+}
+
+}  // namespace
+}  // namespace ppq::test

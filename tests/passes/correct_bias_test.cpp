@@ -1,0 +1,102 @@
+#include "passes/quantizing.h"
+
+namespace ppq::test {
+namespace {
+
+/// y = x·W + b with W rounded to quarters, everything else float. By hand: the mean of what rounding takes goes into b.
+constexpr float kW[3][2] = {{0.3f, -0.9f}, {0.61f, 0.07f}, {-1.13f, 0.4f}};
+constexpr float kB[2] = {0.5f, -0.25f};
+
+TensorQuantPtr quarters() {
+  auto quant = active(0.25, 0, -128, 127);
+  quant->scheme.symmetric = true;
+  return quant;
+}
+
+struct Gemm : Quantizing {
+  explicit Gemm(const std::string& attributes = "", bool bias = true, const std::string& tail = "")
+      : Quantizing("(float[N,3] x) => (float[N,2] y) <float[3,2] W = {0.3, -0.9, 0.61, 0.07, -1.13, 0.4}, float[2] b = {0.5, -0.25}>",
+                   "[gemm] " + std::string(tail.empty() ? "y" : "g") + " = Gemm" + attributes + "(x, W" + (bias ? ", b" : "") + ") " + tail) {
+    node("gemm").quantized = true;
+    node("gemm").input_quant = {nullptr, quarters(), nullptr};
+    node("gemm").input_quant.resize(node("gemm").inputs().size());
+    node("gemm").output_quant = {nullptr};
+    calibrate_with(rows());
+  }
+  static std::vector<at::Tensor> rows() {
+    return {floats({1, 2, -1}).reshape({1, 3}), floats({0.5f, 1, 3}).reshape({1, 3}), floats({2, 0, 1}).reshape({1, 3})};
+  }
+  /// Mean over the samples of Σ x·(W - rounded W).
+  static double shift(int channel) {
+    double sum = 0;
+    for (const at::Tensor& x : rows())
+      for (int j = 0; j < 3; ++j) sum += x[0][j].item<double>() * (static_cast<double>(kW[j][channel]) - 0.25 * std::nearbyint(static_cast<double>(kW[j][channel]) / 0.25));
+    return sum / 3;
+  }
+};
+
+TEST(CorrectBias, TakesTheMeanShiftBack) {
+  for (size_t batch : {1u, 2u, 3u}) {
+    Gemm q;
+    q.context.batch_size = batch;
+    EXPECT_EQ(q.pass("correct-bias"), 1u);
+    const at::Tensor b = q.node("gemm").constant_input(2);
+    for (int c = 0; c < 2; ++c) EXPECT_NEAR(b[c].item<double>(), static_cast<double>(kB[c]) + Gemm::shift(c), 1e-6) << "batch " << batch;
+  }
+}
+
+TEST(CorrectBias, AddsABiasWhereThereIsNone) {
+  Gemm q("", false);
+  EXPECT_EQ(q.pass("correct-bias"), 1u);
+  const at::Tensor b = q.node("gemm").constant_input(2);
+  ASSERT_TRUE(b.defined());
+  for (int c = 0; c < 2; ++c) EXPECT_NEAR(b[c].item<double>(), Gemm::shift(c), 1e-6);
+}
+
+TEST(CorrectBias, DoesNotFire) {
+  Gemm plain;
+  plain.node("gemm").input_quant[1] = nullptr;
+  EXPECT_EQ(plain.pass("correct-bias"), 0u) << "the weight is float";
+  Gemm beta("<beta = 0.5>");
+  EXPECT_EQ(beta.pass("correct-bias"), 0u);
+  Gemm unnamed;
+  unnamed.setting.bias_correct_setting.interested_layers = {"another"};
+  EXPECT_EQ(unnamed.pass("correct-bias"), 0u);
+  unnamed.setting.bias_correct_setting.interested_layers = {"gemm"};
+  EXPECT_EQ(unnamed.pass("correct-bias"), 1u);
+  Gemm off;
+  off.node("gemm").quantized = false;
+  EXPECT_EQ(off.pass("correct-bias"), 0u);
+  Gemm none;
+  none.context.calibration = nullptr;
+  EXPECT_EQ(thrown([&] { none.pass("correct-bias"); }).kind(), ErrorKind::Data);
+}
+
+/// Behind an Abs a weight of the wrong sign does no harm, but moving its mean does: every bias goes back.
+TEST(CorrectBias, IsTakenBackWhereTheOutputsGetWorse) {
+  Quantizing q("(float[N,1] x) => (float[N,1] y) <float[1,1] W = {1}, float[1] b = {0}>", "[gemm] g = Gemm(x, W, b) [abs] y = Abs(g)");
+  q.node("gemm").quantized = true;
+  q.node("gemm").input_quant = {nullptr, active(1, 0, -1, -1), nullptr};
+  q.node("gemm").output_quant = {nullptr};
+  q.calibrate_with({at::full({1, 1}, 1.0f), at::full({1, 1}, 3.0f)});
+  EXPECT_EQ(q.pass("correct-bias"), 0u);
+  EXPECT_EQ(q.node("gemm").constant_input(2).item<float>(), 0);
+}
+
+/// Two convolutions: the second one's shift is measured on corrected outputs of the first.
+TEST(CorrectBias, LayersSeeCorrectedInputs) {
+  Quantizing q("(float[N,1,1,1] x) => (float[N,1,1,1] y) <float[1,1,1,1] v = {0.6}, float[1,1,1,1] w = {2.0}>", "[one] a = Conv(x, v) [two] y = Conv(a, w)");
+  for (const char* name : {"one", "two"}) {
+    q.node(name).quantized = true;
+    q.node(name).input_quant = {nullptr, quarters()};
+    q.node(name).output_quant = {nullptr};
+  }
+  q.calibrate_with({at::full({1, 1, 1, 1}, 1.0f), at::full({1, 1, 1, 1}, 2.0f)});
+  EXPECT_EQ(q.pass("correct-bias"), 2u);
+  // 0.6 rounds to 0.5: means 0.9 and 0.75. 2.0 is exact, so the second layer has nothing left to correct.
+  EXPECT_NEAR(q.node("one").constant_input(2).item<double>(), 0.15, 1e-6);
+  EXPECT_NEAR(q.node("two").constant_input(2).item<double>(), 0, 1e-6);
+}
+
+}  // namespace
+}  // namespace ppq::test

@@ -1,0 +1,110 @@
+#include "passes/quantizing.h"
+
+namespace ppq::test {
+namespace {
+
+TensorQuantPtr passive() {
+  auto quant = std::make_shared<TensorQuant>();
+  quant->state = QuantState::Passive;
+  quant->scheme.bits = 32, quant->scheme.quant_min = -2147483648.0, quant->scheme.quant_max = 2147483647.0, quant->scheme.symmetric = true;
+  quant->exported = false;
+  return quant;
+}
+
+TensorQuantPtr channels(std::initializer_list<float> scales, int axis) {
+  auto quant = active(1, 0, -128, 127);
+  quant->scheme.granularity = Granularity::PerChannel, quant->scheme.axis = axis;
+  quant->params = {floats(scales), at::zeros({static_cast<int64_t>(scales.size())})};
+  return quant;
+}
+
+/// An operation with data, weight and bias, whose data has scale 0.5.
+struct Bias : Quantizing {
+  Bias(const std::string& signature, const std::string& body, const std::vector<std::string>& random, TensorQuantPtr weight) : Quantizing(signature, body, random) {
+    node("op").quantized = true;
+    node("op").input_quant = {active(0.5, 100), std::move(weight), passive()};
+    node("op").output_quant = {active(1, 0)};
+  }
+};
+
+const char* kGemm = "(float[N,2] x, float[2,3] w, float[3] b) => (float[N,3] y)";
+
+TEST(QuantizePassiveParameters, ABiasHasInputTimesWeightScale) {
+  Bias q(kGemm, "[op] y = Gemm(x, w, b)", {"w", "b"}, active(0.25, 7));
+  EXPECT_EQ(q.pass("quantize-passive-parameters"), 1u);
+  const auto b = q.in("op", 2);
+  EXPECT_EQ(scale_of(b), 0.125);
+  EXPECT_EQ(offset_of(b), 0);
+  EXPECT_EQ(b->params.scale.dim(), 0);
+  EXPECT_EQ(b->scheme.granularity, Granularity::PerTensor);
+  EXPECT_EQ(b->state, QuantState::Passive);
+}
+
+TEST(QuantizePassiveParameters, ChannelByChannel) {
+  Bias q(kGemm, "[op] y = Gemm(x, w, b)", {"w", "b"}, channels({0.5f, 0.25f, 2}, 1));
+  q.pass("quantize-passive-parameters");
+  const auto b = q.in("op", 2);
+  EXPECT_TENSOR(b->params.scale, floats({0.25f, 0.125f, 1}));
+  EXPECT_TENSOR(b->params.offset, floats({0, 0, 0}));
+  EXPECT_EQ(b->scheme.granularity, Granularity::PerChannel);
+  EXPECT_EQ(b->scheme.axis, 0);
+  Bias row("(float[N,2] x, float[2,3] w, float[1,3] b) => (float[N,3] y)", "[op] y = Gemm(x, w, b)", {"w", "b"}, channels({0.5f, 0.25f, 2}, 1));
+  row.pass("quantize-passive-parameters");
+  EXPECT_EQ(row.in("op", 2)->scheme.axis, 1) << "channels lie on the last axis of [1, 3]";
+}
+
+TEST(QuantizePassiveParameters, FactorsOfGemmCount) {
+  Bias q(kGemm, "[op] y = Gemm<alpha = 4.0, beta = 0.5>(x, w, b)", {"w", "b"}, active(0.25, 0));
+  q.pass("quantize-passive-parameters");
+  EXPECT_EQ(scale_of(q.in("op", 2)), 0.5 * 0.25 * 4 / 0.5);
+}
+
+TEST(QuantizePassiveParameters, ScalesOfOneGroupServeEveryGroup) {
+  Bias q("(float[N,4,5] x, float[4,3,3] w, float[6] b) => (float[N,6,7] y)", "[op] y = ConvTranspose<group = 2>(x, w, b)", {"w", "b"}, channels({1, 2, 4}, 1));
+  EXPECT_EQ(q.pass("quantize-passive-parameters"), 1u);
+  EXPECT_TENSOR(q.in("op", 2)->params.scale, floats({0.5f, 1, 2, 0.5f, 1, 2}));
+}
+
+TEST(QuantizePassiveParameters, BoundsAndPaddingFollowTheData) {
+  Quantizing q("(float[1,2,4,4] x) => (float[1,2,6,6] y) <float low = {0}, float high = {6}, int64[8] pads = {0,0,1,1,0,0,1,1}, float fill = {0}>",
+               "[clip] c = Clip(x, low, high) [pad] y = Pad(c, pads, fill)");
+  q.pass("configure-quantization");
+  q.node("clip").input_quant[0] = active(0.05, 3);
+  EXPECT_EQ(q.pass("quantize-passive-parameters"), 2u) << "Pad's data has no numbers yet";
+  for (const auto& bound : {q.in("clip", 1), q.in("clip", 2)}) {
+    EXPECT_FLOAT_EQ(scale_of(bound), 0.05f);
+    EXPECT_EQ(offset_of(bound), 3);
+    EXPECT_EQ(bound->state, QuantState::Passive);
+  }
+  EXPECT_FALSE(q.in("pad", 2)->params.defined());
+}
+
+TEST(QuantizePassiveParameters, DoesNotFire) {
+  const auto make = [] { return std::make_unique<Bias>(kGemm, "[op] y = Gemm(x, w, b)", std::vector<std::string>{"w", "b"}, active(0.25, 0)); };
+  auto data = make();
+  data->node("op").input_quant[0] = nullptr;
+  EXPECT_EQ(data->pass("quantize-passive-parameters"), 0u) << "float data";
+  EXPECT_FALSE(data->in("op", 2)->params.defined());
+  auto weight = make();
+  weight->node("op").input_quant[1] = nullptr;
+  EXPECT_EQ(weight->pass("quantize-passive-parameters"), 0u) << "float weight";
+  auto fixed = make();
+  fixed->in("op", 2)->fixed = true;
+  EXPECT_EQ(fixed->pass("quantize-passive-parameters"), 0u) << "the user's numbers";
+  auto misfit = make();
+  misfit->node("op").input_quant[1] = channels({1, 2}, 1);
+  EXPECT_EQ(misfit->pass("quantize-passive-parameters"), 0u) << "3 biases, 2 scales";
+}
+
+/// The bias is rounded in simulation as in the accumulator: by hand.
+TEST(QuantizePassiveParameters, TheSimulatedBiasIsTheAccumulators) {
+  Quantizing q("(float[N,1] x) => (float[N,1] y) <float[1,1] w = {1}, float[1] b = {0.7}>", "[op] y = Gemm(x, w, b)");
+  q.node("op").quantized = true;
+  q.node("op").input_quant = {active(0.5, 100), active(0.5, 0), passive()};
+  q.node("op").output_quant = {nullptr};
+  q.pass("quantize-passive-parameters");
+  EXPECT_EQ(q.simulate({at::full({1, 1}, 2.0f)})[0].item<float>(), 2.75f) << "0.7 is nearest to three quarters";
+}
+
+}  // namespace
+}  // namespace ppq::test
