@@ -266,6 +266,38 @@ TEST(Encodings, BadFilesAreDataErrors) {
   EXPECT_THROW(read_encodings(*graph, find_platform("qnn_dsp_int8"), "/nonexistent/table.json", false), Error);
 }
 
+TEST(Encodings, MalformedEntriesOfEveryVersion) {
+  const auto old = [](const std::string& entry) { return R"({"version": "0.6.1", "activation_encodings": {"x": [)" + entry + R"(]}, "param_encodings": {}})"; };
+  const auto list = [](const std::string& entry) { return R"({"version": "1.0.0", "activation_encodings": [)" + entry + R"(], "param_encodings": []})"; };
+  const auto flat = [](const std::string& entry) { return R"({"version": "2.0.0", "encodings": [)" + entry + "]}"; };
+  struct Case {
+    std::string text;
+    const char* says;
+    ErrorKind kind = ErrorKind::Data;
+  };
+  for (const Case& c : {
+           Case{R"({"version": "0.6.1"})", "activation_encodings"},
+           Case{R"({"version": "0.6.1", "activation_encodings": 3})", "expected its entries"},
+           Case{old("7"), "expected an object"},
+           Case{old(R"({"bitwidth": "eight", "min": -1, "max": 1})"), "'bitwidth'"},
+           Case{old(R"({"bitwidth": 8.5, "min": -1, "max": 1})"), "expected 2 to 32"},
+           Case{old(R"({"bitwidth": 8, "min": -1, "max": null})"), "'max'"},
+           Case{list("[]"), "without 'name'"},
+           Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_BLOCK", "is_sym": false, "scale": [1], "offset": [0]})"), "PER_BLOCK", ErrorKind::Unsupported},
+           Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [1, 2], "offset": [0, 0]})"), "same length"},
+           Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": ["a"], "offset": [0]})"), "expected numbers"},
+           Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [0], "offset": [0]})"), "expected a positive number"},
+           Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [1], "offset": [0.5]})"), "expected an integer"},
+           Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [1], "offset": [-256]})"), "offset"},
+           Case{flat(R"({"name": "x"})"), "without 'name'"},
+           Case{flat(R"({"name": "x", "output_dtype": "uint1", "y_scale": 1})"), "2 to 32 bits"},
+           Case{flat(R"({"name": "x", "output_dtype": "uint8", "y_scale": [1, 2], "y_zero_point": [0]})"), "same length"},
+           Case{flat(R"({"name": "x", "output_dtype": "uint8", "y_scale": "one"})"), "expected numbers"},
+           Case{flat(R"({"name": "x", "output_dtype": "int4", "y_scale": 1, "block_size": 16})"), "block-wise", ErrorKind::Unsupported},
+       })
+    EXPECT_THAT(read_error(c.text, c.kind), HasSubstr(c.says)) << c.text;
+}
+
 TEST(Encodings, UnknownNamesAreListed) {
   auto graph = read_onnx_text(kNet);
   const auto result = read(*graph, R"({"version": "0.6.1", "activation_encodings": {"x": [{"bitwidth": 8, "min": 0.0, "max": 1.0}],

@@ -43,14 +43,17 @@ TEST(AlignQuantization, ToLargeHoldsAllInputs) {
 }
 
 TEST(AlignQuantization, ARangeThatHoldsTheOthersStaysBitForBit) {
-  Two q("[op] y = Add(a, b)");
-  const auto wide = Two::range(-2, 6);
-  q.node("right").output_quant = {wide}, q.node("op").input_quant[1] = wide;
-  const float scale = wide->params.scale.item<float>();
-  q.pass("align-quantization");
-  EXPECT_EQ(q.in("op", 0), q.in("op", 1));
-  EXPECT_EQ(q.in("op", 0)->params.scale.item<float>(), scale);
-  EXPECT_EQ(offset_of(q.in("op", 0)), offset_of(wide));
+  for (int i = 0; i < 100; ++i) {
+    Two q("[op] y = Add(a, b)");
+    const auto wide = active(0.03 + 0.0007 * i, 90 + i % 7);
+    q.node("right").output_quant = {wide}, q.node("op").input_quant[1] = wide;
+    const float scale = wide->params.scale.item<float>();
+    const double offset = offset_of(wide);
+    q.pass("align-quantization");
+    EXPECT_EQ(q.in("op", 0), q.in("op", 1));
+    EXPECT_EQ(q.in("op", 0)->params.scale.item<float>(), scale);
+    EXPECT_EQ(offset_of(q.in("op", 0)), offset);
+  }
 }
 
 TEST(AlignQuantization, ToOutputTakesTheOutputsNumbers) {
@@ -121,6 +124,20 @@ TEST(AlignQuantization, GroupsThatTouchAreOneGroup) {
   for (const auto& quant : {q.in("one", 0), q.in("one", 1), q.in("two", 0), q.in("two", 1), q.out("l"), q.out("m"), q.out("r")}) {
     EXPECT_EQ(quant, q.in("one", 0));
     expect_range(quant, -1, 9);
+  }
+}
+
+TEST(AlignQuantization, OfOutputsInARowTheLastDecides) {
+  Quantizing q("(float[N,4] x) => (float[N,12] y)", "[l] a = Tanh(x) [m] b = Relu(x) [one] c = Concat<axis = 1>(a, b) [two] y = Concat<axis = 1>(c, a)");
+  for (Node* n : q.graph->nodes()) n->quantized = true;
+  const auto a = Two::range(-1, 1), b = Two::range(0, 4), c = Two::range(-4, 4), y = Two::range(-1, 0);
+  q.node("l").output_quant = {a}, q.node("m").output_quant = {b};
+  q.node("one").input_quant = {a, b}, q.node("one").output_quant = {c};
+  q.node("two").input_quant = {c, a}, q.node("two").output_quant = {y};
+  EXPECT_EQ(q.pass("align-quantization"), 1u);
+  for (const auto& quant : {q.out("l"), q.out("m"), q.in("one", 0), q.out("one"), q.in("two", 1), q.out("two")}) {
+    EXPECT_EQ(quant, q.out("two"));
+    expect_range(quant, -1, 0);
   }
 }
 

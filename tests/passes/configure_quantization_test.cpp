@@ -74,6 +74,9 @@ TEST(ConfigureQuantization, TheChannelAxisFollowsTheOperator) {
     EXPECT_EQ(q.in("op", 1)->scheme.axis, c.axis) << c.body;
     EXPECT_EQ(q.in("op", 1)->scheme.granularity, Granularity::PerChannel) << c.body;
   }
+  Quantizing left("(float[4,3] w, float[3,N] x) => (float[4,N] y)", "[op] y = MatMul(w, x)", {"w"}, QNN_HTP_INT8);
+  left.pass("configure-quantization");
+  EXPECT_EQ(left.in("op", 0)->scheme.granularity, Granularity::PerTensor) << "the target has channels on the right-hand side only";
   Quantizing dynamic("(float[N,4] x, float[4,3] w) => (float[N,3] y)", "[op] y = MatMul(x, w)", {}, QNN_HTP_INT8);
   dynamic.pass("configure-quantization");
   EXPECT_EQ(dynamic.in("op", 1)->scheme, dynamic.platform.activation) << "computed at run time: an activation";
@@ -185,6 +188,11 @@ TEST(ConfigureQuantization, SixteenBitsWidenWhatANodeReadsAndWrites) {
   EXPECT_EQ(q.out("relu")->scheme.bits, 16);
   EXPECT_EQ(q.out("relu")->scheme.quant_max, 65535);
   EXPECT_EQ(q.in("conv", 1)->scheme.bits, 8) << "weights stay";
+  auto both = convolution();
+  both.setting.extra.bits = {{"conv", 16}, {"relu", 8}};
+  both.pass("configure-quantization");
+  EXPECT_EQ(both.out("conv")->scheme.bits, 16) << "the widest that its producer or a reader asks for";
+  EXPECT_EQ(both.out("relu")->scheme.bits, 8);
 }
 
 TEST(ConfigureQuantization, BitsOfWeightsAndActivations) {
