@@ -14,7 +14,7 @@
 #include "kernels/kernels.h"
 
 /// Times the CPU kernels against LibTorch's own operators and prints one JSON object. Contenders of one comparison take
-/// turns, so that a busy machine disturbs all of them; a ratio is the median of the ratios of single rounds.
+/// turns, and the quickest round of each counts: what a busy machine adds is not the kernel's.
 namespace ppq::kernels {
 namespace {
 
@@ -25,10 +25,7 @@ struct Contender {
   std::function<void()> run;
 };
 
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
-}
+double quickest(const std::vector<double>& samples) { return *std::min_element(samples.begin(), samples.end()); }
 
 /// `repeat` calls a sample, so that short kernels are not drowned in the clock's own time.
 std::vector<std::vector<double>> take_turns(const std::vector<Contender>& contenders, int rounds, int repeat) {
@@ -44,22 +41,16 @@ std::vector<std::vector<double>> take_turns(const std::vector<Contender>& conten
   return samples;
 }
 
-double ratio_of(const std::vector<double>& a, const std::vector<double>& b) {
-  std::vector<double> ratios(a.size());
-  for (size_t i = 0; i < a.size(); ++i) ratios[i] = a[i] / b[i];
-  return median(ratios);
-}
-
 class Report {
  public:
   /// Runs the contenders; the first is ours, each other gives a ratio ours/other.
   void compare(const std::string& what, const std::string& size, const std::vector<Contender>& contenders, int rounds, int repeat) {
     auto samples = take_turns(contenders, rounds, repeat);
     std::string row = "    {\"what\": \"" + what + "\", \"size\": \"" + size + "\", \"microseconds\": {";
-    for (size_t i = 0; i < contenders.size(); ++i) row += (i ? ", \"" : "\"") + contenders[i].name + "\": " + number(median(samples[i]));
+    for (size_t i = 0; i < contenders.size(); ++i) row += (i ? ", \"" : "\"") + contenders[i].name + "\": " + number(quickest(samples[i]));
     row += "}, \"ratios\": {";
     for (size_t i = 1; i < contenders.size(); ++i) {
-      row += (i > 1 ? ", \"to " : "\"to ") + contenders[i].name + "\": " + number(ratio_of(samples[0], samples[i]));
+      row += (i > 1 ? ", \"to " : "\"to ") + contenders[i].name + "\": " + number(quickest(samples[0]) / quickest(samples[i]));
     }
     rows_.push_back(row + "}}");
   }

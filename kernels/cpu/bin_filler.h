@@ -23,13 +23,17 @@ struct HistogramRow {
   void add(const HistogramRow& other, std::vector<int64_t>& scratch);
 };
 
-/// Fills histogram rows. Values are read once, in chunks that stay in the first-level cache: a chunk is counted on the grid
-/// as it is, and only where a value lay outside is the chunk looked at again, the grid grown and the value counted. Counts
-/// go to 32-bit counters and from there to the row.
+/// Fills histogram rows. Values are read once, in chunks that stay in cache, and counted in a window of 32-bit counters: the
+/// row's grid, with room on both sides, so that most growth of the range needs no move. Only where a value lies outside the
+/// window is the chunk looked at again, the window moved and the value counted. The row gets the counts, on the grid of the
+/// range by then, at `finish`.
 class BinFiller {
  public:
   BinFiller(const Level& level, int64_t bins);
-  /// Counts n values into `row`.
+  /// Takes the window from `row`; `add` does so itself where `row` is the one to fill.
+  void start(const HistogramRow& row);
+  /// Counts n values. Values outside the window, and counts when counters run full, go to `row` at once, the others at
+  /// `finish`.
   void add(HistogramRow& row, const void* x, Type type, int64_t n);
   /// Moves what was counted to `row`; required before another row is filled or `row` is read.
   void finish(HistogramRow& row);
@@ -37,16 +41,21 @@ class BinFiller {
  private:
   void add_chunk(HistogramRow& row, const void* x, Type type, int64_t n);
   void add_outsiders(HistogramRow& row, const void* x, Type type, int64_t n);
-  void grow(HistogramRow& row, float low, float high);
+  bool look(const void* x, Type type, int64_t n);
+  void set_window();
+  void empty_counters(HistogramRow& row);
 
   const Level& level_;
+  int64_t bins_, window_;
   std::vector<uint32_t> counters_;
   std::vector<int64_t> scratch_;
   std::vector<float> values_;
-  float low_, high_;         ///< range of what lies in the counters,
-  bool everywhere_ = false;  ///< unless it may lie anywhere on the grid
-  uint64_t pending_ = 0;     ///< values counted since the counters were emptied
-  uint64_t hot_count_ = 0;
+  bool started_ = false;
+  int exponent_ = 0;      ///< of the window; it has no place while low_ > high_
+  int64_t first_ = 0;
+  float low_, high_;      ///< range of everything seen, and of the row the window was taken from
+  uint64_t pending_ = 0;  ///< values counted since the counters were emptied
+  bool sparse_ = false;
 };
 
 }  // namespace ppq::kernels::cpu

@@ -1,5 +1,9 @@
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/layout.h"
 #include "kernels/cpu/parallel.h"
@@ -35,6 +39,34 @@ void for_rows(const Layout& layout, const Uniform& uniform, const Varying& varyi
 const void* advance(const void* data, int64_t elements, int64_t size) { return static_cast<const char*>(data) + elements * size; }
 void* advance(void* data, int64_t elements, int64_t size) { return static_cast<char*>(data) + elements * size; }
 
+/// What the kernels need to multiply by 1/scale and yet give the integers of the division (loops_quantize.h, QuickLinear).
+class QuickParameters {
+ public:
+  QuickParameters(QuantizeTask& task, int64_t count) : numbers_(usable(task.rule) ? 3 * count : 0) {
+    if (numbers_.empty()) return;
+    const float least = static_cast<float>(task.rule.quant_min), most = static_cast<float>(task.rule.quant_max);
+    float *inverse = numbers_.data(), *low = inverse + count, *high = low + count;
+    for (int64_t c = 0; c < count; ++c) {
+      const float scale = task.scale[c], offset = task.offset[c];
+      // Whole offsets: only then clamping before adding the offset is the same.
+      if (!(scale >= 0x1p-100f && scale <= 0x1p100f) || !(std::abs(offset) <= kReach) || offset != std::rint(offset)) return;
+      inverse[c] = 1.0f / scale;
+      if (std::abs(least - offset) > kReach || std::abs(most - offset) > kReach) return;
+      low[c] = kBase + (least - offset);
+      high[c] = kBase + (most - offset);
+    }
+    task.inverse = inverse, task.low = low, task.high = high;
+  }
+
+ private:
+  static constexpr float kReach = 512, kBase = 3072;
+  static bool usable(const numerics::FormatRule& rule) {
+    const double low = rule.quant_min, high = rule.quant_max;
+    return !rule.floating && rule.rounding == numerics::kHalfEven && high - low <= 2 * kReach && low == std::rint(low) && high == std::rint(high);
+  }
+  std::vector<float> numbers_;
+};
+
 /// x and y are dense with the same strides.
 void run(const at::Tensor& x, at::Tensor& y, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format,
          const char* function) {
@@ -43,6 +75,7 @@ void run(const at::Tensor& x, at::Tensor& y, const at::Tensor& scale, const at::
   Parameters parameters(scale, offset, layout.channels, function);
   QuantizeTask task{x.const_data_ptr(), y.mutable_data_ptr(), type_of(x, function), parameters.scale.const_data_ptr<float>(),
                     parameters.offset.const_data_ptr<float>(), rule_of(format, function)};
+  QuickParameters quick(task, layout.channels);
   int64_t size = x.element_size();
   for_rows(
       layout,

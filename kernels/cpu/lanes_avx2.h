@@ -49,6 +49,7 @@ static inline Float operator+(Float a, Float b) { return {_mm256_add_ps(a.v, b.v
 static inline Float operator-(Float a, Float b) { return {_mm256_sub_ps(a.v, b.v)}; }
 static inline Float operator*(Float a, Float b) { return {_mm256_mul_ps(a.v, b.v)}; }
 static inline Float operator/(Float a, Float b) { return {_mm256_div_ps(a.v, b.v)}; }
+static inline Float multiply_add(Float a, Float b, Float c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 static inline Float negated(Float a) { return {_mm256_xor_ps(a.v, _mm256_set1_ps(-0.0f))}; }
 static inline Float lesser(Float a, Float b) { return {_mm256_min_ps(a.v, b.v)}; }
 static inline Float greater(Float a, Float b) { return {_mm256_max_ps(a.v, b.v)}; }
@@ -81,13 +82,19 @@ static inline Int shift_left(Int a) { return {_mm256_slli_epi32(a.v, by)}; }
 template <int by>
 static inline Int shift_right(Int a) { return {_mm256_srai_epi32(a.v, by)}; }
 static inline Int larger_int(Int a, Int b) { return {_mm256_max_epi32(a.v, b.v)}; }
+static inline Int lesser_int(Int a, Int b) { return {_mm256_min_epi32(a.v, b.v)}; }
+static inline Int larger_unsigned(Int a, Int b) { return {_mm256_max_epu32(a.v, b.v)}; }
+static inline Int lesser_unsigned(Int a, Int b) { return {_mm256_min_epu32(a.v, b.v)}; }
 static inline Mask equal(Int a, Int b) { return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(a.v, b.v))}; }
+static inline Mask no_common_bits(Int a, Int b) { return equal(a & b, {_mm256_setzero_si256()}); }
 static inline Mask not_below(Int a, Int b) {
   return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(a.v, b.v), a.v))};
 }
 static inline Int select(Mask m, Int yes, Int no) {
   return {_mm256_blendv_epi8(no.v, yes.v, _mm256_castps_si256(m.v))};
 }
+/// floor(x × inverse) - first.
+static inline Int floor_of_scaled(Float x, Float inverse, Float, Int first) { return floor_to_int(x * inverse) - first; }
 static inline Int bits_of(Float a) { return {_mm256_castps_si256(a.v)}; }
 static inline Float float_of(Int a) { return {_mm256_castsi256_ps(a.v)}; }
 
@@ -102,6 +109,14 @@ static inline int append(uint16_t* to, Int slots, Mask skip, Int dummies) {
   __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(chosen, chosen), 0x08);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
   return kWidth;
+}
+/// Stores the slots of two vectors, in any order.
+static inline void store_slots(uint32_t* to, Int a, Int b) {
+  store_int(to, a);
+  store_int(to + 8, b);
+}
+static inline void store_slots(uint16_t* to, Int a, Int b) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_packus_epi32(a.v, b.v));
 }
 /// Transposes 8 × 8 floats in place: pairs, fours, then halves.
 static inline void transpose_block(Float* r) {

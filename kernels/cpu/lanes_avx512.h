@@ -47,6 +47,7 @@ static inline Float operator+(Float a, Float b) { return {_mm512_add_ps(a.v, b.v
 static inline Float operator-(Float a, Float b) { return {_mm512_sub_ps(a.v, b.v)}; }
 static inline Float operator*(Float a, Float b) { return {_mm512_mul_ps(a.v, b.v)}; }
 static inline Float operator/(Float a, Float b) { return {_mm512_div_ps(a.v, b.v)}; }
+static inline Float multiply_add(Float a, Float b, Float c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 static inline Float negated(Float a) { return {_mm512_xor_ps(a.v, _mm512_set1_ps(-0.0f))}; }
 static inline Float lesser(Float a, Float b) { return {_mm512_min_ps(a.v, b.v)}; }
 static inline Float greater(Float a, Float b) { return {_mm512_max_ps(a.v, b.v)}; }
@@ -54,6 +55,10 @@ static inline Float rint_of(Float a) { return {_mm512_roundscale_ps(a.v, _MM_FRO
 static inline Float floor_of(Float a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)}; }
 static inline Float ceil_of(Float a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC)}; }
 static inline Float trunc_of(Float a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)}; }
+/// floor(x × inverse) - first, in two instructions: rounding towards -∞ to a float passes no integer up to 2^24.
+static inline Int floor_of_scaled(Float x, Float inverse, Float first_float, Int) {
+  return {_mm512_cvttps_epi32(_mm512_fmsub_round_ps(x.v, inverse.v, first_float.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC))};
+}
 static inline Int floor_to_int(Float a) { return {_mm512_cvt_roundps_epi32(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)}; }
 
 static inline Mask operator<(Float a, Float b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }
@@ -78,7 +83,11 @@ static inline Int shift_left(Int a) { return {_mm512_slli_epi32(a.v, by)}; }
 template <int by>
 static inline Int shift_right(Int a) { return {_mm512_srai_epi32(a.v, by)}; }
 static inline Int larger_int(Int a, Int b) { return {_mm512_max_epi32(a.v, b.v)}; }
+static inline Int lesser_int(Int a, Int b) { return {_mm512_min_epi32(a.v, b.v)}; }
+static inline Int larger_unsigned(Int a, Int b) { return {_mm512_max_epu32(a.v, b.v)}; }
+static inline Int lesser_unsigned(Int a, Int b) { return {_mm512_min_epu32(a.v, b.v)}; }
 static inline Mask equal(Int a, Int b) { return {_mm512_cmpeq_epi32_mask(a.v, b.v)}; }
+static inline Mask no_common_bits(Int a, Int b) { return {_mm512_testn_epi32_mask(a.v, b.v)}; }
 static inline Mask not_below(Int a, Int b) { return {_mm512_cmpge_epu32_mask(a.v, b.v)}; }
 static inline Int select(Mask m, Int yes, Int no) { return {_mm512_mask_mov_epi32(no.v, m.v, yes.v)}; }
 static inline Int bits_of(Float a) { return {_mm512_castps_si512(a.v)}; }
@@ -105,6 +114,12 @@ static inline int append(uint16_t* to, Int slots, Mask skip, Int) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(packed));
   return __builtin_popcount(kept);
 }
+/// Stores the slots of two vectors, in any order.
+static inline void store_slots(uint32_t* to, Int a, Int b) {
+  store_int(to, a);
+  store_int(to + 16, b);
+}
+static inline void store_slots(uint16_t* to, Int a, Int b) { _mm512_storeu_si512(to, _mm512_packus_epi32(a.v, b.v)); }
 /// Transposes 16 × 16 floats in place: pairs, fours, then 128-bit quarters twice.
 static inline void transpose_block(Float* r) {
   __m512 a[16], b[16];

@@ -30,6 +30,7 @@ static inline Float operator+(Float a, Float b) { return {a.v + b.v}; }
 static inline Float operator-(Float a, Float b) { return {a.v - b.v}; }
 static inline Float operator*(Float a, Float b) { return {a.v * b.v}; }
 static inline Float operator/(Float a, Float b) { return {a.v / b.v}; }
+static inline Float multiply_add(Float a, Float b, Float c) { return {fmaf(a.v, b.v, c.v)}; }
 static inline Float negated(Float a) { return {-a.v}; }
 /// a < b ? a : b, so a NaN in a gives b.
 static inline Float lesser(Float a, Float b) { return {a.v < b.v ? a.v : b.v}; }
@@ -64,10 +65,16 @@ static inline Int shift_left(Int a) { return {static_cast<int32_t>(static_cast<u
 template <int by>
 static inline Int shift_right(Int a) { return {a.v >> by}; }
 static inline Int larger_int(Int a, Int b) { return {a.v > b.v ? a.v : b.v}; }
+static inline Int lesser_int(Int a, Int b) { return a.v < b.v ? a : b; }
+static inline Int larger_unsigned(Int a, Int b) { return static_cast<uint32_t>(a.v) > static_cast<uint32_t>(b.v) ? a : b; }
+static inline Int lesser_unsigned(Int a, Int b) { return static_cast<uint32_t>(a.v) < static_cast<uint32_t>(b.v) ? a : b; }
 static inline Mask equal(Int a, Int b) { return a.v == b.v; }
+static inline Mask no_common_bits(Int a, Int b) { return (a.v & b.v) == 0; }
 /// a >= b as unsigned numbers.
 static inline Mask not_below(Int a, Int b) { return static_cast<uint32_t>(a.v) >= static_cast<uint32_t>(b.v); }
 static inline Int select(Mask m, Int yes, Int no) { return m ? yes : no; }
+/// floor(x × inverse) - first.
+static inline Int floor_of_scaled(Float x, Float inverse, Float, Int first) { return floor_to_int(x * inverse) - first; }
 static inline Int bits_of(Float a) { return {static_cast<int32_t>(numerics::bits_of_float(a.v))}; }
 static inline Float float_of(Int a) { return {numerics::float_of_bits(static_cast<uint32_t>(a.v))}; }
 
@@ -79,6 +86,11 @@ static inline int append(uint16_t* to, Int slots, Mask skip, Int) {
 static inline int append(uint32_t* to, Int slots, Mask skip, Int) {
   *to = static_cast<uint32_t>(slots.v);
   return !skip;
+}
+template <class Slot>
+static inline void store_slots(Slot* to, Int a, Int b) {
+  to[0] = static_cast<Slot>(a.v);
+  to[1] = static_cast<Slot>(b.v);
 }
 /// Transposes kWidth × kWidth floats in place.
 static inline void transpose_block(Float*) {}

@@ -20,19 +20,25 @@ struct QuantizeTask {
   const float* scale;
   const float* offset;
   numerics::FormatRule rule;
+  /// For linear formats of few levels, rounded half to even: see QuickLinear. Null: divide.
+  const float* inverse = nullptr;  ///< 1 / scale
+  const float* low = nullptr;      ///< 3072 + quant_min - offset
+  const float* high = nullptr;     ///< 3072 + quant_max - offset
 };
 
-/// Bins of one growing histogram while it is filled: 2 × (bins + 16) counters, interleaved. Slots from `bins` on are
-/// dummies, one a vector lane, that keep hot and foreign values from waiting for each other.
+/// A window of bins while it is filled: two arrays of bins + 16 counters, which take turns. Slots from `bins` on are dummies
+/// for values that are counted otherwise.
 struct BinTask {
   int exponent;
-  int64_t first;
+  int64_t first;  ///< |first| <= 2^24 + bins
   int64_t bins;
-  uint32_t* counters;   ///< [bins + 16][2]
-  int64_t hot;          ///< a bin expected to be frequent; counted apart
+  uint32_t* counters;
+  int64_t stride;  ///< from the one array to the other
+  int64_t hot;     ///< a bin that may be frequent; then counted apart
   uint64_t hot_count;
   float minimum, maximum;  ///< of finite values, updated
   bool outside;            ///< set when a value was NaN, Inf or outside of the bins; such values are not counted
+  bool sparse;             ///< the hot bin is frequent: kept from one call to the next
 };
 
 struct Level {
@@ -54,6 +60,8 @@ struct Level {
 
   /// Counts values into task.counters. x points at the first of n elements.
   void (*count_bins)(BinTask&, const void* x, Type, int64_t n);
+  /// counts[i] += a[i] + b[i]; a and b become zero.
+  void (*fold)(int64_t* counts, uint32_t* a, uint32_t* b, int64_t n);
   /// Takes n elements into a range.
   void (*range)(const void* x, Type, int64_t n, float* minimum, float* maximum, int64_t* nonfinite);
   /// Rows [begin, end) of `length` channels: takes element i into range i.

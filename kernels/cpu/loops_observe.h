@@ -31,73 +31,109 @@ static inline void count_one_by_one(BinTask& task, const T* x, int64_t n) {
     if (bin == task.hot) {
       ++task.hot_count;
     } else {
-      ++task.counters[2 * bin + (i & 1)];
+      ++task.counters[bin];
     }
   }
 }
 
-/// Increments the counters of 16 slots.
-static inline void count_sixteen(uint32_t* counters, const uint16_t* slots) {
-  for (int i = 0; i < 16; i += 4) {
-    uint64_t four;
-    memcpy(&four, slots + i, sizeof four);
-    ++counters[four & 0xffff];
-    ++counters[four >> 16 & 0xffff];
-    ++counters[four >> 32 & 0xffff];
-    ++counters[four >> 48];
+/// Increments the counters of 16 slots, in two histograms by turns: an increment need not wait for one just before it.
+template <class Slot>
+static inline void count_sixteen(uint32_t* counters, uint32_t* others, const Slot* slots) {
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    ++counters[slots[i]];
+    ++others[slots[i + 1]];
   }
 }
-static inline void count_sixteen(uint32_t* counters, const uint32_t* slots) {
-  for (int i = 0; i < 16; ++i) ++counters[slots[i]];
+
+template <class Slot>
+static inline void count_rest(uint32_t* counters, uint32_t* others, const Slot* slots, int counted, int waiting) {
+  for (; counted + 16 <= waiting; counted += 16) count_sixteen(counters, others, slots + counted);
+  for (; counted < waiting; ++counted) ++counters[slots[counted]];
 }
 
-/// The loop for grids whose 2^-e is a float and whose products cannot vanish. Slots go through a small buffer and are counted
-/// 16 at a time, some behind, so that the vector part runs in the shadow of the increments, which the store port bounds.
-/// Lanes in the hot bin are counted by a mask.
+/// Grid and range of a loop over lanes.
+struct BinLanes {
+  Float inverse, first_float, minimum, maximum;
+  Int first, bins, hot, dummies, top;
+  explicit inline BinLanes(const BinTask& task)
+      : inverse(set(numerics::pow2f(-task.exponent))), first_float(set(static_cast<float>(task.first))), minimum(set(task.minimum)),
+        maximum(set(task.maximum)), first(set_int(static_cast<int32_t>(task.first))), bins(set_int(static_cast<int32_t>(task.bins))),
+        hot(set_int(static_cast<int32_t>(task.hot))), dummies(lane_numbers() + bins), top(set_int(0)) {}
+  /// Bin of each lane; far ones, NaN and Inf are at or above `bins` as unsigned numbers.
+  inline Int take(Float value) {
+    minimum = lesser(value, minimum);
+    maximum = greater(value, maximum);
+    Int bin = floor_of_scaled(value, inverse, first_float, first);
+    top = larger_unsigned(top, bin);
+    return bin;
+  }
+};
+
+/// The loop for grids whose 2^-e is a float and whose products cannot vanish. Slots of a block go to a small buffer and are
+/// counted while the next block's are computed: the vector part runs in the shadow of the increments, of which a core
+/// retires one store a cycle. Where the hot bin is frequent its lanes are counted by a mask and leave no slot.
 template <class Slot, class T>
 static inline void count_lanes(BinTask& task, const T* x, int64_t n) {
-  constexpr int kBlock = 1024;
-  Float inverse = set(numerics::pow2f(-task.exponent));
-  Int first = set_int(static_cast<int32_t>(task.first)), bins = set_int(static_cast<int32_t>(task.bins));
-  Int hot = set_int(static_cast<int32_t>(task.hot));
-  Int odd = lane_numbers() & set_int(1);
-  Int dummies = shift_left<1>(lane_numbers() + bins);
-  Float minimum = set(task.minimum), maximum = set(task.maximum);
-  Mask foreign = no_lanes();
+  constexpr int kBlock = 1024, kPair = 2 * kWidth;
+  alignas(64) Slot buffers[2][kBlock + kPair];
+  BinLanes lanes(task);
+  uint32_t *counters = task.counters, *others = task.counters + task.stride;
+  auto hot_counted = [&] { return counters[task.hot] + others[task.hot]; };
   uint64_t hot_count = 0;
-  int64_t i = 0, whole = n - n % kWidth;
-  uint32_t* counters = task.counters;
-  alignas(64) Slot slots[kBlock + 2 * kWidth];
+  int64_t i = 0, whole = n - n % kPair;
+  int waiting = 0, turn = 0;
+  bool sparse = task.sparse;
   while (i < whole) {
-    int64_t stop = whole - i > kBlock ? i + kBlock : whole;
+    const int64_t stop = whole - i > kBlock ? i + kBlock : whole;
+    const int pairs = static_cast<int>((stop - i) / kPair), values = pairs * kPair;
+    const Slot* from = buffers[turn ^ 1];
+    Slot* to = buffers[turn];
+    const int share = (waiting / 16 + pairs - 1) / pairs * 16, full = waiting - waiting % 16;
     int used = 0, counted = 0;
-    for (; i < stop; i += kWidth) {
-      Float value = load(x + i);
-      minimum = lesser(value, minimum);
-      maximum = greater(value, maximum);
-      Int bin = floor_to_int(value * inverse) - first;
-      Mask outside = not_below(bin, bins), in_hot = equal(bin, hot);
-      foreign = either(foreign, outside);
-      hot_count += static_cast<unsigned>(count(in_hot));
-      used += append(slots + used, shift_left<1>(bin) | odd, either(outside, in_hot), dummies);
-      if (used - counted >= 256) {
-        count_sixteen(counters, slots + counted);
-        counted += 16;
+    uint64_t hot_before = hot_count;
+    uint32_t counted_before = hot_counted();
+    auto count_share = [&] {
+      const int end = counted + share < full ? counted + share : full;
+      for (; counted < end; counted += 16) count_sixteen(counters, others, from + counted);
+    };
+    if (sparse) {
+      for (; i < stop; i += kPair) {
+        for (int half = 0; half < 2; ++half) {
+          Int bin = lanes.take(load(x + i + half * kWidth));
+          Mask in_hot = equal(bin, lanes.hot);
+          hot_count += static_cast<unsigned>(count(in_hot));
+          used += append(to + used, lesser_unsigned(bin, lanes.bins), in_hot, lanes.dummies);
+        }
+        count_share();
+      }
+    } else {
+      for (; i < stop; i += kPair) {
+        Int left = lanes.take(load(x + i)), right = lanes.take(load(x + i + kWidth));
+        store_slots(to + used, lesser_unsigned(left, lanes.bins), lesser_unsigned(right, lanes.bins));
+        used += kPair;
+        count_share();
       }
     }
-    for (; counted < used; ++counted) ++counters[slots[counted]];
+    count_rest(counters, others, from, counted, waiting);
+    const uint64_t hot = sparse ? hot_count - hot_before : hot_counted() - counted_before;
+    sparse = hot * 8 > static_cast<unsigned>(values);
+    waiting = used;
+    turn ^= 1;
   }
-  task.minimum = least(minimum);
-  task.maximum = greatest(maximum);
+  count_rest(counters, others, buffers[turn ^ 1], 0, waiting);
+  task.minimum = least(lanes.minimum);
+  task.maximum = greatest(lanes.maximum);
   task.hot_count += hot_count;
-  task.outside |= any(foreign);
+  task.sparse = sparse;
+  task.outside |= any(not_below(lanes.top, lanes.bins));
   count_one_by_one(task, x + i, n - i);
 }
 
 static void count_bins(BinTask& task, const void* x, Type type, int64_t n) {
   with_type(type, [&]<class T>(T) {
     bool plain = kWidth > 1 && task.exponent <= 0 && task.exponent >= -127;
-    bool narrow = 2 * (task.bins + kWidth) <= 0x10000;
+    bool narrow = task.bins + kWidth <= 0x10000;
     if (!plain) {
       count_one_by_one(task, static_cast<const T*>(x), n);
     } else if (narrow) {
@@ -106,6 +142,12 @@ static void count_bins(BinTask& task, const void* x, Type type, int64_t n) {
       count_lanes<uint32_t>(task, static_cast<const T*>(x), n);
     }
   });
+}
+
+static void fold(int64_t* counts, uint32_t* a, uint32_t* b, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) counts[i] += static_cast<int64_t>(a[i]) + static_cast<int64_t>(b[i]);
+  memset(a, 0, static_cast<size_t>(n) * sizeof *a);
+  memset(b, 0, static_cast<size_t>(n) * sizeof *b);
 }
 
 static void range(const void* data, Type type, int64_t n, float* minimum, float* maximum, int64_t* nonfinite) {

@@ -10,6 +10,7 @@ enum class Kind { Linear, Minifloat };
 
 template <Kind kind, int mode>
 struct Quantizer {
+  static constexpr bool kQuick = kWidth == 16 && kind == Kind::Linear && mode == numerics::kHalfEven;
   Float low, high;
   int emin, mantissa_bits;
   explicit inline Quantizer(const numerics::FormatRule& rule)
@@ -26,17 +27,77 @@ struct Quantizer {
   }
 };
 
-template <class T, class Quantize>
-static inline void quantize_uniform_row(const T* x, T* y, int64_t n, float scale, float offset, const Quantize& quantize) {
-  Float s = set(scale), o = set(offset);
+/// round(x / scale) without the division, for formats whose quant_min - offset and quant_max - offset lie within ±512.
+/// t = x × (1/scale) + 3072.5 + 2^-12, fused, is a multiple of 2^-12 as long as it lies in [2048, 4096), so its bits are a
+/// fixed-point number with the rounded quotient above 12 fraction bits. The rounded quotient of the division differs from
+/// x × (1/scale) by less than 514 × 2^-23, a quarter of 2^-12, and t from the sum by half of 2^-12: only where the fraction
+/// is 0 or 1 (a tie may be near) can the integer be another. There, and where t is NaN, Inf or negative, the group is divided.
+/// What lies outside of [2048, 4096) is clamped, as its bits are ordered like the numbers. For 8 lanes division is as quick.
+struct QuickLinear {
+  static constexpr float kBase = 3072.0f;
+  Mask tie = no_lanes();
+  Int top = set_int(0);
+  /// low, high: kBase + limit - offset.
+  inline Float operator()(Float x, Float inverse, Float low, Float high, Float scale) {
+    Int t = bits_of(multiply_add(x, inverse, set(kBase + 0.5f + 0x1p-12f)));
+    tie = either(tie, no_common_bits(t, set_int(0xffe)));
+    top = larger_unsigned(top, t);
+    t = lesser_int(larger_int(t, bits_of(low)), bits_of(high)) & set_int(~0xfff);
+    return (float_of(t) - set(kBase)) * scale;
+  }
+  inline bool doubtful() const { return any(either(tie, not_below(top, set_int(0x7f800000)))); }
+};
+
+/// The quick way for as many elements as fill groups of four vectors; returns their number.
+template <class T, class Exact, class Parameters>
+static inline int64_t quick_row(const T* x, T* y, int64_t n, const Parameters& quick, const Exact& exact) {
+  constexpr int kGroup = 4;
   int64_t i = 0;
+  for (; i + kGroup * kWidth <= n; i += kGroup * kWidth) {
+    QuickLinear linear;
+    Float result[kGroup];
+    for (int k = 0; k < kGroup; ++k) result[k] = quick(linear, load(x + i + k * kWidth), i + k * kWidth);
+    if (linear.doubtful()) {
+      for (int k = 0; k < kGroup; ++k) result[k] = exact(load(x + i + k * kWidth), i + k * kWidth);
+    }
+    for (int k = 0; k < kGroup; ++k) store(y + i + k * kWidth, result[k]);
+  }
+  return i;
+}
+
+template <class T, class Quantize>
+static inline void quantize_uniform_row(const QuantizeTask& task, int64_t start, int64_t n, int64_t channel, const Quantize& quantize) {
+  const T* x = static_cast<const T*>(task.x) + start;
+  T* y = static_cast<T*>(task.y) + start;
+  Float s = set(task.scale[channel]), o = set(task.offset[channel]);
+  int64_t i = 0;
+  if constexpr (Quantize::kQuick) {
+    if (task.inverse) {
+      Float inverse = set(task.inverse[channel]), low = set(task.low[channel]), high = set(task.high[channel]);
+      i = quick_row(
+          x, y, n, [&](QuickLinear& linear, Float value, int64_t) { return linear(value, inverse, low, high, s); },
+          [&](Float value, int64_t) { return quantize(value, s, o); });
+    }
+  }
   for (; i + kWidth <= n; i += kWidth) store(y + i, quantize(load(x + i), s, o));
   if (i < n) store_some(y + i, n - i, quantize(load_some(x + i, n - i, 0), s, o));
 }
 template <class T, class Quantize>
-static inline void quantize_varying_row(const T* x, T* y, int64_t n, const float* scale, const float* offset,
-                                        const Quantize& quantize) {
+static inline void quantize_varying_row(const QuantizeTask& task, int64_t start, int64_t n, const Quantize& quantize) {
+  const T* x = static_cast<const T*>(task.x) + start;
+  T* y = static_cast<T*>(task.y) + start;
+  const float *scale = task.scale, *offset = task.offset;
   int64_t i = 0;
+  if constexpr (Quantize::kQuick) {
+    if (task.inverse) {
+      i = quick_row(
+          x, y, n,
+          [&](QuickLinear& linear, Float value, int64_t at) {
+            return linear(value, load(task.inverse + at), load(task.low + at), load(task.high + at), load(scale + at));
+          },
+          [&](Float value, int64_t at) { return quantize(value, load(scale + at), load(offset + at)); });
+    }
+  }
   for (; i + kWidth <= n; i += kWidth) store(y + i, quantize(load(x + i), load(scale + i), load(offset + i)));
   if (i < n) {
     store_some(y + i, n - i, quantize(load_some(x + i, n - i, 0), load_some(scale + i, n - i, 1), load_some(offset + i, n - i, 0)));
@@ -64,11 +125,7 @@ static void fake_quantize_uniform(const QuantizeTask& task, int64_t begin, int64
   with_quantizer(
       task,
       [&]<class T, class Quantize>(T, const Quantize& quantize) {
-        const T* x = static_cast<const T*>(task.x);
-        T* y = static_cast<T*>(task.y);
-        for (int64_t r = begin; r < end; ++r) {
-          quantize_uniform_row(x + r * length, y + r * length, length, task.scale[r % period], task.offset[r % period], quantize);
-        }
+        for (int64_t r = begin; r < end; ++r) quantize_uniform_row<T>(task, r * length, length, r % period, quantize);
       },
       [&]<class T, int mode>(T, Constant<mode>) {
         const T* x = static_cast<const T*>(task.x);
@@ -86,11 +143,7 @@ static void fake_quantize_varying(const QuantizeTask& task, int64_t begin, int64
   with_quantizer(
       task,
       [&]<class T, class Quantize>(T, const Quantize& quantize) {
-        const T* x = static_cast<const T*>(task.x);
-        T* y = static_cast<T*>(task.y);
-        for (int64_t r = begin; r < end; ++r) {
-          quantize_varying_row(x + r * length, y + r * length, length, task.scale, task.offset, quantize);
-        }
+        for (int64_t r = begin; r < end; ++r) quantize_varying_row<T>(task, r * length, length, quantize);
       },
       [&]<class T, int mode>(T, Constant<mode>) {
         const T* x = static_cast<const T*>(task.x);
@@ -125,14 +178,43 @@ static inline void with_int_task(const QuantizeTask& task, IntType type, Body bo
   });
 }
 
+/// numerics::quantize_value_to_int on lanes, for limits within float's integers.
+template <int mode>
+static inline Int quantize_lanes_to_int(Float x, Float scale, Float offset, Float low, Float high) {
+  Float q = clamp_lanes(round_lanes<mode>(x / scale) + offset, low, high);
+  return floor_to_int(select(x <= x, q, clamp_lanes(offset, low, high)));
+}
+/// One row; scale and offset of element i from `parameters(i)`, of a vector from `lanes(i)`.
+template <int mode, class T, class I, class Lanes, class One>
+static inline void quantize_int_row(const QuantizeTask& task, const T* x, I* y, int64_t n, const Lanes& lanes, const One& one) {
+  int64_t i = 0;
+  if (!task.rule.wide) {
+    Float low = set(static_cast<float>(task.rule.quant_min)), high = set(static_cast<float>(task.rule.quant_max));
+    for (; i + kWidth <= n; i += kWidth) {
+      auto [scale, offset] = lanes(i);
+      uint32_t numbers[kWidth];
+      store_int(numbers, quantize_lanes_to_int<mode>(load(x + i), scale, offset, low, high));
+      for (int lane = 0; lane < kWidth; ++lane) y[i + lane] = static_cast<I>(numbers[lane]);
+    }
+  }
+  for (; i < n; ++i) {
+    auto [scale, offset] = one(i);
+    y[i] = static_cast<I>(numerics::quantize_value_to_int<mode>(value_of(x[i]), scale, offset, task.rule));
+  }
+}
+template <class T>
+struct ScaleOffset {
+  T scale, offset;
+};
+
 static void quantize_int_uniform(const QuantizeTask& task, IntType type, int64_t begin, int64_t end, int64_t length,
                                  int64_t period) {
   with_int_task(task, type, [&]<class T, class I, int mode>(const T* x, I* y, Constant<mode>) {
     for (int64_t r = begin; r < end; ++r) {
-      float scale = task.scale[r % period], offset = task.offset[r % period];
-      for (int64_t i = r * length; i < (r + 1) * length; ++i) {
-        y[i] = static_cast<I>(numerics::quantize_value_to_int<mode>(value_of(x[i]), scale, offset, task.rule));
-      }
+      const ScaleOffset<float> both{task.scale[r % period], task.offset[r % period]};
+      const ScaleOffset<Float> lanes{set(both.scale), set(both.offset)};
+      quantize_int_row<mode>(
+          task, x + r * length, y + r * length, length, [&](int64_t) { return lanes; }, [&](int64_t) { return both; });
     }
   });
 }
@@ -140,10 +222,10 @@ static void quantize_int_uniform(const QuantizeTask& task, IntType type, int64_t
 static void quantize_int_varying(const QuantizeTask& task, IntType type, int64_t begin, int64_t end, int64_t length) {
   with_int_task(task, type, [&]<class T, class I, int mode>(const T* x, I* y, Constant<mode>) {
     for (int64_t r = begin; r < end; ++r) {
-      for (int64_t i = 0; i < length; ++i) {
-        int64_t at = r * length + i;
-        y[at] = static_cast<I>(numerics::quantize_value_to_int<mode>(value_of(x[at]), task.scale[i], task.offset[i], task.rule));
-      }
+      quantize_int_row<mode>(
+          task, x + r * length, y + r * length, length,
+          [&](int64_t i) { return ScaleOffset<Float>{load(task.scale + i), load(task.offset + i)}; },
+          [&](int64_t i) { return ScaleOffset<float>{task.scale[i], task.offset[i]}; });
     }
   });
 }

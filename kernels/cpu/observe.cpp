@@ -16,8 +16,8 @@ namespace {
 
 constexpr int64_t kGrain = 32768;   ///< elements a thread takes at least
 constexpr int64_t kGather = 1024;   ///< elements of one channel brought together where they lie scattered
-constexpr int64_t kStride = kGather + 16;  ///< distance of channels in a tile: not a power of two, whose lines share a cache set
 constexpr int64_t kTile = 16;       ///< channels of one 64-byte line
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 const void* advance(const void* data, int64_t elements, int64_t size) { return static_cast<const char*>(data) + elements * size; }
 
@@ -50,13 +50,14 @@ class Rows {
   int64_t bins_;
 };
 
-/// A thread's own histogram, on the grid of the one it will be added to.
-struct OwnHistogram {
+/// What a thread counted: mostly in the filler's counters; in a row of its own what did not stay there.
+struct Part {
   std::vector<int64_t> counts;
   HistogramRow row;
-  explicit OwnHistogram(const HistogramRow& like) : counts(like.bins), row(like) {
-    row.counts = counts.data();
-    row.nonfinite = 0;
+  BinFiller filler;
+  Part(const Level& level, const HistogramRow& like)
+      : counts(like.bins), row{counts.data(), like.bins, 0, kEmptyExponent, kInfinity, -kInfinity, 0}, filler(level, like.bins) {
+    filler.start(like);
   }
 };
 
@@ -78,18 +79,19 @@ void observe_one(const Level& level, const Source& source, const Rows& rows) {
     rows.store(0, row);
     return;
   }
-  std::vector<std::unique_ptr<OwnHistogram>> own(parts);
+  std::vector<std::unique_ptr<Part>> own(parts);
   parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) {
       int64_t start = count * p / parts, stop = count * (p + 1) / parts;
-      own[p] = std::make_unique<OwnHistogram>(row);
-      BinFiller filler(level, row.bins);
-      filler.add(own[p]->row, advance(source.data, start, source.size), source.type, stop - start);
-      filler.finish(own[p]->row);
+      own[p] = std::make_unique<Part>(level, row);
+      own[p]->filler.add(own[p]->row, advance(source.data, start, source.size), source.type, stop - start);
     }
   });
   std::vector<int64_t> scratch;
-  for (auto& part : own) row.add(part->row, scratch);
+  for (auto& part : own) {
+    row.add(part->row, scratch);
+    part->filler.finish(row);
+  }
   rows.store(0, row);
 }
 
@@ -122,23 +124,30 @@ void observe_runs(const Level& level, const Source& source, const Rows& rows) {
   });
 }
 
-/// Alternating channels (channels-last): rows × 16 channels at a time are transposed in cache.
+/// Alternating channels (channels-last): rows × 16 channels at a time are transposed in cache. Short tensors have one set of
+/// counters for all channels, which stays near; long ones a set for each, which need not be emptied between.
 void observe_interleaved(const Level& level, const Source& source, const Rows& rows) {
+  constexpr int64_t kRows = 2048, kPitch = kRows + 16;  // not a power of two: lines would share a cache set
   int64_t channels = source.layout.channels, outer = source.layout.outer, tiles = (channels + kTile - 1) / kTile;
+  const bool shared = outer <= 4 * kRows;
   parallel_for(tiles, 1, [&](int64_t begin, int64_t end) {
-    std::vector<BinFiller> fillers(kTile, BinFiller(level, rows.bins()));
-    std::vector<float> buffer(kTile * kStride);
+    std::vector<BinFiller> fillers(shared ? 1 : kTile, BinFiller(level, rows.bins()));
+    std::vector<float> buffer(kTile * kPitch);
     for (int64_t tile = begin; tile < end; ++tile) {
       int64_t first = tile * kTile, count = std::min(kTile, channels - first);
       std::vector<HistogramRow> own;
       for (int64_t c = 0; c < count; ++c) own.push_back(rows.load(first + c));
-      for (int64_t r = 0; r < outer; r += kGather) {
-        int64_t stop = std::min(outer, r + kGather);
-        level.transpose(source.data, source.type, r, stop, channels, first, count, buffer.data(), kStride);
-        for (int64_t c = 0; c < count; ++c) fillers[c].add(own[c], buffer.data() + c * kStride, Type::Float, stop - r);
+      for (int64_t r = 0; r < outer; r += kRows) {
+        int64_t stop = std::min(outer, r + kRows);
+        level.transpose(source.data, source.type, r, stop, channels, first, count, buffer.data(), kPitch);
+        for (int64_t c = 0; c < count; ++c) {
+          BinFiller& filler = fillers[shared ? 0 : c];
+          filler.add(own[c], buffer.data() + c * kPitch, Type::Float, stop - r);
+          if (shared) filler.finish(own[c]);
+        }
       }
       for (int64_t c = 0; c < count; ++c) {
-        fillers[c].finish(own[c]);
+        if (!shared) fillers[c].finish(own[c]);
         rows.store(first + c, own[c]);
       }
     }
@@ -202,7 +211,6 @@ void observe_range(const at::Tensor& x_in, int64_t axis, Range& range) {
   bool interleaved = layout.inner == 1 && channels > 1;
   int64_t rows = interleaved ? layout.outer : channels == 1 ? layout.count() : layout.outer * channels;
   int64_t parts = std::max<int64_t>(1, std::min<int64_t>({thread_count(), layout.count() / kGrain, rows}));
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
   std::vector<float> lows(parts * channels, kInfinity), highs(parts * channels, -kInfinity);
   std::vector<int64_t> strange(parts * channels, 0);
   parallel_for(parts, 1, [&](int64_t begin, int64_t end) {

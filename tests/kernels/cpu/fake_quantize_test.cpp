@@ -72,6 +72,47 @@ TEST(FakeQuantize, AgreesWithAPlainLoopInEveryLayout) {
   }
 }
 
+/// Multiplying by the reciprocal gives another integer for a good share of these.
+TEST(FakeQuantize, ValuesNextToTiesAreDivided) {
+  at::manual_seed(5);
+  for (const Level* level : cpu::available_levels()) {
+    cpu::UseLevel use(*level);
+    int64_t differ = 0;
+    for (int trial = 0; trial < 40; ++trial) {
+      const float s = trial == 0 ? 0x1p-100f : trial == 1 ? 0x1p100f : std::exp(at::randn({1}).item<float>() * 8) * 0.01f;
+      const float o = static_cast<float>(trial % 3 == 0 ? 0 : trial * 5 - 100);
+      std::vector<float> values;
+      for (int n = -400; n < 400; ++n) {
+        for (double part : {0.5, 0.499, 0.4999, 0.0}) {
+          float x = static_cast<float>((n + part) * static_cast<double>(s));
+          for (float near : {x, std::nextafter(x, kInf), std::nextafter(x, -kInf)}) {
+            values.push_back(near);
+            differ += std::rint(near / s) != std::rint(near * (1 / s));
+          }
+        }
+      }
+      at::Tensor x = at::tensor(values), scale = at::full({1}, s), offset = at::full({1}, o);
+      const Format format{-128, 127};
+      EXPECT_TRUE(same_bits(fake_quantize(x, scale, offset, -1, format), plain_linear(x, scale, offset, -1, format))) << level->name << " " << s;
+      // The same, a scale a channel, channels innermost.
+      at::Tensor matrix = x.view({-1, 64}), scales = at::full({64}, s), offsets = at::full({64}, o);
+      EXPECT_TRUE(same_bits(fake_quantize(matrix, scales, offsets, 1, format).view({-1}), plain_linear(x, scale, offset, -1, format))) << level->name;
+    }
+    EXPECT_GT(differ, 100);
+  }
+}
+
+TEST(FakeQuantize, EveryNanStaysNan) {
+  std::vector<float> values(256, 1.0f);
+  for (int i = 0; i < 128; ++i) values[2 * i] = numerics::float_of_bits((i % 2 ? 0xff800000u : 0x7f800000u) | (i < 64 ? 0x400000u : 0u) | (0x155u + static_cast<uint32_t>(i)));
+  at::Tensor x = at::tensor(values), scale = at::full({1}, 0.1f), zero = at::zeros({1});
+  for (const Level* level : cpu::available_levels()) {
+    cpu::UseLevel use(*level);
+    at::Tensor y = fake_quantize(x, scale, zero, -1, {-128, 127});
+    EXPECT_TRUE(at::equal(at::isnan(y), at::isnan(x))) << level->name;
+  }
+}
+
 TEST(FakeQuantize, EveryRoundingMode) {
   at::Tensor x = with_awkward_values(at::arange(-600, 600, 0.25, at::kFloat), true);
   at::Tensor scale = at::full({1}, 0.5f), offset = at::full({1}, 3.0f);

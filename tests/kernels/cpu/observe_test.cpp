@@ -81,6 +81,34 @@ std::vector<std::vector<float>> channels_of(const at::Tensor& x, int64_t axis) {
 
 int64_t channel_count(const Case& c) { return c.axis < 0 ? 1 : c.x.size(c.axis); }
 
+/// Range growth within and beyond the room beside the grid, and zeros that come and go, over several batches.
+TEST(Observe, GrowsToEitherSideInEveryOrder) {
+  std::vector<at::Tensor> batches;
+  for (double shift : {0.0, 0.4, -0.9, 3.0, -7.0}) batches.push_back(random_values({9001}, 3) + shift);
+  batches.push_back(at::relu(random_values({20000}, 4)));
+  batches.push_back(random_values({5000}, 5) * 1e-3);
+  batches.push_back(at::full({5000}, 2.0f));
+  at::Tensor outliers = random_values({4096 * 3 + 5}, 6);
+  outliers[4095] = 100.0f, outliers[4096] = -1e4f, outliers[9000] = kInf, outliers[9001] = 2e30f;
+  batches.push_back(outliers);
+  for (const Level* level : cpu::available_levels()) {
+    cpu::UseLevel use(*level);
+    for (int64_t bins : {2, 255, 2048, 40000}) {
+      for (size_t turn = 0; turn < batches.size(); ++turn) {
+        Histogram h = make_histogram(1, bins, at::kCPU);
+        std::vector<at::Tensor> seen;
+        for (size_t i = 0; i < batches.size(); ++i) {
+          seen.push_back(batches[(i * 2 + turn) % batches.size()]);
+          observe(seen.back(), -1, h);
+          if (turn == 0 || i + 1 == batches.size()) {
+            EXPECT_TRUE(is_expected(h, channels_of(at::cat(seen), -1))) << level->name << " bins " << bins << " turn " << turn << " batch " << i;
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(Observe, AgreesWithTheDefinitionInEveryLayout) {
   for (const Level* level : cpu::available_levels()) {
     cpu::UseLevel use(*level);
