@@ -3,7 +3,8 @@ target_compile_options(ppq_flags INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers>
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${PPQ_WERROR}>>:-Werror>)
 if(PPQ_SANITIZE)
-  target_compile_options(ppq_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${PPQ_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined>)
+  # GCC 12 sees uninitialized members in its own std::function under the sanitizers.
+  target_compile_options(ppq_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${PPQ_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined -Wno-maybe-uninitialized>)
   target_link_options(ppq_flags INTERFACE -fsanitize=${PPQ_SANITIZE})
 endif()
 
@@ -27,14 +28,19 @@ target_link_libraries(ppq PUBLIC ppq_torch_headers ppq_torch_libs ppq_onnx_libs 
 set_target_properties(ppq PROPERTIES POSITION_INDEPENDENT_CODE ON)
 
 # CPU kernels: exact IEEE arithmetic everywhere; one file a level of instructions, chosen at run time.
-set_source_files_properties(${kernel_sources} PROPERTIES COMPILE_OPTIONS "-O3;-ffp-contract=off")
+if(PPQ_SANITIZE)
+  set(kernel_flags "-ffp-contract=off")  # GCC 12 crashes on -O3 with the sanitizers
+else()
+  set(kernel_flags "-O3;-ffp-contract=off")
+endif()
+set_source_files_properties(${kernel_sources} PROPERTIES COMPILE_OPTIONS "${kernel_flags}")
 foreach(source ${kernel_sources})
   if(source MATCHES "_avx512\\.cpp$")
     set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-      "-O3;-ffp-contract=off;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-mf16c" SKIP_PRECOMPILE_HEADERS ON)
+      "${kernel_flags};-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-mf16c" SKIP_PRECOMPILE_HEADERS ON)
   elseif(source MATCHES "_avx2\\.cpp$")
     set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-      "-O3;-ffp-contract=off;-mavx2;-mfma;-mf16c" SKIP_PRECOMPILE_HEADERS ON)
+      "${kernel_flags};-mavx2;-mfma;-mf16c" SKIP_PRECOMPILE_HEADERS ON)
   elseif(source MATCHES "/parallel\\.cpp$")
     # at::parallel_for, a header template, is serial in files compiled without OpenMP.
     set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O2;-fopenmp" SKIP_PRECOMPILE_HEADERS ON)
