@@ -187,6 +187,16 @@ TEST(FakeQuantization, FusedInteriorIsNotRounded) {
   EXPECT_TENSOR(out, rounded(at::relu(-x), 0.1f, 0));
 }
 
+TEST(FakeQuantization, AFusedActivationReadsUnroundedNumbers) {
+  auto graph = model("(float[4] x) => (float[4] y)", "a = Neg(x) y = LeakyRelu<alpha = 0.5>(a)");
+  const auto quant = quant_of(0.1f, 100);
+  graph->nodes()[0]->output_quant = {quant};
+  graph->nodes()[1]->input_quant = {quant};
+  graph->nodes()[1]->output_quant = {quant};
+  const at::Tensor x = floats({0.27f, 0.48f, -0.26f, 1.13f});  // -0.27 / 2 rounds to -0.1; rounded before, -0.3 / 2 would give -0.2
+  EXPECT_TENSOR(run(*lower(*graph, simulated()), {x})[0], rounded(at::leaky_relu(-x, 0.5), 0.1f, 100));
+}
+
 TEST(FakeQuantization, ParametersRoundOnceEachReader) {
   auto graph = read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[2] x) => (float[2] y, float[2] z) <float[2] k = {0.26, 1.0}> { y = Add(x, k) z = Mul(x, k) }");
   Node* add = graph->nodes()[0];
@@ -197,7 +207,8 @@ TEST(FakeQuantization, ParametersRoundOnceEachReader) {
   EXPECT_TENSOR(out[1], floats({0.26f, 1})) << "the other reader is float";
   LowerOptions parameters;
   parameters.quantize_parameters = true;
-  EXPECT_TENSOR(run(*lower(*graph, parameters), {x})[0], x + rounded(floats({0.26f, 1}), 0.1f, 0));
+  add->input_quant[0] = quant_of(3, 0), add->output_quant = {quant_of(3, 0)};
+  EXPECT_TENSOR(run(*lower(*graph, parameters), {x})[0], x + rounded(floats({0.26f, 1}), 0.1f, 0)) << "activations stay float";
   EXPECT_TENSOR(graph->find_value("k")->constant(), floats({0.26f, 1})) << "stored numbers stay";
 }
 
