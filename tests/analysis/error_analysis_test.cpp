@@ -33,13 +33,13 @@ struct Chain {
   Chain() {
     Node *neg = graph->find_node("neg"), *abs = graph->find_node("abs");
     neg->quantized = abs->quantized = true;
-    neg->input_quant = {quant_of(0.1f, 100)}, neg->output_quant = {quant_of(0.25f, 128)};
+    neg->input_quant = {quant_of(0.3f, 100)}, neg->output_quant = {quant_of(0.25f, 128)};
     abs->input_quant = neg->output_quant, abs->output_quant = {quant_of(0.015f, 0)};
     std::vector<at::Tensor> list;
     for (const auto& row : rows) list.push_back(at::tensor(row).reshape({1, 4}));
     samples = make_dataset(std::move(list));
   }
-  static float x_of(float x) { return rounded(x, 0.1f, 100); }
+  static float x_of(float x) { return rounded(x, 0.3f, 100); }
   static float a_of(float x) { return rounded(-x, 0.25f, 128); }
   static float y_of(float a) { return rounded(std::abs(a), 0.015f, 0); }
 };
@@ -119,6 +119,28 @@ TEST(ErrorAnalysis, CountsWhatIsClipped) {
   const auto analysis = analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, {});
   EXPECT_EQ(analysis.tensors[0].clipped, 0);
   EXPECT_DOUBLE_EQ(analysis.tensors[2].clipped, 2.0 / 12) << "2.77 and 3.3";
+}
+
+TEST(ErrorAnalysis, HalfAStepOutsideIsRoundedNotClipped) {
+  auto plain = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,4] x) => (float[N,4] y) { [abs] y = Abs(x) })");
+  auto graph = plain->clone();
+  graph->find_node("abs")->output_quant = {quant_of(0.01f, 0)};  // 0 to 2.55
+  const auto analysis = analyze_errors(*graph, *plain, *plain, make_dataset({floats({2.553f, 2.557f, 1, 0}).reshape({1, 4})}), {});
+  EXPECT_DOUBLE_EQ(analysis.tensors[0].clipped, 0.25) << "2.557 alone";
+}
+
+/// Weights that were baked are rounded anew from the float network's, for the node alone.
+TEST(ErrorAnalysis, LayerwiseRoundsBakedWeights) {
+  auto plain = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,1] x) => (float[N,1] y) <float[1,1] w = {0.3}> { [gemm] y = Gemm(x, w) })");
+  auto graph = plain->clone();
+  Node* gemm = graph->find_node("gemm");
+  gemm->quantized = true;
+  gemm->input_quant = {nullptr, quant_of(0.25f, 0)}, gemm->output_quant = {quant_of(1e-4f, 0)};
+  gemm->input_quant[1]->state = QuantState::Baked;
+  gemm->output_quant[0]->scheme.quant_max = 65535;
+  gemm->input(1)->set_constant(at::full({1, 1}, 0.25f));
+  const auto analysis = analyze_errors(*graph, *plain, *plain, make_dataset({at::ones({1, 1})}), {});
+  EXPECT_NEAR(analysis.tensors[0].layerwise_snr, 0.05 * 0.05 / 0.09, 1e-4);
 }
 
 TEST(ErrorAnalysis, AFusedInteriorIsNotATensorOfTheTarget) {
