@@ -58,7 +58,8 @@ Facts facts_of(const Graph& graph, const ExportOptions& options) {
     if (entry.per_channel && entry.parameter && !entry.bias)
       for (const Use& use : graph.find_value(entry.name)->uses()) facts.per_row |= use.node->is("MatMul") || use.node->is("Gemm");
     const double steps = std::ldexp(1.0, entry.bits) - 1;
-    if (!entry.parameter && entry.scale[0] * steps <= kMinRange * 1.001) facts.narrow.push_back(entry.name);
+    const bool smallest = entry.scale[0] * steps <= kMinRange * 1.001 || entry.scale[0] <= QuantScheme{}.min_scale * 1.001;
+    if (!entry.parameter && smallest) facts.narrow.push_back(entry.name);
     if (entry.per_channel && !entry.bias)
       facts.dead_channels += static_cast<size_t>(std::count_if(entry.scale.begin(), entry.scale.end(), [](double s) { return s < 2e-7; }));
   }

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -94,6 +96,40 @@ TEST(Deploy, OnlyTheTrapsOfThisModel) {
 
   const std::string fixed = guide(*quantized("g (float[4,3] x) => (float[4,3] y) { y = Relu(x) }", "qnn_dsp_int8"), "qnn_dsp_int8");
   EXPECT_THAT(fixed, HasSubstr("- Batch: input `x` has a fixed leading dimension"));
+}
+
+/// The tools widen ranges below 0.0001: a table that says less than that would not be what runs.
+TEST(Deploy, NearlyConstantTensorsAreWidenedAndNamed) {
+  for (const char* platform : {"qnn_dsp_int8", "qnn_htp_a16w8"}) {
+    const auto graph = quantized("g (float[1,2,4,4] x) => (float[1,1,4,4] s) <float[1,2,1,1] w = {1e-6, 2e-6}> { s = Conv(x, w) }", platform);
+    EXPECT_THAT(guide(*graph, platform), HasSubstr("- Minimum range: `s`")) << platform;
+    EXPECT_THAT(guide(*graph, platform), Not(HasSubstr("range: `x`"))) << platform << ": the input's range is wide";
+    ExportOptions options;
+    const std::string folder = temporary_dir("range");
+    find_exporter("encodings").write(*graph, find_platform(platform), "", folder + "/table.json", options);
+    const auto table = nlohmann::json::parse(read_file(folder + "/table.json"));
+    for (const auto& [name, entry] : table.at("activation_encodings").items()) {
+      const double low = entry.at(0).at("min"), high = entry.at(0).at("max");
+      EXPECT_GE(high - low, 1e-4 * (1 - 1e-6)) << platform << " " << name;
+      EXPECT_LE(low, 0) << name;
+      EXPECT_GE(high, 0) << name;
+    }
+    const auto& narrow = table.at("activation_encodings").at("s").at(0);
+    const double range = narrow.at("max").get<double>() - narrow.at("min").get<double>();
+    EXPECT_NEAR(range, std::max(1e-4, 1e-8 * (std::ldexp(1.0, narrow.at("bitwidth").get<int>()) - 1)), 1e-9) << platform << ": the tools' range, or 1e-8 a step";
+  }
+}
+
+TEST(Deploy, DeadChannelsAndFloatLayersAreNamed) {
+  const char* const dead = "g (float[1,2,4,4] image) => (float[1,2,4,4] y) <float[2,2,1,1] w = {1, 2, 0, 0}> { [conv] y = Conv(image, w) }";
+  EXPECT_THAT(guide(*quantized(dead, "qnn_htp_int8"), "qnn_htp_int8"), HasSubstr("- Dead channels: 1 weight channels"));
+  EXPECT_THAT(guide(*quantized(dead, "qnn_dsp_int8"), "qnn_dsp_int8"), Not(HasSubstr("- Dead channels:"))) << "one scale for all channels";
+
+  auto setting = QuantizationSettingFactory::default_setting();
+  setting.extra.keep_float = {"conv"};
+  const std::string kept = guide(*quantized(dead, "qnn_htp_int8", setting), "qnn_htp_int8");
+  EXPECT_THAT(kept, AllOf(HasSubstr("- Float layers: `conv`"), HasSubstr("For Conv, Gemm and MatMul one float tensor of output, weight and bias makes all three float")));
+  EXPECT_THAT(guide(*quantized(dead, "qnn_htp_int8"), "qnn_htp_int8", "1.0.0"), AllOf(HasSubstr("- Version 1.0.0"), HasSubstr("Bitwidth must be present"), Not(HasSubstr("- Float layers:"))));
 }
 
 TEST(Deploy, SixteenBitPlatformQuantizesWithSixteenBitsFirst) {
