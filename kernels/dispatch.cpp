@@ -84,6 +84,13 @@ void observe(const at::Tensor& x, int64_t axis, Histogram& histogram) {
   on_cuda(x, "observe") ? cuda::observe(x, axis, histogram) : cpu::observe(x, axis, histogram);
 }
 
+void observe_many(const std::vector<Observation>& observations) {
+  std::vector<Observation> wrapping = observations;
+  for (Observation& one : wrapping) one.axis = wrapped(one.axis, one.x, "observe_many");
+  if (wrapping.empty()) return;
+  on_cuda(wrapping[0].x, "observe_many") ? cuda::observe_many(wrapping) : cpu::observe_many(wrapping);
+}
+
 void merge(Histogram& histogram, const Histogram& other) {
   on_cuda(histogram.counts, "merge") ? cuda::merge(histogram, other) : cpu::merge(histogram, other);
 }

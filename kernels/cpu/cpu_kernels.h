@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/kernels.h"
+#include "kernels/observe_many.h"
 
 /// The CPU side of kernels.h: the same functions for tensors in host memory.
 namespace ppq::kernels::cpu {
@@ -15,6 +15,7 @@ at::Tensor quantize_to_int(const at::Tensor& x, const at::Tensor& scale, const a
 Gradients fake_quantize_backward(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& scale,
                                  const at::Tensor& offset, int64_t axis, const Format& format, bool masked);
 void observe(const at::Tensor& x, int64_t axis, Histogram& histogram);
+void observe_many(const std::vector<Observation>& observations);
 void merge(Histogram& histogram, const Histogram& other);
 void observe_range(const at::Tensor& x, int64_t axis, Range& range);
 at::Tensor error_sums(const at::Tensor& quantized, const at::Tensor& reference);

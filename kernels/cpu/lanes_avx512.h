@@ -57,7 +57,8 @@ static inline Float ceil_of(Float a) { return {_mm512_roundscale_ps(a.v, _MM_FRO
 static inline Float trunc_of(Float a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)}; }
 /// floor(x × inverse) - first, in two instructions: rounding towards -∞ to a float passes no integer up to 2^24.
 static inline Int floor_of_scaled(Float x, Float inverse, Float first_float, Int) {
-  return {_mm512_cvttps_epi32(_mm512_fmsub_round_ps(x.v, inverse.v, first_float.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC))};
+  constexpr int kDown = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+  return {_mm512_cvt_roundps_epi32(_mm512_fmsub_round_ps(x.v, inverse.v, first_float.v, kDown), kDown)};
 }
 static inline Int floor_to_int(Float a) { return {_mm512_cvt_roundps_epi32(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)}; }
 

@@ -179,6 +179,22 @@ void observe(const at::Tensor& x_in, int64_t axis, Histogram& histogram) {
   }
 }
 
+void observe_many(const std::vector<Observation>& observations) {
+  // Observations of one histogram follow each other on one thread.
+  std::vector<std::vector<const Observation*>> groups;
+  for (const Observation& one : observations) {
+    auto same = std::find_if(groups.begin(), groups.end(), [&](const auto& group) { return group[0]->histogram == one.histogram; });
+    (same == groups.end() ? groups.emplace_back() : *same).push_back(&one);
+  }
+  // The level is the calling thread's.
+  const Level& level = current_level();
+  parallel_for(static_cast<int64_t>(groups.size()), 1, [&](int64_t begin, int64_t end) {
+    UseLevel use(level);
+    for (int64_t g = begin; g < end; ++g)
+      for (const Observation* one : groups[g]) cpu::observe(one->x, one->axis, *one->histogram);
+  });
+}
+
 void merge(Histogram& histogram, const Histogram& other) {
   if (histogram.counts.sizes() != other.counts.sizes()) {
     throw Error(ErrorKind::Internal, "merge", "histograms differ in channels or bins");

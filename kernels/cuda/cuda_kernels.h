@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "kernels/kernels.h"
+#include "kernels/observe_many.h"
 
 /// The functions of kernels.h for tensors on CUDA: on the current stream of x's device, without synchronising. kernels.h's
 /// own functions call these by the tensor's device; axis is checked there. A build without CUDA has no_cuda.cpp, where each throws Unsupported.
@@ -23,12 +23,7 @@ void merge(Histogram& histogram, const Histogram& other);
 void observe_range(const at::Tensor& x, int64_t axis, Range& range);
 at::Tensor error_sums(const at::Tensor& quantized, const at::Tensor& reference);
 
-/// One tensor to observe.
-struct Observation {
-  at::Tensor x;
-  int64_t axis = -1;
-  Histogram* histogram = nullptr;
-};
+using kernels::Observation;
 /// observe() of many tensors with three launches for each 16 of one dtype: small tensors are launch-bound.
 void observe_many(const std::vector<Observation>& observations);
 

@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/numerics.h"
+#include "kernels/observe_many.h"
 #include "ppq/error.h"
 #include "kernels/cpu/cases.h"
 
@@ -80,6 +81,30 @@ std::vector<std::vector<float>> channels_of(const at::Tensor& x, int64_t axis) {
 }
 
 int64_t channel_count(const Case& c) { return c.axis < 0 ? 1 : c.x.size(c.axis); }
+
+TEST(ObserveMany, EqualsOneByOne) {
+  for (const Level* level : cpu::available_levels()) {
+    cpu::UseLevel use(*level);
+    std::vector<Case> cases = layouts(true);
+    std::vector<Histogram> histograms;
+    for (const Case& c : cases) histograms.push_back(make_histogram(c.axis < 0 ? 1 : c.x.size(c.axis), 64, at::kCPU));
+    histograms.push_back(make_histogram(1, 64, at::kCPU));
+    std::vector<Observation> list;
+    std::vector<at::Tensor> shared;
+    for (size_t i = 0; i < cases.size(); ++i) {
+      list.push_back({cases[i].x, cases[i].axis, &histograms[i]});
+      if (i < 12) {
+        list.push_back({cases[i].x, -1, &histograms.back()});  // several of one histogram
+        shared.push_back(cases[i].x.reshape({-1}));
+      }
+    }
+    observe_many(list);
+    for (size_t i = 0; i < cases.size(); ++i) {
+      EXPECT_TRUE(is_expected(histograms[i], channels_of(cases[i].x, cases[i].axis))) << level->name << " " << cases[i].name;
+    }
+    EXPECT_TRUE(is_expected(histograms.back(), channels_of(at::cat(shared), -1))) << level->name;
+  }
+}
 
 /// Range growth within and beyond the room beside the grid, and zeros that come and go, over several batches.
 TEST(Observe, GrowsToEitherSideInEveryOrder) {
