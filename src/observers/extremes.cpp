@@ -1,5 +1,7 @@
 #include "observers/extremes.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -76,6 +78,30 @@ Extremes find_extremes(const float* values, int64_t n, int64_t k, int64_t l) {
       for (int64_t i = 0; i < count; ++i) low.add(~keys[i]);
   }
   return {value_of(~low.result()), value_of(high.result()), nonfinite};
+}
+
+void DeviceExtremes::add(const at::Tensor& rows, int64_t k, int64_t l, int64_t channels) {
+  const at::Tensor low = std::get<0>(rows.topk(k, 1, /*largest=*/false)).select(1, k - 1);
+  const at::Tensor high = std::get<0>(rows.topk(l, 1, /*largest=*/true)).select(1, l - 1);
+  const at::Tensor bad = at::isfinite(rows).logical_not().sum(1);
+  const at::Tensor sums = at::stack({low.to(at::kDouble), high.to(at::kDouble), bad.to(at::kDouble)}).view({3, -1, channels}).sum(1);
+  sums_ = sums_.defined() ? sums_ + sums : sums;
+}
+
+void DeviceExtremes::merge(const DeviceExtremes& other) {
+  if (other.sums_.defined()) sums_ = sums_.defined() ? sums_ + other.sums_.to(sums_.device()) : other.sums_;
+}
+
+void DeviceExtremes::add_to(std::vector<double>& low, std::vector<double>& high, int64_t& nonfinite) const {
+  if (!sums_.defined()) return;
+  const at::Tensor sums = sums_.cpu().contiguous();
+  const double* value = sums.const_data_ptr<double>();
+  const size_t channels = low.size();
+  for (size_t c = 0; c < channels; ++c) {
+    low[c] += value[c];
+    high[c] += value[channels + c];
+    nonfinite += static_cast<int64_t>(value[2 * channels + c]);
+  }
 }
 
 }  // namespace ppq::observers

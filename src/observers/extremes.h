@@ -1,6 +1,9 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
+#include <vector>
 
 namespace ppq::observers {
 
@@ -11,5 +14,19 @@ struct Extremes {
   int64_t nonfinite;  ///< NaN and Inf among the values; low and high are meaningless then
 };
 Extremes find_extremes(const float* values, int64_t n, int64_t k, int64_t l);
+
+/// The same for rows on any device, summed over the rows of a channel (row r belongs to channel r % channels). Sums stay on
+/// the device until they are asked for, so that a loop over batches never waits for it.
+class DeviceExtremes {
+ public:
+  /// rows: float32 [rows, n].
+  void add(const at::Tensor& rows, int64_t k, int64_t l, int64_t channels);
+  void merge(const DeviceExtremes& other);
+  /// Adds to the sums of each channel, and to the number of non-finite values.
+  void add_to(std::vector<double>& low, std::vector<double>& high, int64_t& nonfinite) const;
+
+ private:
+  at::Tensor sums_;  ///< float64 [3, channels]: low, high, non-finite
+};
 
 }  // namespace ppq::observers

@@ -1,9 +1,9 @@
 #include "observers/histogram_observer.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
+
+#include "kernels/cpu/parallel.h"
 
 namespace ppq::observers {
 
@@ -35,27 +35,40 @@ std::vector<double> rebin(const Distribution& d, size_t bins, double low, double
 
 void HistogramObserver::observe(const at::Tensor& value, int64_t) {
   if (value.numel() == 0) return;
+  const auto one = HistogramObserver::observation(value);
+  kernels::observe(one->x, one->axis, *one->histogram);
+}
+
+std::optional<kernels::Observation> HistogramObserver::observation(const at::Tensor& value) {
   const at::Tensor x = as_float(value);
-  if (!histogram_.counts.defined()) histogram_ = kernels::make_histogram(channel_count(scheme_, x, tensor_), bins_, x.device());
-  kernels::observe(x, channel_axis(scheme_), histogram_);
+  if (!histogram_->counts.defined()) *histogram_ = kernels::make_histogram(channel_count(scheme_, x, tensor_), bins_, x.device());
+  return kernels::Observation{x, axis(), histogram_.get()};
+}
+
+bool HistogramObserver::follow(const Observer& leader) {
+  const auto* other = dynamic_cast<const HistogramObserver*>(&leader);
+  if (!other || other->bins_ != bins_ || other->axis() != axis()) return false;
+  histogram_ = other->histogram_;
+  following_ = true;
+  return true;
 }
 
 void HistogramObserver::merge(const Observer& other) {
   const HistogramObserver& from = same_kind<HistogramObserver>(other);
-  if (!from.histogram_.counts.defined()) return;
-  if (!histogram_.counts.defined())
-    histogram_ = kernels::make_histogram(from.histogram_.channels(), from.histogram_.bins(), from.histogram_.counts.device());
-  kernels::merge(histogram_, from.histogram_);
+  if (following_ || !from.histogram_->counts.defined()) return;
+  if (!histogram_->counts.defined())
+    *histogram_ = kernels::make_histogram(from.histogram_->channels(), from.histogram_->bins(), from.histogram_->counts.device());
+  kernels::merge(*histogram_, *from.histogram_);
 }
 
 std::pair<double, double> HistogramObserver::range() const {
-  if (!histogram_.counts.defined()) return {0, 0};
-  return {histogram_.minimum.min().item<double>(), histogram_.maximum.max().item<double>()};
+  if (!histogram_->counts.defined()) return {0, 0};
+  return {histogram_->minimum.min().item<double>(), histogram_->maximum.max().item<double>()};
 }
 
 std::vector<Distribution> HistogramObserver::distributions() const {
-  const at::Tensor counts = histogram_.counts.cpu().contiguous(), first = histogram_.first.cpu(), exponent = histogram_.exponent.cpu();
-  const at::Tensor minimum = histogram_.minimum.cpu(), maximum = histogram_.maximum.cpu();
+  const at::Tensor counts = histogram_->counts.cpu().contiguous(), first = histogram_->first.cpu(), exponent = histogram_->exponent.cpu();
+  const at::Tensor minimum = histogram_->minimum.cpu(), maximum = histogram_->maximum.cpu();
   const int64_t channels = counts.size(0), bins = counts.size(1);
   std::vector<Distribution> result(channels);
   for (int64_t c = 0; c < channels; ++c) {
@@ -74,12 +87,12 @@ std::vector<Distribution> HistogramObserver::distributions() const {
 }
 
 QuantParams HistogramObserver::finish() const {
-  if (!histogram_.counts.defined()) fail_nothing_seen(tensor_);
-  const int64_t bad = histogram_.nonfinite.sum().item<int64_t>();
+  if (!histogram_->counts.defined()) fail_nothing_seen(tensor_);
+  const int64_t bad = histogram_->nonfinite.sum().item<int64_t>();
   if (bad) fail_non_finite(tensor_, bad);
   const std::vector<Distribution> all = distributions();
   std::vector<double> low(all.size()), high(all.size());
-  at::parallel_for(0, static_cast<int64_t>(all.size()), 1, [&](int64_t begin, int64_t end) {
+  kernels::cpu::parallel_for(static_cast<int64_t>(all.size()), 1, [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c)
       if (all[c].total > 0) std::tie(low[c], high[c]) = choose_range(all[c]);
   });

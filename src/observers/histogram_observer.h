@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "kernels/kernels.h"
+#include "kernels/observe_many.h"
 #include "observers/observers.h"
 
 namespace ppq::observers {
@@ -27,10 +27,15 @@ class HistogramObserver : public Observer {
       : scheme_(scheme), tensor_(std::move(tensor)), bins_(bins) {}
 
   void observe(const at::Tensor& value, int64_t samples) override;
+  std::optional<kernels::Observation> observation(const at::Tensor& value) override;
+  bool follow(const Observer& leader) override;
   void merge(const Observer& other) override;
   std::pair<double, double> range() const override;
   /// Ranges of each channel from `choose_range`, made into scale and offset.
   QuantParams finish() const override;
+  /// The histogram, for followers; its tensors are undefined until something was seen.
+  std::shared_ptr<const kernels::Histogram> histogram() const { return histogram_; }
+  int64_t axis() const { return channel_axis(scheme_); }
 
  protected:
   /// The range [min, max] to quantize this channel for.
@@ -43,7 +48,8 @@ class HistogramObserver : public Observer {
   QuantScheme scheme_;
   std::string tensor_;
   int64_t bins_;
-  kernels::Histogram histogram_;
+  std::shared_ptr<kernels::Histogram> histogram_ = std::make_shared<kernels::Histogram>();
+  bool following_ = false;
 };
 
 }  // namespace ppq::observers

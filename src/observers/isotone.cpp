@@ -1,4 +1,3 @@
-#include <array>
 #include <cmath>
 
 #include "observers/observers.h"
@@ -23,46 +22,57 @@ class Isotone final : public Observer {
     const at::Tensor x = as_float(value).to(at::kFloat);
     if (x.dim() == 0 || x.size(-1) < 2)
       throw Error(ErrorKind::Data, "tensor " + tensor_, "observer isotone needs rows of 2 or more: got shape " + to_string_of(x));
-    const int64_t n = x.size(-1);
-    const at::Tensor rows = x.reshape({-1, n});
-    at::Tensor top = std::get<0>(rows.topk(2, 1)).cpu().contiguous();
-    const at::Tensor ends = at::stack({rows.min(), rows.max()}).cpu();
-    low_ = std::min(low_, ends[0].item<double>());
-    high_ = std::max(high_, ends[1].item<double>());
-    nonfinite_ += at::isfinite(rows).logical_not().sum().item<int64_t>();
-    const float* t = top.const_data_ptr<float>();
-    for (int64_t r = 0; r < top.size(0); ++r) add(t[2 * r], t[2 * r + 1]);
-    seen_ += top.size(0);
+    const at::Tensor rows = x.reshape({-1, x.size(-1)});
+    add(std::get<0>(rows.topk(2, 1)).to(at::kDouble));
+    const at::Tensor ends = at::stack({rows.min(), rows.max()}).to(at::kDouble);
+    extremes_ = extremes_.defined() ? at::stack({at::minimum(extremes_[0], ends[0]), at::maximum(extremes_[1], ends[1])}) : ends;
+    nonfinite_ += at::isfinite(rows).logical_not().sum();
+    seen_ += rows.size(0);
   }
 
   void merge(const Observer& other) override {
     const Isotone& from = same_kind<Isotone>(other);
-    for (int i = 0; i <= kGrid; ++i) starts_[i] += from.starts_[i], ends_[i] += from.ends_[i];
-    intervals_ += from.intervals_, seen_ += from.seen_, nonfinite_ += from.nonfinite_;
-    low_ = std::min(low_, from.low_), high_ = std::max(high_, from.high_);
+    if (!from.seen_) return;
+    if (!seen_) {
+      cells_ = from.cells_.clone(), nonfinite_ = from.nonfinite_.clone(), extremes_ = from.extremes_, seen_ = from.seen_;
+      return;
+    }
+    cells_ += from.cells_.to(cells_.device());
+    nonfinite_ += from.nonfinite_.to(nonfinite_.device());
+    const at::Tensor ends = from.extremes_.to(extremes_.device());
+    extremes_ = at::stack({at::minimum(extremes_[0], ends[0]), at::maximum(extremes_[1], ends[1])});
+    seen_ += from.seen_;
   }
 
   QuantParams finish() const override {
-    if (nonfinite_) fail_non_finite(tensor_, nonfinite_);
     if (!seen_) fail_nothing_seen(tensor_);
-    if (!intervals_) return params_from_range(std::min(low_, 0.0), high_, scheme_);
-    int64_t open = 0, best = -1;
+    if (const int64_t bad = nonfinite_.item<int64_t>()) fail_non_finite(tensor_, bad);
+    const auto [low, high] = range();
+    const at::Tensor cells = cells_.cpu().contiguous();
+    const int64_t *starts = cells.const_data_ptr<int64_t>(), *ends = starts + kGrid + 1;
+    int64_t open = 0, best = 0;
     int from = 0, to = 0;
     for (int i = 0; i <= kGrid; ++i) {
-      open += starts_[i];
+      open += starts[i];
       if (open > best) best = open, from = i, to = -1;
-      if (ends_[i] && open == best && to < 0) to = i;
-      open -= ends_[i];
+      if (ends[i] && open == best && to < 0) to = i;
+      open -= ends[i];
     }
+    if (best == 0) return params_from_range(std::min(low, 0.0), high, scheme_);
     const double scale = std::exp2(kLowest + (from + std::max(to, from) + 1) / 2.0 / kPerOctave);
     const double steps = scheme_.quant_max - scheme_.quant_min;
     if (scheme_.symmetric) return params_from_range(-scale * steps / 2, scale * steps / 2, scheme_);
     // The offset leaves room for the smallest value; the top keeps the largest.
-    const double low = std::max(std::min(low_, 0.0), -scale * steps);
-    return params_from_range(low, low + scale * steps, scheme_);
+    const double bottom = std::max(std::min(low, 0.0), -scale * steps);
+    return params_from_range(bottom, bottom + scale * steps, scheme_);
   }
 
-  std::pair<double, double> range() const override { return seen_ ? std::pair{low_, high_} : std::pair{0.0, 0.0}; }
+  std::pair<double, double> range() const override {
+    if (!seen_) return {0, 0};
+    const at::Tensor ends = extremes_.cpu();
+    // Zero always belongs to the range.
+    return {std::min(ends[0].item<double>(), 0.0), std::max(ends[1].item<double>(), 0.0)};
+  }
 
  private:
   static std::string to_string_of(const at::Tensor& x) {
@@ -71,31 +81,36 @@ class Isotone final : public Observer {
     return text + "]";
   }
 
-  void add(double l1, double l2) {
+  /// top: float64 [rows, 2], the larger first. Stays on its device: nothing waits for it.
+  void add(const at::Tensor& top) {
+    at::Tensor l1 = top.select(1, 0), l2 = top.select(1, 1);
     if (scheme_.symmetric) {
-      l1 = std::abs(l1), l2 = std::abs(l2);
-      if (l2 > l1) std::swap(l1, l2);
+      const at::Tensor a = l1.abs(), b = l2.abs();
+      l1 = at::maximum(a, b), l2 = at::minimum(a, b);
     }
-    if (!(l1 > 0)) return;
-    const double floor = std::max(l2 / (scheme_.quant_max - (scheme_.symmetric ? 0.0 : scheme_.quant_min) - 0.51), 0.0);
-    const double ceiling = 2 * (l1 - std::max(l2, 0.0));
-    if (!(ceiling > floor)) return;
-    ++starts_[cell(floor)];
-    ++ends_[cell(ceiling)];
-    ++intervals_;
+    const double steps = scheme_.quant_max - (scheme_.symmetric ? 0.0 : scheme_.quant_min) - 0.51;
+    const at::Tensor floor = (l2 / steps).clamp_min(0), ceiling = (l1 - l2.clamp_min(0)) * 2;
+    const at::Tensor counted = l1.gt(0).logical_and(ceiling.gt(floor)).to(at::kLong);
+    if (!cells_.defined()) {
+      cells_ = at::zeros({2 * (kGrid + 1)}, counted.options());
+      nonfinite_ = at::zeros({}, counted.options());
+    }
+    cells_.index_add_(0, cell(floor), counted);
+    cells_.index_add_(0, cell(ceiling) + (kGrid + 1), counted);
   }
 
-  static int cell(double scale) {
-    if (scale <= 0) return 0;
-    const double position = (std::log2(scale) - kLowest) * kPerOctave;
-    return position < 0 ? 0 : position > kGrid ? kGrid : static_cast<int>(position);
+  /// Zero goes to the first cell; NaN too, it is not counted.
+  static at::Tensor cell(const at::Tensor& scale) {
+    const at::Tensor position = (scale.log2() - kLowest) * kPerOctave;
+    return position.nan_to_num(0, kGrid, 0).clamp(0, kGrid).to(at::kLong);
   }
 
   QuantScheme scheme_;
   std::string tensor_;
-  std::array<int64_t, kGrid + 1> starts_{}, ends_{};
-  int64_t intervals_ = 0, seen_ = 0, nonfinite_ = 0;
-  double low_ = 0, high_ = 0;
+  at::Tensor cells_;      ///< int64: starts of intervals a cell, then ends
+  at::Tensor extremes_;   ///< float64 [2]: smallest and largest value
+  at::Tensor nonfinite_;  ///< int64
+  int64_t seen_ = 0;
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 #include "kernels/kernels.h"
-#include "observers/observers.h"
+#include "observers/histogram_observer.h"
 
 namespace ppq::observers {
 namespace {
@@ -15,9 +15,17 @@ class MinMax final : public Observer {
     kernels::observe_range(x, channel_axis(scheme_), range_);
   }
 
+  /// A histogram knows its range.
+  bool follow(const Observer& leader) override {
+    const auto* other = dynamic_cast<const HistogramObserver*>(&leader);
+    if (!other || other->axis() != channel_axis(scheme_)) return false;
+    histogram_ = other->histogram();
+    return true;
+  }
+
   void merge(const Observer& other) override {
     const MinMax& from = same_kind<MinMax>(other);
-    if (!from.range_.minimum.defined()) return;
+    if (histogram_ || !from.range_.minimum.defined()) return;
     if (!range_.minimum.defined()) {
       range_ = {from.range_.minimum.clone(), from.range_.maximum.clone(), from.range_.nonfinite.clone()};
       return;
@@ -29,23 +37,30 @@ class MinMax final : public Observer {
   }
 
   QuantParams finish() const override {
-    if (!range_.minimum.defined()) fail_nothing_seen(tensor_);
-    const int64_t bad = range_.nonfinite.sum().item<int64_t>();
+    const kernels::Range seen = seen_range();
+    if (!seen.minimum.defined()) fail_nothing_seen(tensor_);
+    const int64_t bad = seen.nonfinite.sum().item<int64_t>();
     if (bad) fail_non_finite(tensor_, bad);
-    at::Tensor low = range_.minimum.cpu().to(at::kDouble), high = range_.maximum.cpu().to(at::kDouble);
+    at::Tensor low = seen.minimum.cpu().to(at::kDouble), high = seen.maximum.cpu().to(at::kDouble);
     if (scheme_.granularity == Granularity::PerTensor) low = low.reshape({}), high = high.reshape({});
     return params_from_range(low, high, scheme_);
   }
 
   std::pair<double, double> range() const override {
-    if (!range_.minimum.defined()) return {0, 0};
-    return {range_.minimum.min().item<double>(), range_.maximum.max().item<double>()};
+    const kernels::Range seen = seen_range();
+    if (!seen.minimum.defined()) return {0, 0};
+    return {seen.minimum.min().item<double>(), seen.maximum.max().item<double>()};
   }
 
  private:
+  kernels::Range seen_range() const {
+    return histogram_ ? kernels::Range{histogram_->minimum, histogram_->maximum, histogram_->nonfinite} : range_;
+  }
+
   QuantScheme scheme_;
   std::string tensor_;
   kernels::Range range_;
+  std::shared_ptr<const kernels::Histogram> histogram_;  ///< of the leader
 };
 
 }  // namespace

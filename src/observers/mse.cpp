@@ -15,26 +15,34 @@ class Mse final : public HistogramObserver {
   void observe(const at::Tensor& value, int64_t samples) override {
     HistogramObserver::observe(value, samples);
     if (scheme().bits > 10) {
-      zeros_ += (value == 0).sum().to(at::kDouble).item<double>();
+      const at::Tensor zeros = (value == 0).sum();  // stays on its device: nothing waits for it
+      zeros_ = zeros_.defined() ? zeros_ + zeros : zeros;
       seen_ += static_cast<double>(value.numel());
     }
   }
 
+  // Zeros are counted while observing.
+  std::optional<kernels::Observation> observation(const at::Tensor& value) override {
+    return scheme().bits <= 10 ? HistogramObserver::observation(value) : std::nullopt;
+  }
+  bool follow(const Observer& leader) override { return scheme().bits <= 10 && HistogramObserver::follow(leader); }
+
   void merge(const Observer& other) override {
     HistogramObserver::merge(other);
     const Mse& from = same_kind<Mse>(other);
-    zeros_ += from.zeros_;
+    if (from.zeros_.defined()) zeros_ = zeros_.defined() ? zeros_ + from.zeros_.to(zeros_.device()) : from.zeros_;
     seen_ += from.seen_;
   }
 
  protected:
   std::pair<double, double> choose_range(const Distribution& d) const override {
-    const double zeros = seen_ > 0 ? d.total * zeros_ / seen_ : 0;
+    const double zeros = seen_ > 0 ? d.total * zeros_.item<double>() / seen_ : 0;
     return ErrorModel(d, scheme(), zeros).best_range();
   }
 
  private:
-  double zeros_ = 0, seen_ = 0;
+  at::Tensor zeros_;
+  double seen_ = 0;
 };
 
 }  // namespace

@@ -3,9 +3,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "kernels/observe_many.h"
 #include "ppq/quant.h"
 
 namespace ppq {
@@ -16,6 +18,15 @@ class Observer {
   virtual ~Observer() = default;
   /// Takes in one batch of `samples` samples (dimension 0 holds them when samples > 1). Reads each element once.
   virtual void observe(const at::Tensor& value, int64_t samples) = 0;
+  /// What `observe` would do as one of many kernel calls that are made together (kernels::observe_many), or nothing where it
+  /// is more than that. The observer and the value live until then.
+  virtual std::optional<kernels::Observation> observation(const at::Tensor& value);
+  /// Reads the statistics that `leader`, which sees the same tensor, gathers, instead of gathering its own; `observe` is then
+  /// not to be called. False where they do not serve.
+  virtual bool follow(const Observer& leader) {
+    static_cast<void>(leader);
+    return false;
+  }
   /// Takes in what another observer of the same kind and scheme has seen (other devices, other processes).
   virtual void merge(const Observer& other) = 0;
   /// Scale and offset. Throws Data when nothing, or NaN or Inf, was seen.
@@ -30,6 +41,24 @@ struct ObserverRow {
   std::unique_ptr<Observer> (*make)(const QuantScheme&, const std::string& tensor);
 };
 const std::vector<ObserverRow>& observer_table();
+/// Observes small tensors many at a time: a launch costs more than reading them.
+class ObservationQueue {
+ public:
+  /// Observes at once, or keeps `value` until `flush` where it is small and the observer can wait.
+  void observe(Observer& observer, const at::Tensor& value, int64_t samples);
+  /// Must be called before the observers are asked.
+  void flush();
+  /// Whether a flush was cut short by an exception, so that some observers took their tensors in and others did not.
+  bool broken() const { return broken_; }
+
+ private:
+  std::vector<kernels::Observation> waiting_;
+  bool broken_ = false;
+};
+/// Lets observers of one tensor share what they gather; returns those that `observe` must be called for.
+std::vector<Observer*> share_statistics(const std::vector<Observer*>& observers);
+/// The numbers of all observers, found on all threads; of several errors the first in order is thrown.
+std::vector<QuantParams> finish_all(const std::vector<const Observer*>& observers);
 /// Throws Usage (unknown name, with candidates) or Unsupported (scheme the observer cannot serve). `tensor` is for messages.
 std::unique_ptr<Observer> make_observer(const std::string& name, const QuantScheme& scheme, const std::string& tensor);
 

@@ -1,8 +1,7 @@
-#include <ATen/Parallel.h>
-
 #include <atomic>
 #include <cmath>
 
+#include "kernels/cpu/parallel.h"
 #include "observers/extremes.h"
 #include "observers/observers.h"
 
@@ -29,7 +28,7 @@ class Percentile final : public Observer {
     if (x.device().is_cpu())
       on_cpu(rows, low, n - high + 1);
     else
-      on_device(rows, low, n - high + 1);
+      extremes_.add(rows, low, n - high + 1, channels);
     seen_ += rows.size(0) / channels;
   }
 
@@ -37,26 +36,37 @@ class Percentile final : public Observer {
     const Percentile& from = same_kind<Percentile>(other);
     if (low_sum_.empty()) low_sum_.assign(from.low_sum_.size(), 0), high_sum_.assign(from.high_sum_.size(), 0);
     for (size_t c = 0; c < from.low_sum_.size(); ++c) low_sum_[c] += from.low_sum_[c], high_sum_[c] += from.high_sum_[c];
+    extremes_.merge(from.extremes_);
     seen_ += from.seen_;
     nonfinite_ += from.nonfinite_;
   }
 
   QuantParams finish() const override {
-    if (nonfinite_) fail_non_finite(tensor_, nonfinite_);
     if (!seen_) fail_nothing_seen(tensor_);
-    std::vector<double> low(low_sum_), high(high_sum_);
-    for (double& v : low) v /= static_cast<double>(seen_);
-    for (double& v : high) v /= static_cast<double>(seen_);
+    const auto [low, high, nonfinite] = means();
+    if (nonfinite) fail_non_finite(tensor_, nonfinite);
     return params_from_range(shaped(low, scheme_), shaped(high, scheme_), scheme_);
   }
 
   std::pair<double, double> range() const override {
     if (!seen_) return {0, 0};
-    return {*std::min_element(low_sum_.begin(), low_sum_.end()) / static_cast<double>(seen_),
-            *std::max_element(high_sum_.begin(), high_sum_.end()) / static_cast<double>(seen_)};
+    const Means m = means();
+    return {*std::min_element(m.low.begin(), m.low.end()), *std::max_element(m.high.begin(), m.high.end())};
   }
 
  private:
+  struct Means {
+    std::vector<double> low, high;
+    int64_t nonfinite;
+  };
+  Means means() const {
+    Means m{low_sum_, high_sum_, nonfinite_};
+    extremes_.add_to(m.low, m.high, m.nonfinite);
+    for (double& v : m.low) v /= static_cast<double>(seen_);
+    for (double& v : m.high) v /= static_cast<double>(seen_);
+    return m;
+  }
+
   at::Tensor rows_of(const at::Tensor& x, int64_t samples, int64_t channels) const {
     const bool batched = samples > 1 && x.dim() > 0 && x.size(0) % samples == 0;
     const int64_t groups = batched ? samples : 1;
@@ -75,7 +85,7 @@ class Percentile final : public Observer {
     const int64_t count = rows.size(0), n = rows.size(1);
     const float* data = rows.const_data_ptr<float>();
     std::vector<Extremes> found(count);
-    at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+    kernels::cpu::parallel_for(count, 1, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) found[r] = find_extremes(data + r * n, n, k, l);
     });
     const size_t channels = low_sum_.size();
@@ -86,22 +96,10 @@ class Percentile final : public Observer {
     }
   }
 
-  void on_device(const at::Tensor& rows, int64_t k, int64_t l) {
-    const int64_t channels = static_cast<int64_t>(low_sum_.size());
-    const at::Tensor low = std::get<0>(rows.topk(k, 1, /*largest=*/false)).select(1, k - 1);
-    const at::Tensor high = std::get<0>(rows.topk(l, 1, /*largest=*/true)).select(1, l - 1);
-    const at::Tensor bad = at::isfinite(rows).logical_not().sum(1);
-    const at::Tensor sums = at::stack({low.to(at::kDouble), high.to(at::kDouble), bad.to(at::kDouble)}).view({3, -1, channels}).sum(1).cpu();
-    for (int64_t c = 0; c < channels; ++c) {
-      low_sum_[c] += sums[0][c].item<double>();
-      high_sum_[c] += sums[1][c].item<double>();
-      nonfinite_ += static_cast<int64_t>(sums[2][c].item<double>());
-    }
-  }
-
   QuantScheme scheme_;
   std::string tensor_;
   std::vector<double> low_sum_, high_sum_;
+  DeviceExtremes extremes_;  ///< of batches on a device
   int64_t seen_ = 0, nonfinite_ = 0;
 };
 

@@ -1,0 +1,116 @@
+#include "data/upload_ahead.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "ppq/error.h"
+
+namespace ppq {
+namespace {
+
+/// A batch on its way.
+struct Upload {
+  BatchLoader::Batch batch;
+  std::optional<c10::Event> arrival;
+};
+
+}  // namespace
+
+struct UploadedBatches::State {
+  BatchLoader& loader;
+  at::Device device;
+  std::optional<c10::Stream> stream;  ///< of the copies; none on the CPU
+
+  std::mutex mutex;
+  std::condition_variable taken, arrived;
+  std::optional<Upload> waiting;
+  std::exception_ptr error;
+  bool end = false, stop = false;
+  std::thread worker;
+
+  State(BatchLoader& batches, at::Device where) : loader(batches), device(where) {
+    if (!device.is_cpu()) stream = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device, /*isHighPriority=*/true);
+  }
+
+  Upload start(BatchLoader::Batch batch) const {
+    Upload upload;
+    upload.batch = std::move(batch);
+    if (!stream) return upload;
+    const c10::StreamGuard guard(*stream);
+    // The allocator of pinned memory keeps a block that is let go until the copies from it are done.
+    for (at::Tensor& tensor : upload.batch.tensors) tensor = tensor.pin_memory().to(device, /*non_blocking=*/true);
+    upload.arrival.emplace(device.type());
+    upload.arrival->record(*stream);
+    return upload;
+  }
+
+  void work() {
+    at::AutoDispatchBelowAutograd no_autograd;
+    while (true) {
+      std::optional<Upload> next;
+      std::exception_ptr failed;
+      try {
+        if (auto batch = loader.next()) next = start(std::move(*batch));
+      } catch (...) {
+        failed = std::current_exception();
+      }
+      std::unique_lock lock(mutex);
+      taken.wait(lock, [&] { return stop || !waiting; });
+      if (stop) return;
+      error = failed;
+      end = !next;
+      waiting = std::move(next);
+      arrived.notify_all();
+      if (end) return;
+    }
+  }
+};
+
+UploadedBatches::UploadedBatches(BatchLoader& loader, at::Device device) : state_(std::make_unique<State>(loader, device)) {
+  try {
+    state_->worker = std::thread([state = state_.get()] { state->work(); });
+  } catch (const std::system_error&) {
+    throw Error(ErrorKind::Resource, "UploadedBatches", "cannot start a thread");
+  }
+}
+
+UploadedBatches::~UploadedBatches() {
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->stop = true;
+  }
+  state_->taken.notify_all();
+  state_->worker.join();
+}
+
+std::optional<BatchLoader::Batch> UploadedBatches::next() {
+  State& state = *state_;
+  std::optional<Upload> upload;
+  {
+    std::unique_lock lock(state.mutex);
+    state.arrived.wait(lock, [&] { return state.waiting || state.end; });
+    if (!state.waiting) {
+      if (state.error) std::rethrow_exception(state.error);
+      return std::nullopt;
+    }
+    upload = std::move(state.waiting);
+    state.waiting.reset();
+  }
+  state.taken.notify_all();
+  if (upload->arrival) {
+    const c10::Stream current = c10::impl::VirtualGuardImpl(state.device.type()).getStream(state.device);
+    upload->arrival->block(current);
+    for (const at::Tensor& tensor : upload->batch.tensors) tensor.record_stream(current);
+  }
+  return std::move(upload->batch);
+}
+
+}  // namespace ppq
