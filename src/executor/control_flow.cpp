@@ -46,9 +46,18 @@ ops::Kernel make_if(std::shared_ptr<const Program> yes, std::shared_ptr<const Pr
   };
 }
 
+/// What a scan output is when nothing was scanned: no elements, of the type and dimensions that the body declares (0 where it
+/// declares none, as onnxruntime has it).
+at::Tensor empty_scan(const Value& declared) {
+  std::vector<int64_t> sizes = {0};
+  if (declared.shape)
+    for (const Dim& dim : *declared.shape) sizes.push_back(dim.known() ? dim.value : 0);
+  return at::zeros(sizes, has_scalar_type(declared.dtype) ? to_scalar_type(declared.dtype) : at::kFloat);
+}
+
 /// Loop: inputs M, condition, carried values…; the body maps (iteration, condition, carried…) to (condition, carried…, scans…).
-ops::Kernel make_loop(std::shared_ptr<const Program> body, size_t carried_count) {
-  return [body, carried_count](Inputs in, Outputs out) {
+ops::Kernel make_loop(std::shared_ptr<const Program> body, size_t carried_count, std::vector<at::Tensor> empty_scans) {
+  return [body, carried_count, empty_scans](Inputs in, Outputs out) {
     const int64_t limit = in[0].defined() ? in[0].reshape({-1})[0].item<int64_t>() : INT64_MAX;
     bool go_on = !in[1].defined() || to_bool(in[1]);
     std::vector<at::Tensor> carried(in.begin() + 2, in.begin() + 2 + static_cast<long>(carried_count));
@@ -64,7 +73,7 @@ ops::Kernel make_loop(std::shared_ptr<const Program> body, size_t carried_count)
     }
     for (size_t k = 0; k < carried_count && k < out.size(); ++k) out[k] = carried[k];
     for (size_t k = 0; k < scans.size(); ++k)
-      out[carried_count + k] = scans[k].empty() ? at::zeros({0}) : at::stack(scans[k]);
+      out[carried_count + k] = scans[k].empty() ? empty_scans[k] : at::stack(scans[k]);
   };
 }
 
@@ -106,7 +115,14 @@ ops::Kernel make_control_flow(const Node& node, int64_t opset, const std::vector
   if (node.is("If"))
     return make_if(lower_attribute(node, "then_branch", root, captured, device), lower_attribute(node, "else_branch", root, captured, device));
   auto body = lower_attribute(node, "body", root, captured, device);
-  if (node.is("Loop")) return make_loop(body, node.inputs().size() < 2 ? 0 : node.inputs().size() - 2);
+  if (node.is("Loop")) {
+    const size_t carried = node.inputs().size() < 2 ? 0 : node.inputs().size() - 2;
+    const auto& declared = node.attributes.get_graph("body")->outputs();
+    std::vector<at::Tensor> empty_scans;
+    for (size_t k = carried; k < node.outputs().size(); ++k)
+      empty_scans.push_back(k + 1 < declared.size() ? empty_scan(*declared[k + 1]).to(device) : at::zeros({0}));
+    return make_loop(body, carried, std::move(empty_scans));
+  }
   if (opset < 9) throw Error(ErrorKind::Unsupported, "node " + node.name, "Scan of opset 8 (with a batch axis)");
   ScanPlan plan;
   plan.scan_inputs = static_cast<size_t>(node.attributes.get_int("num_scan_inputs", 1));

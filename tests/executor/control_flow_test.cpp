@@ -91,6 +91,17 @@ TEST(Loop, WithoutLimitRunsWhileTheConditionHolds) {
   EXPECT_EQ(run_once(text, {flag(true), at::scalar_tensor(3.0f)})[0].item<float>(), 192);
 }
 
+TEST(Loop, WithoutIterationsScansAreEmptyOfTheirTypeAndShape) {
+  const Tensors out = run_once(R"(g (int64 M, bool go, float s0) => (float s, int64[K,3] all) <int64[3] row = {4, 5, 6}> {
+    s, all = Loop (M, go, s0) <body = b (int64 i, bool c, float sum) => (bool more, float next, int64[3] scan) {
+      more = Identity(c) next = Identity(sum) scan = Add(row, i)
+    }>
+  })", {number(0), flag(true), at::scalar_tensor(7.0f)});
+  EXPECT_EQ(out[0].item<float>(), 7);
+  EXPECT_EQ(out[1].scalar_type(), at::kLong);
+  EXPECT_EQ(out[1].sizes(), at::IntArrayRef({0, 3}));
+}
+
 TEST(Loop, InputsAreNotChanged) {
   const at::Tensor s0 = at::scalar_tensor(1.0f);
   run_once(kLoop, {number(5), flag(true), s0, at::scalar_tensor(2.0f)});
