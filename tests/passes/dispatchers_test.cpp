@@ -52,7 +52,7 @@ TEST(Conservative, DataMovementRightBeforeQuantizedOperatorsGoesAlong) {
 }
 
 TEST(Conservative, TopKIsFloatAndReluFollowsItsProducer) {
-  Quantizing q("(float[1,8] x, float[8,8] w) => (float[1,2] y, int64[1,2] n, float[3] z) <int64[1] k = {2}, float fill = {1}>",
+  Quantizing q("(float[1,8] x, float[8,8] w) => (float[1,2] y, int64[1,2] n, float[2] z) <int64[1] k = {2}, float fill = {1}>",
                "[gemm] g = Gemm(x, w) [top] t, n = TopK(g, k) [relu] y = Relu(t) [s] s = Shape(x) [cast] f = Cast<to = 1>(s) [soirelu] h = Relu(f) [end] z = Neg(h)", {"w"});
   const std::string text = dispatched(q, "conservative");
   EXPECT_THAT(text, HasSubstr("gemm:q top:f relu:f s:s"));
@@ -63,6 +63,11 @@ TEST(Conservative, TopKIsFloatAndReluFollowsItsProducer) {
 TEST(Conservative, IndicesOfGatherAreNoData) {
   Quantizing q("(float[1,4] x, float[4,4] w, int64[2] i) => (float[1,2] y) <int64 one = {1}>", "[gemm] g = Gemm(x, w) [index] j = Add(i, one) [gather] y = Gather<axis = 1>(g, j)", {"w"});
   EXPECT_EQ(dispatched(q, "conservative"), "gemm:q index:s gather:q");
+}
+
+TEST(Conservative, IndicesComputedFromDataAreFloatNotShapes) {
+  Quantizing q("(float[1,8] x, float[8,8] w, float[8,3] table) => (float[1,3] y)", "[gemm] g = Gemm(x, w) [arg] n = ArgMax<axis = 1, keepdims = 0>(g) [embed] y = Gather(table, n)", {"w", "table"});
+  EXPECT_EQ(dispatched(q, "conservative"), "gemm:q arg:f embed:f");
 }
 
 TEST(Pointwise, ComputingOperatorsAlone) {
@@ -101,6 +106,11 @@ TEST(Perseus, DataLinksUpAndDown) {
     Flatten flatten;
     EXPECT_EQ(dispatched(flatten, name), "conv:q shape:s gather:s unsqueeze:s concat:s reshape:q gemm:q");
   }
+}
+
+TEST(Perseus, DataMixedWithShapesIsFloat) {
+  Quantizing q("(float[1,2,8,4] x, float[2,2,1,1] w) => (float[1,2,8,4] y)", "[conv] c = Conv(x, w) [shape] s = Shape(c) [cast] f = Cast<to = 1>(s) [mul] m = Mul(c, f) [tanh] y = Tanh(m)", {"w"});
+  EXPECT_EQ(dispatched(q, "perseus"), "conv:q shape:s cast:f mul:f tanh:f");
 }
 
 TEST(DispatchGraph, UnknownNamesListTheNearest) {
