@@ -189,7 +189,7 @@ TEST(CutShort, KilledAtAnyMomentItLeavesNoHalfFile) {
   ASSERT_EQ(ppq_torch(place.work.quantize({"--output", place.path("finished")})).code, 0);
   bool finished = false;
   size_t killed = 0;
-  for (int delay = 100; !finished && delay < 20000; delay += delay < 400 ? 100 : 40) {
+  for (int delay = 100; !finished && delay < 60000; delay += std::max(60, delay / 10)) {
     const std::string out = place.path("killed");
     std::filesystem::remove_all(out);
     Arguments arguments = place.work.quantize({"--output", out, "--quiet"});
