@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
+#include "data/upload_ahead.h"
 #include "observers/observer.h"
 #include "passes/calibration_file.h"
 #include "passes/passes.h"
@@ -17,6 +19,7 @@ namespace {
 struct Watched {
   std::vector<std::pair<std::string, std::unique_ptr<Observer>>> observers;  ///< the first one decides for now
   std::vector<TensorQuantPtr> quants;
+  std::vector<Observer*> gathering;  ///< those to show the tensor to; the others share what these gather
 };
 
 /// What "auto" tries; choose-observer decides between them by the error of the network's outputs.
@@ -78,6 +81,9 @@ class Calibrate final : public Pass {
       // Above 8 bits rounding is finer than any clipping could pay for.
       for (const std::string& name : wanted != "auto" ? std::vector{wanted} : quant->scheme.bits > 8 ? std::vector<std::string>{"minmax"} : auto_observers())
         watched.observers.emplace_back(name, make_observer(name, quant->scheme, value->name()));
+      std::vector<Observer*> observers;
+      for (auto& [name, observer] : watched.observers) observers.push_back(observer.get());
+      watched.gathering = share_statistics(observers);
       list.push_back(std::move(watched));
     }
   }
@@ -104,12 +110,18 @@ class Calibrate final : public Pass {
   }
 
   void finish() {
+    std::vector<const Observer*> observers;
     for (size_t i = 0; i < watched_.size(); ++i)
       for (const Watched& watched : watched_[i])
-        for (const auto& [name, observer] : watched.observers) numbers_.push_back({values_[i]->name(), name, observer->finish()});
+        for (const auto& [name, observer] : watched.observers) {
+          numbers_.push_back({values_[i]->name(), name, {}});
+          observers.push_back(observer.get());
+        }
+    std::vector<QuantParams> params = finish_all(observers);
+    for (size_t i = 0; i < params.size(); ++i) numbers_[i].params = std::move(params[i]);
   }
 
-  void observe(const Graph& graph, const PassContext& context) {
+  void observe(const Graph& graph, PassContext& context) {
     if (!context.calibration || context.calibration->size() == 0)
       throw Error(ErrorKind::Data, "calibration", "no samples: got 0, expected at least 1");
     LowerOptions options;
@@ -118,18 +130,67 @@ class Calibrate final : public Pass {
     options.quantize_parameters = true;
     const auto program = lower(graph, options);
     BatchLoader loader(context.calibration, context.batch_size);
+    UploadedBatches batches(loader, context.device);
     const size_t total = context.calibration->size();
     size_t done = 0;
-    while (auto batch = loader.next()) {
-      const int64_t samples = static_cast<int64_t>(batch->count);
-      ppq::run(*program, batch->tensors, [&](size_t which, const at::Tensor& tensor) {
-        if (!tensor.defined() || !tensor.is_floating_point()) return;
-        for (Watched& watched : watched_[which])
-          for (auto& [name, observer] : watched.observers) observer->observe(tensor, samples);
-      });
+    while (auto batch = batches.next()) {
+      show(*program, batch->tensors, batch->count, {}, context);
       done += batch->count;
       if (context.progress) context.progress("calibrate", done, total);
     }
+  }
+
+  /// Runs a batch for all observers but those that have `seen` it. When memory does not suffice the batch is halved, here
+  /// and from now on; what observers took in before stays.
+  void show(const Program& program, const Tensors& inputs, size_t samples, std::unordered_set<const Observer*> seen, PassContext& context) {
+    if (samples > context.batch_size) {
+      for (size_t first = 0; first < samples;) {
+        const size_t count = std::min(context.batch_size, samples - first);  // which may shrink on the way
+        show(program, part(inputs, samples, first, count), count, seen, context);
+        first += count;
+      }
+      return;
+    }
+    ObservationQueue queue;
+    try {
+      ppq::run(program, inputs, [&](size_t which, const at::Tensor& tensor) {
+        if (!tensor.defined() || !tensor.is_floating_point()) return;
+        for (Watched& watched : watched_[which])
+          for (Observer* observer : watched.gathering) {
+            if (seen.contains(observer)) continue;
+            queue.observe(*observer, tensor, static_cast<int64_t>(samples));
+            seen.insert(observer);
+          }
+      });
+      queue.flush();
+      return;
+    } catch (...) {
+      if (queue.broken() || samples < 2 || !divides(inputs, samples) || !out_of_memory()) throw;
+    }
+    queue.flush();
+    context.batch_size = (samples + 1) / 2;
+    context.warn("out of memory with batches of " + std::to_string(samples) + " samples; going on with batches of " + std::to_string(context.batch_size));
+    show(program, inputs, samples, std::move(seen), context);
+  }
+
+  /// Whether the exception in flight says so.
+  static bool out_of_memory() {
+    try {
+      rethrow_with_context(ErrorKind::Internal, "calibration");
+    } catch (const Error& error) {
+      return error.kind() == ErrorKind::Resource;
+    }
+  }
+  static bool divides(const Tensors& inputs, size_t samples) {
+    return std::all_of(inputs.begin(), inputs.end(), [&](const at::Tensor& x) { return x.dim() > 0 && x.size(0) % static_cast<int64_t>(samples) == 0; });
+  }
+  static Tensors part(const Tensors& inputs, size_t samples, size_t first, size_t count) {
+    Tensors result;
+    for (const at::Tensor& x : inputs) {
+      const int64_t rows = x.size(0) / static_cast<int64_t>(samples);
+      result.push_back(x.narrow(0, static_cast<int64_t>(first) * rows, static_cast<int64_t>(count) * rows));
+    }
+    return result;
   }
 
   std::vector<const Value*> values_;

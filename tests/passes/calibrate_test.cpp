@@ -1,7 +1,11 @@
 #include "passes/quantizing.h"
 
+#include <c10/core/Allocator.h>
+#include <c10/core/CPUAllocator.h>
+
 #include "core/file.h"
 #include "support/share.h"
+#include "support/waits.h"
 
 namespace ppq::test {
 namespace {
@@ -46,6 +50,89 @@ TEST(Calibrate, RangesAreThoseOfTheSamplesWithRoundedWeights) {
     EXPECT_EQ(q.out("relu")->state, QuantState::Active);
     EXPECT_TRUE(q.in("gemm")->candidates.empty());
   }
+}
+
+/// While it lives, tensors above `limit` bytes do not fit into memory.
+class SmallMemory final : public c10::Allocator {
+ public:
+  explicit SmallMemory(size_t limit) : limit_(limit), real_(c10::GetCPUAllocator()) { c10::SetCPUAllocator(this, 200); }
+  ~SmallMemory() override { c10::SetCPUAllocator(real_, 200); }
+  c10::DataPtr allocate(size_t bytes) override {
+    if (bytes > limit_) {
+      ++refused;
+      TORCH_CHECK(false, "DefaultCPUAllocator: can't allocate memory: you tried to allocate ", bytes, " bytes");
+    }
+    return real_->allocate(bytes);
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return real_->raw_deleter(); }
+  void copy_data(void* to, const void* from, size_t bytes) const override { real_->copy_data(to, from, bytes); }
+  int refused = 0;
+
+ private:
+  size_t limit_;
+  c10::Allocator* real_;
+};
+
+/// Rows grow from 2 to 4096 and 8192 elements: the first tensors have been observed when memory is short. Weights are small.
+struct Growing : Quantizing {
+  Growing()
+      : Quantizing("(float[N,2] x, float[2,1] V, float[1,4096] W) => (float[N,8192] y)",
+                   "[first] a = Gemm(x, V) [relu] b = Relu(a) [second] c = Gemm(b, W) [third] y = Concat<axis = 1>(c, c)", {"V", "W"}) {}
+};
+
+TEST(Calibrate, OutOfMemoryHalvesTheBatchAndLosesNothing) {
+  at::manual_seed(9);
+  std::vector<at::Tensor> list;
+  for (int i = 0; i < 13; ++i) list.push_back(at::randn({1, 2}));
+  for (const char* observer : {"minmax", "percentile", "mse", "auto"}) {
+    Growing plain, small;
+    for (Growing* q : {&plain, &small}) {
+      q->setting.quantize_activation_setting.calib_algorithm = observer;
+      q->calibrate_with(list);
+      q->context.batch_size = q == &plain ? 1 : 10;
+      q->passes({"configure-quantization", "fuse-quantization", "quantize-parameters"});
+    }
+    plain.pass("calibrate");
+    {
+      SmallMemory memory(3 * 8192 * 4);
+      small.pass("calibrate");
+      EXPECT_EQ(memory.refused, 2) << "10, then 5";
+    }
+    EXPECT_EQ(small.context.batch_size, 3u);
+    ASSERT_THAT(small.warnings, SizeIs(2));
+    EXPECT_THAT(small.warnings[0], HasSubstr("batches of 10 samples; going on with batches of 5"));
+    EXPECT_THAT(small.warnings[1], HasSubstr("batches of 5 samples; going on with batches of 3"));
+    for (const char* node : {"first", "second"}) {
+      EXPECT_NEAR(scale_of(small.in(node)), scale_of(plain.in(node)), 1e-6 * scale_of(plain.in(node))) << observer << " " << node;
+      EXPECT_EQ(offset_of(small.in(node)), offset_of(plain.in(node))) << observer << " " << node;
+    }
+  }
+}
+
+TEST(Calibrate, OutOfMemoryWithOneSampleIsAnError) {
+  Growing q;
+  q.setting.quantize_activation_setting.calib_algorithm = "minmax";
+  q.calibrate_with({at::ones({1, 2}), at::ones({1, 2})});
+  q.context.batch_size = 2;
+  q.passes({"configure-quantization", "fuse-quantization", "quantize-parameters"});
+  SmallMemory memory(8192 * 4 - 1);
+  const Error error = thrown([&] { q.pass("calibrate"); });
+  EXPECT_EQ(error.kind(), ErrorKind::Resource);
+  EXPECT_THAT(error.what(), HasSubstr("third"));
+}
+
+TEST(Calibrate, TheLoopNeverWaitsForTheDevice) {
+  Growing q;
+  q.calibrate_with({at::ones({1, 2}), at::zeros({1, 2}), at::ones({1, 2})});
+  q.passes({"configure-quantization", "fuse-quantization", "quantize-parameters"});
+  const CountWaits waits;
+  int before = -1, in_loop = -1;
+  q.context.progress = [&](const std::string&, size_t done, size_t) {
+    if (before < 0) before = waits.count();
+    if (done == 3) in_loop = waits.count() - before;
+  };
+  q.pass("calibrate");
+  EXPECT_EQ(in_loop, 0);
 }
 
 TEST(Calibrate, LeavesAloneWhatHasNumbersOrFollows) {
