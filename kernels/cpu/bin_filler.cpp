@@ -96,7 +96,8 @@ void BinFiller::add(HistogramRow& row, const void* x, Type type, int64_t n) {
 
 void BinFiller::add_chunk(HistogramRow& row, const void* x, Type type, int64_t n) {
   if (pending_ > 0x7fff0000u) empty_counters(row);
-  int64_t hot = first_ <= 0 && -first_ < window_ ? -first_ : 0;  // zero is often frequent (padding, ReLU)
+  // Zero is often frequent (padding, ReLU), or all is one value.
+  int64_t hot = (low_ <= 0 && high_ >= 0 ? 0 : grid_index(low_, exponent_)) - first_;
   BinTask task{exponent_, first_, window_, counters_.data(), window_ + kLanes, hot, 0, low_, high_, false, sparse_};
   level_.count_bins(task, x, type, n);
   pending_ += static_cast<uint64_t>(n);

@@ -42,10 +42,11 @@ void* advance(void* data, int64_t elements, int64_t size) { return static_cast<c
 /// What the kernels need to multiply by 1/scale and yet give the integers of the division (loops_quantize.h, QuickLinear).
 class QuickParameters {
  public:
-  QuickParameters(QuantizeTask& task, int64_t count) : numbers_(usable(task.rule) ? 3 * count : 0) {
-    if (numbers_.empty()) return;
+  QuickParameters(QuantizeTask& task, int64_t count) : pitch_((count + 15) / 16 * 16) {
+    if (!usable(task.rule)) return;
+    numbers_ = at::empty({3 * pitch_}, at::kFloat);  // aligned: loads that cross cache lines take twice as long
     const float least = static_cast<float>(task.rule.quant_min), most = static_cast<float>(task.rule.quant_max);
-    float *inverse = numbers_.data(), *low = inverse + count, *high = low + count;
+    float *inverse = numbers_.mutable_data_ptr<float>(), *low = inverse + pitch_, *high = low + pitch_;
     for (int64_t c = 0; c < count; ++c) {
       const float scale = task.scale[c], offset = task.offset[c];
       // Whole offsets: only then clamping before adding the offset is the same.
@@ -64,7 +65,8 @@ class QuickParameters {
     const double low = rule.quant_min, high = rule.quant_max;
     return !rule.floating && rule.rounding == numerics::kHalfEven && high - low <= 2 * kReach && low == std::rint(low) && high == std::rint(high);
   }
-  std::vector<float> numbers_;
+  int64_t pitch_;
+  at::Tensor numbers_;
 };
 
 /// x and y are dense with the same strides.
