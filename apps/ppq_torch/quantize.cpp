@@ -311,7 +311,14 @@ class QuantizeJob {
     for (const std::string& warning : report_.warnings) log_warning(warning);
     log_info(to_summary(report_) + "encodings: " + std::to_string(report_.encodings_written) + " written, " +
              std::to_string(report_.encodings_missing.size()) + " tensors without (see report.json)\nwrote " + output_ +
-             "/: quantized.onnx quantized.table report.html report.json setting.json DEPLOY.md");
+             "/:" + written_files());
+  }
+
+  std::string written_files() const {
+    std::string names;
+    for (const char* name : {"quantized.onnx", "quantized.table", "report.html", "report.json", "setting.json", "DEPLOY.md", "input_list.txt"})
+      if (std::filesystem::exists(output_ + "/" + name)) names += std::string(" ") + name;
+    return names;
   }
 
   void finish_report() {

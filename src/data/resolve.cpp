@@ -56,8 +56,10 @@ bool is_batch(const std::vector<InputSpec>& inputs, const InputSpec& spec, size_
 std::vector<SampleShape> resolve_shapes(const std::vector<InputSpec>& inputs, const DataOptions& options) {
   std::vector<std::string> names;
   for (const InputSpec& spec : inputs) names.push_back(spec.name);
+  // A shape without a name is that of the only input.
+  auto matches = [&](const std::string& given, const std::string& name) { return given == name || (given.empty() && inputs.size() == 1); };
   for (const auto& [name, dims] : options.input_shapes) {
-    if (std::find(names.begin(), names.end(), name) == names.end())
+    if (!(name.empty() && inputs.size() == 1) && std::find(names.begin(), names.end(), name) == names.end())
       throw Error(ErrorKind::Usage, "--input-shape", "no such input: got '" + name + "', expected an input of the model",
                   did_you_mean(name, names));
   }
@@ -66,7 +68,7 @@ std::vector<SampleShape> resolve_shapes(const std::vector<InputSpec>& inputs, co
   for (const InputSpec& spec : inputs) {
     SampleShape shape{spec.name, spec.dtype, {}};
     auto given = std::find_if(options.input_shapes.rbegin(), options.input_shapes.rend(),
-                              [&](const auto& entry) { return entry.first == spec.name; });
+                              [&](const auto& entry) { return matches(entry.first, spec.name); });
     if (given != options.input_shapes.rend()) {
       shape.dims = with_given(spec, given->second);
       if (!shape.dims.empty() && shape.dims[0] < 0) shape.dims[0] = 1;

@@ -96,6 +96,16 @@ TEST(Settings, WhatHasNoPassIsSaidAloud) {
   EXPECT_THAT(result.err, testing::AllOf(HasSubstr("asks for lsq_optimization"), HasSubstr("asks for channel_split"), testing::Not(HasSubstr("weight_split"))));
 }
 
+TEST(InputShape, NeedsNoNameWhereThereIsOneInput) {
+  Workspace work("nameless");
+  auto graph = read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[N,3,H,W] image) => (float[N,3,H,W] y) { y = Relu(image) }");
+  write_onnx(*graph, work.model);
+  const Result result = ppq_torch({"run", "--model", work.model, "--input", work.samples, "--output", work.folder + "/out", "--input-shape", "1x3x8x8"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(ppq_torch(work.quantize({"--output", work.folder + "/q", "--input-shape", "1x3x8x8"})).code, 0);
+  EXPECT_EQ(ppq_torch(work.quantize({"--output", work.folder + "/q", "--input-shape", "1x3x9x8"})).code, 5) << "and it is checked";
+}
+
 TEST(CleanUp, GraphFormatSettingAndPassesSwitchItOff) {
   Workspace work("cleanup");
   auto graph = read_onnx_text(
