@@ -56,9 +56,9 @@ static inline int64_t quick_row(const T* x, T* y, int64_t n, const Parameters& q
   for (; i + kGroup * kWidth <= n; i += kGroup * kWidth) {
     QuickLinear linear;
     Float result[kGroup];
-    for (int k = 0; k < kGroup; ++k) result[k] = quick(linear, load(x + i + k * kWidth), i + k * kWidth);
+    for (int k = 0; k < kGroup; ++k) result[k] = quick(linear, load(x + i + k * kWidth));
     if (linear.doubtful()) {
-      for (int k = 0; k < kGroup; ++k) result[k] = exact(load(x + i + k * kWidth), i + k * kWidth);
+      for (int k = 0; k < kGroup; ++k) result[k] = exact(load(x + i + k * kWidth));
     }
     for (int k = 0; k < kGroup; ++k) store(y + i + k * kWidth, result[k]);
   }
@@ -75,8 +75,8 @@ static inline void quantize_uniform_row(const QuantizeTask& task, int64_t start,
     if (task.inverse) {
       Float inverse = set(task.inverse[channel]), low = set(task.low[channel]), high = set(task.high[channel]);
       i = quick_row(
-          x, y, n, [&](QuickLinear& linear, Float value, int64_t) { return linear(value, inverse, low, high, s); },
-          [&](Float value, int64_t) { return quantize(value, s, o); });
+          x, y, n, [&](QuickLinear& linear, Float value) { return linear(value, inverse, low, high, s); },
+          [&](Float value) { return quantize(value, s, o); });
     }
   }
   for (; i + kWidth <= n; i += kWidth) store(y + i, quantize(load(x + i), s, o));
@@ -87,17 +87,7 @@ static inline void quantize_varying_row(const QuantizeTask& task, int64_t start,
   const T* x = static_cast<const T*>(task.x) + start;
   T* y = static_cast<T*>(task.y) + start;
   const float *scale = task.scale, *offset = task.offset;
-  int64_t i = 0;
-  if constexpr (Quantize::kQuick) {
-    if (task.inverse) {
-      i = quick_row(
-          x, y, n,
-          [&](QuickLinear& linear, Float value, int64_t at) {
-            return linear(value, load(task.inverse + at), load(task.low + at), load(task.high + at), load(scale + at));
-          },
-          [&](Float value, int64_t at) { return quantize(value, load(scale + at), load(offset + at)); });
-    }
-  }
+  int64_t i = 0;  // always divided: the quick way would load four parameters a value instead of two, and gain nothing
   for (; i + kWidth <= n; i += kWidth) store(y + i, quantize(load(x + i), load(scale + i), load(offset + i)));
   if (i < n) {
     store_some(y + i, n - i, quantize(load_some(x + i, n - i, 0), load_some(scale + i, n - i, 1), load_some(offset + i, n - i, 0)));
