@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <limits>
 #include <unordered_set>
 
 #include "passes/sockets.h"
@@ -19,30 +20,67 @@ bool is_layer(const Node& node) {
   return weight.dim() == 2 && node.attributes.get_int("transA", 0) == 0 && (!bias || bias->constant().dim() <= 1 || bias->constant().size(0) == 1);
 }
 
+/// Elements of a declared shape behind the batch dimension; -1 where not all are known.
+int64_t elements_of_sample(const Value* value) {
+  if (!value || !value->shape || value->shape->size() < 2) return -1;
+  int64_t count = 1;
+  for (size_t i = 1; i < value->shape->size(); ++i) {
+    if (!(*value->shape)[i].known()) return -1;
+    count *= (*value->shape)[i].value;
+  }
+  return count;
+}
+
+/// Axes of an operation over space only: no batch, no channels. They are an input since opset 13 (Squeeze) or 18 (ReduceMean).
+bool over_space(const Node& node) {
+  std::vector<int64_t> axes = node.attributes.get_ints("axes");
+  if (const at::Tensor given = node.constant_input(1); given.defined()) {
+    const at::Tensor list = given.to(at::kLong).reshape({-1}).contiguous();
+    axes.assign(list.data_ptr<int64_t>(), list.data_ptr<int64_t>() + list.numel());
+  }
+  const Value* data = node.input(0);
+  if (axes.empty() || (node.input(1) && !node.constant_input(1).defined()) || !data->shape) return false;
+  const int64_t rank = static_cast<int64_t>(data->shape->size());
+  return std::all_of(axes.begin(), axes.end(), [&](int64_t axis) { return (axis < 0 ? axis + rank : axis) >= 2; });
+}
+
+bool pads_space(const Node& node) {
+  std::vector<int64_t> pads = node.attributes.get_ints("pads");
+  if (const at::Tensor given = node.constant_input(1); given.defined()) {
+    const at::Tensor list = given.to(at::kLong).reshape({-1}).contiguous();
+    pads.assign(list.data_ptr<int64_t>(), list.data_ptr<int64_t>() + list.numel());
+  }
+  const size_t rank = pads.size() / 2;
+  return rank > 2 && !node.input(3) && pads[0] == 0 && pads[1] == 0 && pads[rank] == 0 && pads[rank + 1] == 0 && node.attributes.get_float("value", 0) == 0;
+}
+
 bool is_relay(const Node& node, const EqualizationSearch& search) {
   static const std::unordered_set<std::string> kTypes = {"Relu", "MaxPool", "GlobalMaxPool", "PRelu", "AveragePool", "GlobalAveragePool",
                                                          "LeakyRelu", "Identity"};
-  if (kTypes.count(node.op_type)) {
-    // A slope along another axis than channels would still be exact; an index output of MaxPool is not data.
-    return node.outputs().size() == 1 || !node.output(1);
-  }
+  // A slope along another axis than channels is exact too; an index output of MaxPool is not data.
+  if (kTypes.count(node.op_type)) return node.outputs().size() == 1 || !node.output(1);
   if (search.through_add && (node.is("Add") || node.is("Sub"))) return !node.input(0)->is_constant() && !node.input(1)->is_constant();
-  if (search.through_clip && node.is("Clip")) {
-    const at::Tensor low = node.constant_input(1);
-    return (!node.input(1) || (low.defined() && low.numel() == 1 && low.to(at::kDouble).item<double>() == 0)) &&
-           (!node.input(2) || node.constant_input(2).defined()) && node.input(1);
-  }
+  if (search.through_clip && node.is("Clip")) return clip_bound(node).has_value();
   if (!search.through_flatten) return false;
   if (node.is("Dropout")) return node.outputs().size() == 1 || !node.output(1);
-  if (node.is("Pad")) return is_passive(node) && node.attributes.get_string("mode", "constant") == "constant";
+  if (node.is("Pad")) return is_passive(node) && node.attributes.get_string("mode", "constant") == "constant" && pads_space(node);
   if (node.is("Flatten")) return node.attributes.get_int("axis", 1) == 1;
-  if (node.is("Squeeze")) return true;
-  if (node.is("ReduceMean")) return true;
+  if (node.is("Squeeze") || node.is("ReduceMean")) return over_space(node);
   if (node.is("Reshape")) {
-    const at::Tensor shape = node.constant_input(1);
-    return shape.defined() && shape.numel() == 2;
+    // [N, C·H·W]: rows are samples, columns are channels in order.
+    const int64_t elements = elements_of_sample(node.input(0));
+    return elements > 0 && elements == elements_of_sample(node.output()) && node.output()->shape->size() == 2;
   }
   return false;
+}
+
+/// A quantization that the user fixed holds for the tensor as it is.
+bool is_fixed(const Node& node, bool upstream, bool downstream) {
+  auto fixed = [](const TensorQuantPtr& quant) { return quant && quant->fixed; };
+  if (upstream && fixed(node.quant_of_output())) return true;
+  if (downstream && fixed(node.quant_of_input(0))) return true;
+  const bool layer = !(upstream && downstream);
+  return layer && (fixed(node.quant_of_input(1)) || fixed(node.quant_of_input(2)));
 }
 
 /// Reshape, Flatten and their like lose the channel axis unless a Gemm reads them.
@@ -113,12 +151,16 @@ class Search {
   bool fits(EqualizationPair& pair) const {
     pair.channels = output_channels(*pair.upstream.front());
     for (const Node* node : pair.upstream)
-      if (output_channels(*node) != pair.channels) return false;
+      if (output_channels(*node) != pair.channels || is_fixed(*node, true, false)) return false;
+    for (const Node* node : pair.downstream)
+      if (is_fixed(*node, false, true)) return false;
+    for (const Node* node : pair.relays)
+      if (is_fixed(*node, true, true)) return false;
     const bool flat = std::any_of(pair.relays.begin(), pair.relays.end(), [](const Node* n) { return flattens(*n); });
     for (const Node* node : pair.downstream) {
       const int64_t inputs = input_channels(*node);
       if (inputs == pair.channels) {
-        // Reshape of [N, C, 1, 1] to [N, C, 1, 1]-like shapes keeps channels; anything else must end in a Gemm.
+        // Without a channel axis only a matrix product can follow.
         if (flat && !node->is("Gemm")) return false;
         continue;
       }
@@ -141,6 +183,19 @@ int64_t groups_of(const Node& node) { return node.is("Gemm") ? 1 : node.attribut
 bool transposed(const Node& node) { return node.attributes.get_int("transB", 0) != 0; }
 
 }  // namespace
+
+std::optional<double> clip_bound(const Node& node) {
+  auto bound = [&](size_t index, const char* attribute, double open) -> std::optional<double> {
+    if (!node.input(index)) return node.attributes.has(attribute) ? node.attributes.get_float(attribute, 0) : open;
+    const at::Tensor value = node.constant_input(index);
+    if (!value.defined() || value.numel() != 1 || !value.is_floating_point()) return std::nullopt;
+    return value.to(at::kDouble).item<double>();
+  };
+  constexpr double kOpen = std::numeric_limits<double>::infinity();
+  const auto low = bound(1, "min", -kOpen), high = bound(2, "max", kOpen);
+  if (!node.is("Clip") || low != 0 || !high || *high <= 0) return std::nullopt;
+  return *high >= std::numeric_limits<float>::max() ? kOpen : *high;
+}
 
 std::vector<EqualizationPair> find_equalization_pairs(const Graph& graph, const EqualizationSearch& search) {
   return Search(graph, search).run();

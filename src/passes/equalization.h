@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "ppq/graph.h"
@@ -16,12 +17,15 @@ struct EqualizationPair {
 
 struct EqualizationSearch {
   bool through_add = false;      ///< opt_level 2: Add and Sub of two computed tensors
-  bool through_clip = false;     ///< Clip with constant bounds (whose bounds then matter)
-  bool through_flatten = false;  ///< Flatten and Reshape to [N, C·H·W] in front of a Gemm, Pad with zeros, ReduceMean over space
+  bool through_clip = false;     ///< Clip(0, b): not scale-free, the caller minds b
+  bool through_flatten = false;  ///< Flatten and Reshape to [N, C·H·W] in front of a Gemm, Pad of space with zeros, ReduceMean over space
 };
 /// Pairs in graph order. Not a pair: a tensor on the way is a graph output, a reader takes it as weight or bias, weights
-/// are computed at run time, a path ends in another operation or at a graph input.
+/// are computed at run time, a path ends in another operation or at a graph input, the user fixed a quantization on the way.
 std::vector<EqualizationPair> find_equalization_pairs(const Graph& graph, const EqualizationSearch& search);
+
+/// The upper bound of a Clip from 0, infinite where it has none; nullopt for other operations and bounds.
+std::optional<double> clip_bound(const Node& node);
 
 /// The weight as one row an output channel: [Cout, …] (groups in channel order).
 at::Tensor output_rows(const Node& node);

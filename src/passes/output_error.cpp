@@ -7,12 +7,14 @@
 
 namespace ppq::passes {
 
-double output_error(const Graph& quantized, const Graph& plain, const PassContext& context, size_t most) {
+namespace {
+
+double difference(const Graph& graph, ExecutionMode mode, const Graph& plain, const PassContext& context, size_t most) {
   LowerOptions options;
   options.device = context.device;
   const auto reference = lower(plain, options);
-  options.mode = ExecutionMode::Simulated;
-  const auto simulated = lower(quantized, options);
+  options.mode = mode;
+  const auto simulated = lower(graph, options);
   BatchLoader loader(context.calibration, context.batch_size);
   std::vector<Measure> outputs;
   for (size_t done = 0; done < std::min(context.calibration->size(), most);) {
@@ -27,6 +29,16 @@ double output_error(const Graph& quantized, const Graph& plain, const PassContex
   double sum = 0;
   for (const Measure& output : outputs) sum += output.snr();
   return sum;
+}
+
+}  // namespace
+
+double output_error(const Graph& quantized, const Graph& plain, const PassContext& context, size_t most) {
+  return difference(quantized, ExecutionMode::Simulated, plain, context, most);
+}
+
+double float_change(const Graph& changed, const Graph& plain, const PassContext& context) {
+  return difference(changed, ExecutionMode::Float, plain, context, context.calibration->size());
 }
 
 }  // namespace ppq::passes

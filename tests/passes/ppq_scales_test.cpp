@@ -60,7 +60,7 @@ TEST_P(PpqScales, AgreeSlotBySlot) {
   Graph& graph = *golden.graph;
   QuantizationSetting setting = QuantizationSettingFactory::by_name("dsp");
   setting.equalization = run.equalization;
-  setting.extra = ExtraSetting{};
+  setting.extra.cross_clip_equalization = setting.extra.choose_equalization_by_data = false;  // PPQ's equalization, always
   setting.quantize_activation_setting.calib_algorithm = run.observer;
   TorchExecutor executor(graph, at::Device(at::kCPU));
   Quantizer(graph, TargetPlatform::QNN_DSP_INT8).quantize(golden.calibration->sample(0), golden.calibration, executor, setting, 512);
