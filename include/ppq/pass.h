@@ -47,6 +47,7 @@ struct PassContext {
   const QuantizationSetting* setting = nullptr;
   DatasetPtr calibration;       ///< samples for calibration, already limited to calib_steps
   size_t batch_size = 1;
+  size_t max_memory = 0;        ///< bytes for the activations of one batch; 0: the pass's own limit
   at::Device device = at::kCPU;
   Progress progress;
   std::vector<std::string>* warnings = nullptr;

@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <unordered_map>
 
 #include "analysis/measure.h"
@@ -8,18 +9,22 @@
 #include "passes/passes.h"
 #include "passes/sockets.h"
 #include "ppq/error.h"
+#include "quant/batching.h"
 
 /// Empirical bias correction (arXiv 1906.04721, section 4.2): rounding weights and activations moves the mean of each output
 /// channel; the bias takes the shift back.
 /// One pass over the samples. For each batch the float network gives the means of every Conv, ConvTranspose and Gemm output;
 /// then the simulated network runs, and each output is moved to its float mean before the next operation reads it, so that
 /// every layer sees corrected inputs. The shifts, averaged over the samples, go into the biases.
+/// A batch is as large as memory allows: the larger, the less a layer's shift owes to single samples that the layers before it
+/// were moved for.
 /// Does not fire for a layer whose weight is not quantized. Kept only where it lowers the error of the network's outputs on
 /// these samples: all layers, or none.
 namespace ppq::passes {
 namespace {
 
-constexpr size_t kMostSamples = 128;
+constexpr size_t kMostSamples = 64, kMostJudged = 32, kLargestBatch = 32;
+constexpr size_t kBatchBytes = size_t{1} << 30;  ///< activations of one batch, where the user set no limit
 
 struct Layer {
   Node* node;
@@ -48,11 +53,19 @@ class CorrectBias final : public Pass {
       throw Error(ErrorKind::Data, "bias correction", "no samples: got 0, expected at least 1");
     collect(graph, context);
     if (layers_.empty()) return 0;
+    const size_t memory = context.max_memory ? context.max_memory : kBatchBytes;
+    batch_size_ = std::max(context.batch_size, choose_batch_size(graph, *context.calibration, context.device, memory, kLargestBatch).batch);
     const size_t samples = measure_shifts(graph, context);
     const double before = output_error(graph, context);
     std::vector<at::Tensor> old;
     for (Layer& layer : layers_) old.push_back(add_shift(graph, layer, samples));
-    if (output_error(graph, context) < before) return layers_.size();
+    const double after = output_error(graph, context);
+    if (context.record) {
+      char text[128];
+      std::snprintf(text, sizeof text, "%s: noise over signal at the outputs %.4g before, %.4g after", after < before ? "kept" : "undone", before, after);
+      context.record->decision = text;
+    }
+    if (after < before) return layers_.size();
     for (size_t i = 0; i < layers_.size(); ++i) layers_[i].node->input(2)->set_constant(old[i]);
     return 0;
   }
@@ -81,7 +94,7 @@ class CorrectBias final : public Pass {
     for (const Layer& layer : layers_) plain.watch.push_back(layer.node->output());
     simulated.watch = plain.watch;
     const auto float_program = lower(graph, plain), simulated_program = lower(graph, simulated);
-    BatchLoader loader(context.calibration, context.batch_size);
+    BatchLoader loader(context.calibration, batch_size_);
     const size_t total = std::min(context.calibration->size(), kMostSamples);
     size_t done = 0;
     while (done < total) {
@@ -123,7 +136,7 @@ class CorrectBias final : public Pass {
     BatchLoader loader(context.calibration, context.batch_size);
     Measure all;
     size_t done = 0;
-    while (done < std::min(context.calibration->size(), kMostSamples)) {
+    while (done < std::min(context.calibration->size(), kMostJudged)) {
       const auto batch = loader.next();
       if (!batch) break;
       const Tensors expected = ppq::run(*plain, batch->tensors), got = ppq::run(*simulated, batch->tensors);
@@ -141,6 +154,7 @@ class CorrectBias final : public Pass {
   }
 
   std::vector<Layer> layers_;
+  size_t batch_size_ = 1;
   mutable std::unique_ptr<Graph> float_;
 };
 

@@ -75,6 +75,7 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   context.setting = &setting;
   context.calibration = samples;
   context.batch_size = batch_size_;
+  context.max_memory = max_memory_;
   context.device = executor.device();
   context.progress = progress_;
   context.warnings = &warnings_;
