@@ -1,8 +1,11 @@
 #include <malloc.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 
 #include "commands.h"
 #include "core/log.h"
@@ -59,10 +62,21 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, INT_MAX);
 }
 
+/// OpenMP's threads spin while they wait for one another; with another job on the same cores that makes both many times
+/// slower. The runtime reads its wish before main, so the program starts once more with it, for the commands that compute.
+void wait_without_spinning(const Args& args, char** argv) {
+  const bool computes = !args.empty() && args[0] != "list" && args[0] != "inspect" && args[0] != "compare" && args[0] != "--version" &&
+                        std::none_of(args.begin(), args.end(), [](const std::string& a) { return a == "--help" || a == "-h" || a == "help"; });
+  if (!computes || std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  execv("/proc/self/exe", argv);  // returns only where it cannot: then it goes on as it is
+}
+
 }  // namespace
 }  // namespace ppq::app
 
 int main(int argc, char** argv) {
+  ppq::app::wait_without_spinning({argv + 1, argv + argc}, argv);
   ppq::app::keep_freed_memory();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is a write error like a full disk
