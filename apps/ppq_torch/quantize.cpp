@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <sstream>
+#include <string_view>
 
 #include "analysis/report.h"
 #include "commands.h"
@@ -137,7 +139,7 @@ std::string stage_of(const std::string& pass) {
   return "optimize";
 }
 
-/// Name, size and time of a file, or of every file in a folder.
+/// Name, size and time of a file, of every file in a folder, or of a list and every file that it names.
 std::string describe_files(const std::string& path) {
   namespace fs = std::filesystem;
   std::vector<std::string> lines;
@@ -147,13 +149,35 @@ std::string describe_files(const std::string& path) {
     const auto time = fs::last_write_time(file, error).time_since_epoch().count();
     lines.push_back(file.string() + ":" + std::to_string(size) + ":" + std::to_string(time));
   };
-  if (!fs::is_directory(path)) add(path);
-  else
+  if (fs::is_directory(path)) {
     for (const auto& entry : fs::recursive_directory_iterator(path))
       if (entry.is_regular_file()) add(entry.path());
+  } else {
+    add(path);
+    if (fs::path(path).extension() == ".txt") {
+      std::istringstream words(read_file(path));
+      for (std::string word; words >> word;) {
+        const size_t name_end = word.find(":=");
+        add(fs::path(path).parent_path() / (name_end == std::string::npos ? word : word.substr(name_end + 2)));
+      }
+    }
+  }
   std::sort(lines.begin(), lines.end());
   std::string text;
   for (const std::string& line : lines) text += line + "\n";
+  return text;
+}
+
+/// Nodes, and constants byte by byte: wherever the model's file keeps them.
+std::string describe_network(const Graph& graph) {
+  std::string text;
+  auto hash = [](std::string_view bytes) { return std::to_string(std::hash<std::string_view>{}(bytes)); };
+  for (const Node* node : graph.nodes()) text += node->name + "|" + node->op_type + "\n";
+  for (const Value* value : graph.values()) {
+    if (!value->constant().defined()) continue;
+    const at::Tensor data = value->constant().contiguous();
+    text += value->name() + "|" + hash({static_cast<const char*>(data.const_data_ptr()), static_cast<size_t>(data.nbytes())}) + "\n";
+  }
   return text;
 }
 
@@ -224,7 +248,7 @@ class QuantizeJob {
   std::string fingerprint() const {
     auto hash = [](const std::string& text) { return std::to_string(std::hash<std::string>{}(text)); };
     nlohmann::json parts = {{"version", PPQ_VERSION}, {"platform", platform_->name}, {"device", device_.str()}, {"setting", hash(setting_.to_json())}};
-    parts["model"] = hash(describe_files(line_.text("model")));
+    parts["model"] = hash(describe_files(line_.text("model")) + describe_network(*graph_));
     if (line_.has("overrides")) parts["overrides"] = hash(describe_files(line_.text("overrides")));
     const size_t count = samples_.calibration->size();
     parts["samples"] = std::to_string(count) + ":" + hash(describe_files(line_.text("calib")) + samples_.calibration->name(0) + samples_.calibration->name(count - 1));
