@@ -55,8 +55,7 @@ int dispatch(const Args& args) {
   throw Error(ErrorKind::Usage, "ppq_torch", "unknown command '" + args[0] + "'", did_you_mean(args[0], names));
 }
 
-/// Activations are large and come and go with every step: kept by the process they cost no page faults, which were half the
-/// time of a forward pass of a small network.
+/// Activations are large and come and go with every step: memory that the process keeps costs no page faults.
 void keep_freed_memory() {
   mallopt(M_MMAP_THRESHOLD, INT_MAX);
   mallopt(M_TRIM_THRESHOLD, INT_MAX);

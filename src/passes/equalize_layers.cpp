@@ -18,7 +18,7 @@
 ///
 /// With cross_clip_equalization pairs also lead through Clip(0, b), Pad, Flatten and the like, until nothing moves. A Clip is
 /// not scale-free, so the samples are run once: a channel that the bound cuts off keeps its scale (the pair's common factor
-/// is free: the others are scaled relative to it), a channel below may grow to half of the bound and shrink at will. What the
+/// is free: the others are scaled relative to it), a channel below may grow to 70 % of the bound and shrink at will. What the
 /// bound does to the samples then stays; on others the float result can move a little, which is measured and said.
 ///
 /// With choose_equalization_by_data the rest of the pipeline runs on copies of the graph, calibrated on a few samples and
@@ -194,7 +194,7 @@ class EqualizeLayers final : public Pass {
     trial.calibration = part(context.calibration, 0, step);
     check.calibration = part(context.calibration, step - 1, step);
     const auto rest = quantization_pipeline(*context.platform, setting);
-    const Statistics statistics = seen(graph, trial);
+    Statistics statistics;
     const size_t total = 4 + kParts;
     size_t tried = 0;
     auto error_of = [&](const Variant& variant) {
@@ -208,6 +208,10 @@ class EqualizeLayers final : public Pass {
     const Variant plain{"the setting's equalization", {context.setting->equalization_setting.opt_level >= 2, false, false}, context.setting->equalization_setting, {}};
     Variant none{"none", {}, {}, {}}, best = none;
     none.setting.iterations = best.setting.iterations = 0;
+    auto has_pairs = [&](bool add, bool clip) { return !find_equalization_pairs(graph, {add, clip, clip}).empty(); };
+    const bool clips = context.setting->extra.cross_clip_equalization;
+    if (!has_pairs(false, false) && !has_pairs(true, false) && !(clips && (has_pairs(false, true) || has_pairs(true, true)))) return none;
+    statistics = seen(graph, trial);
     const double untouched = error_of(none);
     double least = untouched;
     std::string said = "none " + short_number(untouched);
