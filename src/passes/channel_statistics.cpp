@@ -49,7 +49,8 @@ std::unordered_map<std::string, ChannelStatistics> channel_statistics(const Grap
   }
   for (size_t i = 0; i < values.size(); ++i) {
     if (running[i].positive.defined())
-      result[values[i].value->name()] = {running[i].range.maximum.cpu().to(at::kDouble), (running[i].above / running[i].positive.clamp_min(1e-30)).cpu()};
+      result[values[i].value->name()] = {running[i].range.minimum.cpu().to(at::kDouble), running[i].range.maximum.cpu().to(at::kDouble),
+                                         (running[i].above / running[i].positive.clamp_min(1e-30)).cpu()};
   }
   return result;
 }

@@ -12,8 +12,8 @@ namespace ppq::passes {
 
 /// What the samples show of a value in front of a bound, channel by channel (dimension 1): float64 [C] each.
 struct ChannelStatistics {
-  at::Tensor high;     ///< largest value
-  at::Tensor clipped;  ///< share of the power of positive values that the bound takes: Σ(x-b)² over x > b / Σx² over x > 0
+  at::Tensor low, high;  ///< smallest and largest value
+  at::Tensor clipped;    ///< share of the power of positive values that the bound takes: Σ(x-b)² over x > b / Σx² over x > 0
 };
 
 struct BoundedValue {

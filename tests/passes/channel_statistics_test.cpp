@@ -18,15 +18,16 @@ TEST(ChannelStatistics, AgainstPlainLoops) {
     ASSERT_EQ(all.size(), 1u);
     const auto& s = all.at("z");
     for (int c = 0; c < 3; ++c) {
-      double high = -1e30, positive = 0, above = 0;
+      double low = 1e30, high = -1e30, positive = 0, above = 0;
       for (const at::Tensor& sample : samples)
         for (int i = 0; i < 4; ++i)
           for (int j = 0; j < 5; ++j) {
             const double z = -sample[0][c][i][j].item<double>();
-            high = std::max(high, z);
+            low = std::min(low, z), high = std::max(high, z);
             if (z > 0) positive += z * z;
             if (z > kBound) above += (z - kBound) * (z - kBound);
           }
+      EXPECT_NEAR(s.low[c].item<double>(), low, 1e-6);
       EXPECT_NEAR(s.high[c].item<double>(), high, 1e-6);
       EXPECT_NEAR(s.clipped[c].item<double>(), above / positive, 1e-5);
     }
