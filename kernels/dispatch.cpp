@@ -19,11 +19,12 @@ static_assert(static_cast<int>(Rounding::HalfEven) == numerics::kHalfEven && sta
               static_cast<int>(Rounding::ToNearInt) == numerics::kToNearInt && static_cast<int>(Rounding::Up) == numerics::kUp &&
               static_cast<int>(Rounding::Down) == numerics::kDown);
 
-bool on_cuda(const at::Tensor& x, const char* function) {
-  if (x.is_cpu()) return false;
-  if (x.is_cuda()) return true;
-  throw Error(ErrorKind::Unsupported, function, "device: got " + x.device().str() + ", expected cpu or cuda");
+bool on_cuda(at::Device device, const char* function) {
+  if (device.is_cpu()) return false;
+  if (device.is_cuda()) return true;
+  throw Error(ErrorKind::Unsupported, function, "device: got " + device.str() + ", expected cpu or cuda");
 }
+bool on_cuda(const at::Tensor& x, const char* function) { return on_cuda(x.device(), function); }
 int64_t wrapped(int64_t axis, const at::Tensor& x, const char* function) {
   if (axis < x.dim()) return axis;
   throw Error(ErrorKind::Internal, function, "axis: got " + std::to_string(axis) + " for " + std::to_string(x.dim()) + " dimensions");
@@ -105,6 +106,17 @@ Range make_range(int64_t channels, at::Device device) {
 void observe_range(const at::Tensor& x, int64_t axis, Range& range) {
   axis = wrapped(axis, x, "observe_range");
   on_cuda(x, "observe_range") ? cuda::observe_range(x, axis, range) : cpu::observe_range(x, axis, range);
+}
+
+at::Tensor search_ranges(const std::vector<RangeSearch>& searches) {
+  if (searches.empty()) return at::empty({0, 3}, at::kDouble);
+  const at::Device device = searches[0].device();
+  for (const RangeSearch& one : searches) {
+    if (one.device() == device) continue;
+    throw Error(ErrorKind::Internal, "search_ranges",
+                "device: got " + one.device().str() + ", expected that of the first search, " + device.str());
+  }
+  return on_cuda(device, "search_ranges") ? cuda::search_ranges(searches) : cpu::search_ranges(searches);
 }
 
 at::Tensor error_sums(const at::Tensor& quantized, const at::Tensor& reference) {

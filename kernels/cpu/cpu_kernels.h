@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/observe_many.h"
+#include "kernels/search.h"
 
 /// The CPU side of kernels.h: the same functions for tensors in host memory.
 namespace ppq::kernels::cpu {
@@ -18,6 +19,7 @@ void observe(const at::Tensor& x, int64_t axis, Histogram& histogram);
 void observe_many(const std::vector<Observation>& observations);
 void merge(Histogram& histogram, const Histogram& other);
 void observe_range(const at::Tensor& x, int64_t axis, Range& range);
+at::Tensor search_ranges(const std::vector<RangeSearch>& searches);
 at::Tensor error_sums(const at::Tensor& quantized, const at::Tensor& reference);
 
 }  // namespace ppq::kernels::cpu

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "kernels/observe_many.h"
+#include "kernels/search.h"
 
 /// The functions of kernels.h for tensors on CUDA: on the current stream of x's device, without synchronising. kernels.h's
 /// own functions call these by the tensor's device; axis is checked there. A build without CUDA has no_cuda.cpp, where each throws Unsupported.
@@ -26,5 +27,7 @@ at::Tensor error_sums(const at::Tensor& quantized, const at::Tensor& reference);
 using kernels::Observation;
 /// observe() of many tensors with three launches for each 16 of one dtype: small tensors are launch-bound.
 void observe_many(const std::vector<Observation>& observations);
+/// The table of searches is copied to the device first; then one launch.
+at::Tensor search_ranges(const std::vector<RangeSearch>& searches);
 
 }  // namespace ppq::kernels::cuda

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/numerics.h"
+#include "kernels/search_rules.h"
 
 /// The border between device code (*.cu, no ATen) and its host side (*.cpp): plain structures and launch functions. All
 /// pointers are device memory; launches go to `stream` and return at once; a failed launch throws std::runtime_error.
@@ -125,6 +126,23 @@ inline constexpr int64_t kMaxBins = 8192;
 /// Three launches for up to kObserveBatch tensors of one dtype with the same number of bins.
 void launch_observe(const ObserveWork* works, int count, int64_t bins, DType dtype, Stream stream);
 void launch_merge(const HistogramState& into, const HistogramState& from, int64_t channels, int64_t bins, Stream stream);
+
+// ---- range search ----
+
+/// One tensor of a search (see RangeSearch); what its kind does not need is null.
+struct SearchTask {
+  search::Rule rule;
+  HistogramState state;
+  const int64_t* zeros;
+  const double* sums;
+  double seen;
+  int64_t bins;
+  int64_t channels, channel_end;  ///< channel_end: channels of this task and those before it
+};
+/// tasks: `count` of them, in device memory; a block takes every blocks-th of `rows` channels. scratch: [blocks, pitch] with
+/// pitch above every task's bins. found: [rows, 3].
+void launch_search(const SearchTask* tasks, int count, int64_t rows, search::Moments* scratch, int64_t pitch, int64_t blocks,
+                   double* found, Stream stream);
 
 // ---- sums ----
 

@@ -33,5 +33,6 @@ void merge(Histogram&, const Histogram&) { no_cuda("merge"); }
 void observe_range(const at::Tensor&, int64_t, Range&) { no_cuda("observe_range"); }
 at::Tensor error_sums(const at::Tensor&, const at::Tensor&) { no_cuda("error_sums"); }
 void observe_many(const std::vector<Observation>&) { no_cuda("observe_many"); }
+at::Tensor search_ranges(const std::vector<RangeSearch>&) { no_cuda("search_ranges"); }
 
 }  // namespace ppq::kernels::cuda

@@ -38,4 +38,23 @@ void fail_scheme(const char* observer, const std::string& tensor, const std::str
   throw Error(ErrorKind::Unsupported, "tensor " + tensor, std::string("observer ") + observer + " " + problem);
 }
 
+void fail_kind(const std::string& tensor) {
+  throw Error(ErrorKind::Internal, "tensor " + tensor, "merge: got an observer of another kind, expected one of the same name and scheme");
+}
+
+search::Rule search_rule(search::Kind kind, const QuantScheme& scheme) {
+  search::Rule rule;
+  rule.kind = kind;
+  rule.quant_min = scheme.quant_min, rule.quant_max = scheme.quant_max;
+  rule.min_range = scheme.min_range, rule.min_scale = scheme.min_scale;
+  rule.symmetric = scheme.symmetric, rule.power_of_two = scheme.power_of_two;
+  return rule;
+}
+
+QuantParams params_of_found(const at::Tensor& found, at::IntArrayRef sizes, const QuantScheme& scheme, const std::string& tensor) {
+  const at::Tensor columns = found.t().contiguous();
+  if (const auto bad = static_cast<int64_t>(columns[2].sum().item<double>())) fail_non_finite(tensor, bad);
+  return params_from_range(columns[0].view(sizes), columns[1].view(sizes), scheme);
+}
+
 }  // namespace ppq::observers

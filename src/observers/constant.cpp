@@ -11,14 +11,11 @@ class Constant final : public Observer {
   void observe(const at::Tensor& value, int64_t) override {
     if (value.numel() == 0) return;
     channels_ = channel_count(scheme_, value, tensor_);
-    const at::Tensor ends = at::stack({value.min().to(at::kDouble), value.max().to(at::kDouble)}).cpu();
-    low_ = std::min(low_, ends[0].item<double>()), high_ = std::max(high_, ends[1].item<double>());
   }
 
   void merge(const Observer& other) override {
-    const Constant& from = same_kind<Constant>(other);
+    const Constant& from = same_kind<Constant>(other, tensor_);
     channels_ = std::max(channels_, from.channels_);
-    low_ = std::min(low_, from.low_), high_ = std::max(high_, from.high_);
   }
 
   QuantParams finish() const override {
@@ -27,13 +24,10 @@ class Constant final : public Observer {
     return {at::ones(sizes, at::kFloat), at::zeros(sizes, at::kFloat)};
   }
 
-  std::pair<double, double> range() const override { return {low_, high_}; }
-
  private:
   QuantScheme scheme_;
   std::string tensor_;
   int64_t channels_ = 0;
-  double low_ = 0, high_ = 0;
 };
 
 }  // namespace

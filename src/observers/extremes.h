@@ -24,9 +24,11 @@ class DeviceExtremes {
   void merge(const DeviceExtremes& other);
   /// Adds to the sums of each channel, and to the number of non-finite values.
   void add_to(std::vector<double>& low, std::vector<double>& high, int64_t& nonfinite) const;
+  /// float64 [3, channels] on the device: low, high, non-finite; undefined until something was added.
+  const at::Tensor& sums() const { return sums_; }
 
  private:
-  at::Tensor sums_;  ///< float64 [3, channels]: low, high, non-finite
+  at::Tensor sums_;
 };
 
 }  // namespace ppq::observers

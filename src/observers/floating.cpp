@@ -38,7 +38,7 @@ class Floating final : public Observer {
   }
 
   void merge(const Observer& other) override {
-    const Floating& from = same_kind<Floating>(other);
+    const Floating& from = same_kind<Floating>(other, tensor_);
     if (!from.range_.minimum.defined()) return;
     if (!range_.minimum.defined()) {
       range_ = {from.range_.minimum.clone(), from.range_.maximum.clone(), from.range_.nonfinite.clone()};
@@ -66,11 +66,6 @@ class Floating final : public Observer {
     scale = scale.to(at::kFloat);
     if (scheme_.granularity == Granularity::PerTensor) scale = scale.reshape({});
     return {scale, at::zeros_like(scale)};
-  }
-
-  std::pair<double, double> range() const override {
-    if (!range_.minimum.defined()) return {0, 0};
-    return {range_.minimum.min().item<double>(), range_.maximum.max().item<double>()};
   }
 
  private:

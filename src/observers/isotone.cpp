@@ -31,7 +31,7 @@ class Isotone final : public Observer {
   }
 
   void merge(const Observer& other) override {
-    const Isotone& from = same_kind<Isotone>(other);
+    const Isotone& from = same_kind<Isotone>(other, tensor_);
     if (!from.seen_) return;
     if (!seen_) {
       cells_ = from.cells_.clone(), nonfinite_ = from.nonfinite_.clone(), extremes_ = from.extremes_, seen_ = from.seen_;
@@ -47,7 +47,9 @@ class Isotone final : public Observer {
   QuantParams finish() const override {
     if (!seen_) fail_nothing_seen(tensor_);
     if (const int64_t bad = nonfinite_.item<int64_t>()) fail_non_finite(tensor_, bad);
-    const auto [low, high] = range();
+    const at::Tensor seen = extremes_.cpu();
+    // Zero always belongs to the range.
+    const double low = std::min(seen[0].item<double>(), 0.0), high = std::max(seen[1].item<double>(), 0.0);
     const at::Tensor cells = cells_.cpu().contiguous();
     const int64_t *starts = cells.const_data_ptr<int64_t>(), *ends = starts + kGrid + 1;
     int64_t open = 0, best = 0;
@@ -65,13 +67,6 @@ class Isotone final : public Observer {
     // The offset leaves room for the smallest value; the top keeps the largest.
     const double bottom = std::max(std::min(low, 0.0), -scale * steps);
     return params_from_range(bottom, bottom + scale * steps, scheme_);
-  }
-
-  std::pair<double, double> range() const override {
-    if (!seen_) return {0, 0};
-    const at::Tensor ends = extremes_.cpu();
-    // Zero always belongs to the range.
-    return {std::min(ends[0].item<double>(), 0.0), std::max(ends[1].item<double>(), 0.0)};
   }
 
  private:

@@ -24,7 +24,7 @@ class MinMax final : public Observer {
   }
 
   void merge(const Observer& other) override {
-    const MinMax& from = same_kind<MinMax>(other);
+    const MinMax& from = same_kind<MinMax>(other, tensor_);
     if (histogram_ || !from.range_.minimum.defined()) return;
     if (!range_.minimum.defined()) {
       range_ = {from.range_.minimum.clone(), from.range_.maximum.clone(), from.range_.nonfinite.clone()};
@@ -36,20 +36,22 @@ class MinMax final : public Observer {
     range_.nonfinite = range_.nonfinite + from.range_.nonfinite.to(device);
   }
 
-  QuantParams finish() const override {
+  std::optional<kernels::RangeSearch> search() const override {
     const kernels::Range seen = seen_range();
-    if (!seen.minimum.defined()) fail_nothing_seen(tensor_);
-    const int64_t bad = seen.nonfinite.sum().item<int64_t>();
-    if (bad) fail_non_finite(tensor_, bad);
-    at::Tensor low = seen.minimum.cpu().to(at::kDouble), high = seen.maximum.cpu().to(at::kDouble);
-    if (scheme_.granularity == Granularity::PerTensor) low = low.reshape({}), high = high.reshape({});
-    return params_from_range(low, high, scheme_);
+    if (!seen.minimum.defined()) return std::nullopt;
+    kernels::RangeSearch search{search_rule(search::kMinMax, scheme_), {}, {}, {}};
+    search.histogram.minimum = seen.minimum, search.histogram.maximum = seen.maximum, search.histogram.nonfinite = seen.nonfinite;
+    return search;
   }
 
-  std::pair<double, double> range() const override {
-    const kernels::Range seen = seen_range();
-    if (!seen.minimum.defined()) return {0, 0};
-    return {seen.minimum.min().item<double>(), seen.maximum.max().item<double>()};
+  QuantParams finish_found(const at::Tensor& found) const override {
+    return params_of_found(found, scheme_.granularity == Granularity::PerTensor ? at::IntArrayRef() : seen_range().minimum.sizes(), scheme_, tensor_);
+  }
+
+  QuantParams finish() const override {
+    const auto one = search();
+    if (!one) fail_nothing_seen(tensor_);
+    return finish_found(kernels::search_ranges({*one}).cpu());
   }
 
  private:

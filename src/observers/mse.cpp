@@ -1,4 +1,3 @@
-#include "observers/error_model.h"
 #include "observers/histogram_observer.h"
 
 namespace ppq::observers {
@@ -7,10 +6,10 @@ namespace {
 constexpr int64_t kBins = 4096;
 
 /// The range with the smallest mean squared quantization error. The threshold is continuous: it is searched with a model of
-/// the error over the histogram (error_model.h), not bin by bin.
-class Mse final : public HistogramObserver {
+/// the error over the histogram (kernels/search_rules.h), not bin by bin.
+class Mse final : public SearchObserver {
  public:
-  Mse(const QuantScheme& scheme, std::string tensor) : HistogramObserver(scheme, std::move(tensor), kBins) {}
+  Mse(const QuantScheme& scheme, std::string tensor) : SearchObserver(scheme, std::move(tensor), kBins, search_rule(search::kSquaredError, scheme)) {}
 
   void observe(const at::Tensor& value, int64_t samples) override {
     HistogramObserver::observe(value, samples);
@@ -29,15 +28,15 @@ class Mse final : public HistogramObserver {
 
   void merge(const Observer& other) override {
     HistogramObserver::merge(other);
-    const Mse& from = same_kind<Mse>(other);
+    const Mse& from = same_kind<Mse>(other, tensor());
     if (from.zeros_.defined()) zeros_ = zeros_.defined() ? zeros_ + from.zeros_.to(zeros_.device()) : from.zeros_;
     seen_ += from.seen_;
   }
 
- protected:
-  std::pair<double, double> choose_range(const Distribution& d) const override {
-    const double zeros = seen_ > 0 ? d.total * zeros_.item<double>() / seen_ : 0;
-    return ErrorModel(d, scheme(), zeros).best_range();
+  std::optional<kernels::RangeSearch> search() const override {
+    auto one = SearchObserver::search();
+    if (one && zeros_.defined()) one->zeros = zeros_, one->seen = seen_;
+    return one;
   }
 
  private:

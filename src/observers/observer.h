@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/observe_many.h"
+#include "kernels/search.h"
 #include "ppq/quant.h"
 
 namespace ppq {
@@ -27,12 +28,19 @@ class Observer {
     static_cast<void>(leader);
     return false;
   }
-  /// Takes in what another observer of the same kind and scheme has seen (other devices, other processes).
+  /// Takes in what another observer of the same kind and scheme has seen (other devices, other processes). Throws Internal
+  /// where the kinds differ.
   virtual void merge(const Observer& other) = 0;
   /// Scale and offset. Throws Data when nothing, or NaN or Inf, was seen.
   virtual QuantParams finish() const = 0;
-  /// Smallest and largest finite value seen.
-  virtual std::pair<double, double> range() const = 0;
+  /// The search that `finish` would make, to be made together with those of other observers (kernels::search_ranges), or
+  /// nothing where it makes none or nothing was seen.
+  virtual std::optional<kernels::RangeSearch> search() const { return std::nullopt; }
+  /// What `finish` gives, from the rows that the search found, in host memory.
+  virtual QuantParams finish_found(const at::Tensor& found) const {
+    static_cast<void>(found);
+    return finish();
+  }
 };
 
 struct ObserverRow {
@@ -57,7 +65,8 @@ class ObservationQueue {
 };
 /// Lets observers of one tensor share what they gather; returns those that `observe` must be called for.
 std::vector<Observer*> share_statistics(const std::vector<Observer*>& observers);
-/// The numbers of all observers, found on all threads; of several errors the first in order is thrown.
+/// The numbers of all observers: all searches of a device are made together and their results copied once, the rest runs on
+/// all threads. Of several errors the first in order is thrown.
 std::vector<QuantParams> finish_all(const std::vector<const Observer*>& observers);
 /// Throws Usage (unknown name, with candidates) or Unsupported (scheme the observer cannot serve). `tensor` is for messages.
 std::unique_ptr<Observer> make_observer(const std::string& name, const QuantScheme& scheme, const std::string& tensor);

@@ -28,10 +28,18 @@ at::Tensor shaped(const std::vector<double>& per_channel, const QuantScheme& sch
 [[noreturn]] void fail_nothing_seen(const std::string& tensor);
 [[noreturn]] void fail_non_finite(const std::string& tensor, int64_t count);
 [[noreturn]] void fail_scheme(const char* observer, const std::string& tensor, const std::string& problem);
-/// The same observer class, or Internal: only equal kinds merge.
+/// `other` as T, or Internal: only equal kinds merge.
+[[noreturn]] void fail_kind(const std::string& tensor);
 template <class T>
-const T& same_kind(const Observer& other) {
-  return dynamic_cast<const T&>(other);
+const T& same_kind(const Observer& other, const std::string& tensor) {
+  const T* same = dynamic_cast<const T*>(&other);
+  if (!same) fail_kind(tensor);
+  return *same;
 }
+
+/// The part of a scheme that decides about ranges, for a search of this kind.
+search::Rule search_rule(search::Kind kind, const QuantScheme& scheme);
+/// Scale and offset from the rows that a search found. `sizes`: of the scales. Throws Data for NaN or Inf seen.
+QuantParams params_of_found(const at::Tensor& found, at::IntArrayRef sizes, const QuantScheme& scheme, const std::string& tensor);
 
 }  // namespace ppq::observers

@@ -1,4 +1,3 @@
-#include <atomic>
 #include <cmath>
 
 #include "kernels/cpu/parallel.h"
@@ -26,47 +25,47 @@ class Percentile final : public Observer {
     const int64_t high = std::min<int64_t>(static_cast<int64_t>(static_cast<double>(n) * kPercentile), n - 1) + 1;
     if (low_sum_.empty()) low_sum_.assign(channels, 0), high_sum_.assign(channels, 0);
     if (x.device().is_cpu())
-      on_cpu(rows, low, n - high + 1);
+      on_host_ = true, on_cpu(rows, low, n - high + 1);
     else
       extremes_.add(rows, low, n - high + 1, channels);
     seen_ += rows.size(0) / channels;
   }
 
   void merge(const Observer& other) override {
-    const Percentile& from = same_kind<Percentile>(other);
+    const Percentile& from = same_kind<Percentile>(other, tensor_);
     if (low_sum_.empty()) low_sum_.assign(from.low_sum_.size(), 0), high_sum_.assign(from.high_sum_.size(), 0);
     for (size_t c = 0; c < from.low_sum_.size(); ++c) low_sum_[c] += from.low_sum_[c], high_sum_[c] += from.high_sum_[c];
     extremes_.merge(from.extremes_);
     seen_ += from.seen_;
     nonfinite_ += from.nonfinite_;
+    on_host_ = on_host_ || from.on_host_;
+  }
+
+  /// Of sums on a device; those on the host need no kernel.
+  std::optional<kernels::RangeSearch> search() const override {
+    if (!extremes_.sums().defined() || on_host_) return std::nullopt;
+    kernels::RangeSearch search{search_rule(search::kMean, scheme_), {}, {}, extremes_.sums()};
+    search.seen = static_cast<double>(seen_);
+    return search;
+  }
+
+  QuantParams finish_found(const at::Tensor& found) const override {
+    const std::vector<int64_t> one_a_channel = {found.size(0)};
+    return params_of_found(found, scheme_.granularity == Granularity::PerTensor ? at::IntArrayRef() : one_a_channel, scheme_, tensor_);
   }
 
   QuantParams finish() const override {
     if (!seen_) fail_nothing_seen(tensor_);
-    const auto [low, high, nonfinite] = means();
+    std::vector<double> low = low_sum_, high = high_sum_;
+    int64_t nonfinite = nonfinite_;
+    extremes_.add_to(low, high, nonfinite);
     if (nonfinite) fail_non_finite(tensor_, nonfinite);
+    for (double& v : low) v /= static_cast<double>(seen_);
+    for (double& v : high) v /= static_cast<double>(seen_);
     return params_from_range(shaped(low, scheme_), shaped(high, scheme_), scheme_);
   }
 
-  std::pair<double, double> range() const override {
-    if (!seen_) return {0, 0};
-    const Means m = means();
-    return {*std::min_element(m.low.begin(), m.low.end()), *std::max_element(m.high.begin(), m.high.end())};
-  }
-
  private:
-  struct Means {
-    std::vector<double> low, high;
-    int64_t nonfinite;
-  };
-  Means means() const {
-    Means m{low_sum_, high_sum_, nonfinite_};
-    extremes_.add_to(m.low, m.high, m.nonfinite);
-    for (double& v : m.low) v /= static_cast<double>(seen_);
-    for (double& v : m.high) v /= static_cast<double>(seen_);
-    return m;
-  }
-
   at::Tensor rows_of(const at::Tensor& x, int64_t samples, int64_t channels) const {
     const bool batched = samples > 1 && x.dim() > 0 && x.size(0) % samples == 0;
     const int64_t groups = batched ? samples : 1;
@@ -101,6 +100,7 @@ class Percentile final : public Observer {
   std::vector<double> low_sum_, high_sum_;
   DeviceExtremes extremes_;  ///< of batches on a device
   int64_t seen_ = 0, nonfinite_ = 0;
+  bool on_host_ = false;  ///< some batches were in host memory
 };
 
 }  // namespace

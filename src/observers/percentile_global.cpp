@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "observers/histogram_observer.h"
 
 namespace ppq::observers {
@@ -8,27 +6,16 @@ namespace {
 constexpr double kPercentile = 0.9999;
 constexpr int64_t kBins = 4096;
 
+search::Rule percentile_rule(const QuantScheme& scheme) {
+  search::Rule rule = search_rule(search::kQuantile, scheme);
+  rule.quantile = kPercentile;
+  return rule;
+}
+
 /// The range that leaves 0.01 % of all values seen outside on each side; exact to a bin (1/4096 to 1/2048 of the range).
-class PercentileGlobal final : public HistogramObserver {
+class PercentileGlobal final : public SearchObserver {
  public:
-  PercentileGlobal(const QuantScheme& scheme, std::string tensor) : HistogramObserver(scheme, std::move(tensor), kBins) {}
-
- protected:
-  std::pair<double, double> choose_range(const Distribution& d) const override {
-    return {std::clamp(quantile(d, 1 - kPercentile), d.minimum, d.maximum), std::clamp(quantile(d, kPercentile), d.minimum, d.maximum)};
-  }
-
- private:
-  static double quantile(const Distribution& d, double q) {
-    const double wanted = q * d.total;
-    double below = 0;
-    for (size_t i = 0; i < d.counts.size(); ++i) {
-      if (d.counts[i] > 0 && below + d.counts[i] >= wanted)
-        return d.low + d.width * (static_cast<double>(i) + (wanted - below) / d.counts[i]);
-      below += d.counts[i];
-    }
-    return d.maximum;
-  }
+  PercentileGlobal(const QuantScheme& scheme, std::string tensor) : SearchObserver(scheme, std::move(tensor), kBins, percentile_rule(scheme)) {}
 };
 
 }  // namespace

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "observers/histogram_observer.h"
+#include "observers/ppq_search.h"
 
 namespace ppq::observers {
 namespace {
@@ -13,9 +13,9 @@ constexpr int64_t kBins = 65536;
 /// PPQ 0.6.6's TorchHistObserver: 4096 bins of |x| (filled from our finer ones), the lowest ones blanked,
 /// candidates every 2^(bits-1) bins. Symmetric schemes up to 8 bits, as there. Kept to compare with PPQ; `kl` is the
 /// better search.
-class PpqKl final : public HistogramObserver {
+class PpqKl final : public PpqSearchObserver {
  public:
-  PpqKl(const QuantScheme& scheme, std::string tensor) : HistogramObserver(scheme, std::move(tensor), kBins) {}
+  PpqKl(const QuantScheme& scheme, std::string tensor) : PpqSearchObserver(scheme, std::move(tensor), kBins) {}
 
  protected:
   std::pair<double, double> choose_range(const Distribution& d) const override {

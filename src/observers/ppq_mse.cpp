@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "observers/histogram_observer.h"
+#include "observers/ppq_search.h"
 
 namespace ppq::observers {
 namespace {
@@ -12,9 +12,9 @@ constexpr int64_t kBins = 32768;  // 8 to 16 bins of ours fall into one of PPQ's
 
 /// PPQ 0.6.6's TorchMSEObserver: its 2048 bins (filled from our finer ones), its candidates, its loss.
 /// Kept to compare with PPQ; `mse` is the better search. Above 10 bits it is min-max, where PPQ's search breaks down.
-class PpqMse final : public HistogramObserver {
+class PpqMse final : public PpqSearchObserver {
  public:
-  PpqMse(const QuantScheme& scheme, std::string tensor) : HistogramObserver(scheme, std::move(tensor), kBins) {}
+  PpqMse(const QuantScheme& scheme, std::string tensor) : PpqSearchObserver(scheme, std::move(tensor), kBins) {}
 
  protected:
   std::pair<double, double> choose_range(const Distribution& d) const override {

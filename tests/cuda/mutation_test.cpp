@@ -57,7 +57,20 @@ bool all_kernels_agree() {
   }
   at::Tensor q = at::round(columns), difference = (q - columns).to(at::kDouble);
   good = good && at::allclose(backend.error_sums(q, columns)[0], (difference * difference).sum());
-  return good;
+  std::vector<kernels::RangeSearch> searches;
+  for (search::Kind kind : {search::kDivergence, search::kQuantile, search::kSquaredError}) {
+    for (float center : {0.0f, 5.0f, -2.0f, 30.0f}) {  // more channels than blocks
+      kernels::Histogram histogram = kernels::make_histogram(1, 300, at::kCPU);
+      kernels::observe(sample({400}, searches.size()) + center, -1, histogram);
+      search::Rule rule;
+      rule.kind = kind;
+      rule.quantile = 0.99;
+      rule.quant_max = 7;
+      rule.symmetric = kind == search::kDivergence && center > 0;
+      searches.push_back({rule, histogram, {}, {}});
+    }
+  }
+  return good && same(backend.search_ranges(searches), kernels::search_ranges(searches));
 }
 
 TEST(BrokenKernels, EveryMissingBarrierIsCaught) {
