@@ -61,6 +61,7 @@ TEST_P(PpqScales, AgreeSlotBySlot) {
   QuantizationSetting setting = QuantizationSettingFactory::by_name("dsp");
   setting.equalization = run.equalization;
   setting.extra.cross_clip_equalization = setting.extra.choose_equalization_by_data = false;  // PPQ's equalization, always
+  setting.extra.weight_search = "minmax";
   setting.quantize_activation_setting.calib_algorithm = run.observer;
   TorchExecutor executor(graph, at::Device(at::kCPU));
   Quantizer(graph, TargetPlatform::QNN_DSP_INT8).quantize(golden.calibration->sample(0), golden.calibration, executor, setting, 512);
