@@ -22,6 +22,7 @@ class ChooseObserver final : public Pass {
       for (const auto& [observer, params] : slot.quant()->candidates) errors[observer] = 0;
     if (errors.size() < 2) return 0;
     std::string best;
+    const OutputReference reference(graph, context, kMostSamples);
     for (auto& [observer, error] : errors) {
       auto trial = graph.clone();
       use(*trial, observer);
@@ -29,7 +30,7 @@ class ChooseObserver final : public Pass {
       quiet.progress = nullptr;
       quiet.warnings = nullptr;
       run_passes(*trial, rest_of(*context.platform, *context.setting), quiet);
-      error = output_error(*trial, graph, context, kMostSamples);
+      error = reference.error(*trial);
       if (best.empty() || error < errors.at(best)) best = observer;
     }
     size_t changed = use(graph, best);

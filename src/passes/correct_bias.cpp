@@ -24,7 +24,8 @@ namespace ppq::passes {
 namespace {
 
 constexpr size_t kMostSamples = 64, kMostJudged = 32, kLargestBatch = 32;
-constexpr size_t kBatchBytes = size_t{1} << 30;  ///< activations of one batch, where the user set no limit
+constexpr size_t kBatchBytes = size_t{1} << 30;     ///< activations of one batch, where the user set no limit
+constexpr size_t kJudgedBytes = size_t{256} << 20;  ///< of the samples that judge, and their float outputs
 
 struct Layer {
   Node* node;
@@ -101,7 +102,12 @@ class CorrectBias final : public Pass {
       const auto batch = loader.next();
       if (!batch) break;
       const double count = static_cast<double>(batch->count);
-      ppq::run(*float_program, batch->tensors, [&](size_t i, const at::Tensor& value) { layers_[i].float_mean = channel_means(*layers_[i].node, value); });
+      Tensors expected = ppq::run(*float_program, batch->tensors, [&](size_t i, const at::Tensor& value) { layers_[i].float_mean = channel_means(*layers_[i].node, value); });
+      if (done < kMostJudged && judged_bytes_ < kJudgedBytes) {
+        for (const Tensors* tensors : {static_cast<const Tensors*>(&batch->tensors), static_cast<const Tensors*>(&expected)})
+          for (const at::Tensor& tensor : *tensors) judged_bytes_ += tensor.nbytes();
+        judged_.emplace_back(batch->tensors, std::move(expected));
+      }
       ppq::run(*simulated_program, batch->tensors, [&](size_t i, const at::Tensor& value) {
         Layer& layer = layers_[i];
         const at::Tensor shift = layer.float_mean - channel_means(*layer.node, value);
@@ -129,33 +135,21 @@ class CorrectBias final : public Pass {
     return old;
   }
 
-  /// Noise over signal at the float outputs.
+  /// Noise over signal at the outputs, against the network before any bias was touched.
   double output_error(const Graph& graph, const PassContext& context) const {
-    const auto plain = lower(graph_in_float(graph), options_for(context, ExecutionMode::Float));
     const auto simulated = lower(graph, options_for(context, ExecutionMode::Simulated));
-    BatchLoader loader(context.calibration, context.batch_size);
     Measure all;
-    size_t done = 0;
-    while (done < std::min(context.calibration->size(), kMostJudged)) {
-      const auto batch = loader.next();
-      if (!batch) break;
-      const Tensors expected = ppq::run(*plain, batch->tensors), got = ppq::run(*simulated, batch->tensors);
+    for (const auto& [inputs, expected] : judged_) {
+      const Tensors got = ppq::run(*simulated, inputs);
       for (size_t i = 0; i < got.size(); ++i)
         if (got[i].is_floating_point()) all.add(got[i], expected[i]);
-      done += batch->count;
     }
     return all.snr();
   }
 
-  /// The network before any bias was touched.
-  const Graph& graph_in_float(const Graph& graph) const {
-    if (!float_) float_ = graph.clone();
-    return *float_;
-  }
-
   std::vector<Layer> layers_;
-  size_t batch_size_ = 1;
-  mutable std::unique_ptr<Graph> float_;
+  size_t batch_size_ = 1, judged_bytes_ = 0;
+  std::vector<std::pair<Tensors, Tensors>> judged_;  ///< inputs and float outputs of the first batches
 };
 
 }  // namespace

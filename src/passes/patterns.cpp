@@ -6,8 +6,9 @@
 #include "ppq/error.h"
 
 namespace ppq::passes {
+namespace {
 
-std::vector<Node*> match_nodes(const Graph& graph, const std::string& pattern, const std::string& option) {
+std::vector<Node*> named(const Graph& graph, const std::string& pattern, const std::string& option) {
   std::vector<Node*> found;
   for (Node* node : graph.nodes())
     if (node->name == pattern || node->op_type == pattern) found.push_back(node);
@@ -19,6 +20,15 @@ std::vector<Node*> match_nodes(const Graph& graph, const std::string& pattern, c
   } catch (const std::regex_error& error) {
     throw Error(ErrorKind::Usage, option, "'" + pattern + "' is no regular expression: " + error.what());
   }
+  return found;
+}
+
+}  // namespace
+
+bool names_a_node(const Graph& graph, const std::string& pattern, const std::string& option) { return !named(graph, pattern, option).empty(); }
+
+std::vector<Node*> match_nodes(const Graph& graph, const std::string& pattern, const std::string& option) {
+  auto found = named(graph, pattern, option);
   if (!found.empty()) return found;
   std::set<std::string> names;
   for (const Node* node : graph.nodes()) names.insert(node->name), names.insert(node->op_type);

@@ -1,3 +1,5 @@
+#include <set>
+
 #include "passes/equalization.h"
 #include "passes/quantizing.h"
 #include "support/golden.h"
@@ -95,6 +97,44 @@ TEST(EqualizeLayers, IsChosenWhereItHelpsAndSaysSo) {
   EXPECT_THAT(record.decision, StartsWith("through Clip"));
   EXPECT_THAT(record.decision, HasSubstr("float outputs moved by"));
   EXPECT_LT(record.error_after, record.error_before / 10);
+  // Tensor by tensor too; what flows in is the same.
+  std::set<std::string> better;
+  for (const TensorEffect& effect : record.effects)
+    if (effect.after < effect.before / 2) better.insert(effect.tensor);
+  EXPECT_TRUE(better.count("y"));
+  EXPECT_FALSE(better.count("x"));
+}
+
+/// One pair that the scales help and one that they hurt: weights of the second lie on the grid, and would no more.
+TEST(EqualizeLayers, LeavesThePairThatIsBetterAlone) {
+  Quantizing q("(float[N,6,6,6] x, float[12,6,1,1] w, float[8,12,1,1] v, float[8,8,1,1] t, float[4,8,1,1] u) => (float[N,4,6,6] y)",
+               "[first] a = Conv(x, w) b = Relu(a) [second] c = Conv(b, v) m = MaxPool<kernel_shape = [1, 1]>(c) n = Neg(m) o = Relu(n) "
+               "[third] d = Conv(o, t) e = Relu(d) [fourth] y = Conv(e, u)",
+               {"w", "v", "t", "u"});
+  const at::Tensor octaves = at::exp2(at::arange(12).remainder(7).to(at::kFloat) - 3);
+  passes::scale_outputs(q.node("first"), octaves);
+  passes::scale_inputs(q.node("second"), octaves);
+  // Rows of two ranges on one grid (a 15th of the range, 17 steps of 255): balancing them takes them off it.
+  for (const char* name : {"third", "fourth"}) {
+    Value* weight = q.node(name).input(1);
+    at::Tensor w = at::randint(-2, 2, weight->constant().sizes(), at::kFloat) * 0.3;
+    w[-1][0][0][0] = -0.6, w[-1][1][0][0] = 0.3;
+    if (name[0] == 't') w.slice(0, 0, 4).mul_(1.0 / 5);
+    weight->set_constant(w);
+  }
+  q.setting.extra.bits = {{"activation:Conv", 16}, {"activation:Relu", 16}, {"activation:Neg", 16}, {"activation:MaxPool", 16}};
+  at::manual_seed(5);
+  std::vector<at::Tensor> samples;
+  for (int i = 0; i < 16; ++i) samples.push_back(at::randn({1, 6, 6, 6}));
+  q.calibrate_with(samples);
+  q.setting.quantize_activation_setting.calib_algorithm = "minmax";
+  PassRecord record;
+  q.context.record = &record;
+  const auto before = q.graph->clone();
+  EXPECT_EQ(q.pass("equalize-layers"), 1u) << record.decision;
+  EXPECT_THAT(record.decision, HasSubstr("without the 1 of 2 pairs that are better alone (third)"));
+  EXPECT_FALSE(at::equal(q.node("first").constant_input(1), before->find_node("first")->constant_input(1)));
+  EXPECT_TRUE(at::equal(q.node("third").constant_input(1), before->find_node("third")->constant_input(1)));
 }
 
 /// Weights on the 8-bit grid lose nothing as they are, and would off it.
@@ -162,9 +202,9 @@ TEST(EqualizeLayers, ATrainedNetworkWithBadlyScaledChannels) {
   };
   EXPECT_LE(output_snr(*golden.graph, *original, *golden.evaluation)[0], 1e-9) << "the rescaled network is another one";
   const auto good = quantize(true), bad = quantize(false);
-  EXPECT_LE(output_snr(*good, *original, *golden.evaluation)[0], 0.05);
+  EXPECT_LE(output_snr(*good, *original, *golden.evaluation)[0], 0.03);
   EXPECT_GT(output_snr(*bad, *original, *golden.evaluation)[0], 0.3);
-  EXPECT_GE(agreeing(*good), 25u);
+  EXPECT_GE(agreeing(*good), 23u);  // of 32; 0 to 3 when equalization stops at Clip
   EXPECT_LE(agreeing(*bad), 10u);
 }
 
