@@ -36,6 +36,28 @@ void check_bins(int64_t channels, int64_t bins) {
   }
 }
 
+std::string text_of(at::IntArrayRef sizes) {
+  std::string text = "[";
+  for (size_t i = 0; i < sizes.size(); ++i) text += (i ? ", " : "") + std::to_string(sizes[i]);
+  return text + "]";
+}
+/// `sizes` with that axis divided into blocks.
+std::vector<int64_t> blocked(at::IntArrayRef sizes, int64_t axis, int64_t block, const char* function) {
+  if (axis < 0 || axis >= static_cast<int64_t>(sizes.size()) || block < 1) {
+    throw Error(ErrorKind::Internal, function,
+                "axis and block: got " + std::to_string(axis) + " and " + std::to_string(block) + " for shape " + text_of(sizes));
+  }
+  std::vector<int64_t> result = sizes.vec();
+  result[axis] = (result[axis] + block - 1) / block;
+  return result;
+}
+Range empty_range(at::IntArrayRef sizes, at::Device device) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  auto on_device = [&](at::ScalarType type) { return at::TensorOptions().device(device).dtype(type); };
+  return {at::full(sizes, kInfinity, on_device(at::kFloat)), at::full(sizes, -kInfinity, on_device(at::kFloat)),
+          at::zeros(sizes, on_device(at::kLong))};
+}
+
 }  // namespace
 
 at::Tensor fake_quantize(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format) {
@@ -96,11 +118,10 @@ void merge(Histogram& histogram, const Histogram& other) {
   on_cuda(histogram.counts, "merge") ? cuda::merge(histogram, other) : cpu::merge(histogram, other);
 }
 
-Range make_range(int64_t channels, at::Device device) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  auto on_device = [&](at::ScalarType type) { return at::TensorOptions().device(device).dtype(type); };
-  return {at::full({channels}, kInfinity, on_device(at::kFloat)), at::full({channels}, -kInfinity, on_device(at::kFloat)),
-          at::zeros({channels}, on_device(at::kLong))};
+Range make_range(int64_t channels, at::Device device) { return empty_range({channels}, device); }
+
+Range make_block_range(at::IntArrayRef sizes, int64_t axis, int64_t block, at::Device device) {
+  return empty_range(blocked(sizes, axis, block, "make_block_range"), device);
 }
 
 void observe_range(const at::Tensor& x, int64_t axis, Range& range) {
@@ -117,6 +138,16 @@ at::Tensor search_ranges(const std::vector<RangeSearch>& searches) {
                 "device: got " + one.device().str() + ", expected that of the first search, " + device.str());
   }
   return on_cuda(device, "search_ranges") ? cuda::search_ranges(searches) : cpu::search_ranges(searches);
+}
+
+void observe_range_blocks(const at::Tensor& x, int64_t axis, int64_t block, Range& range) {
+  const std::vector<int64_t> sizes = blocked(x.sizes(), axis, block, "observe_range_blocks");
+  if (range.minimum.sizes() != at::IntArrayRef(sizes)) {
+    throw Error(ErrorKind::Internal, "observe_range_blocks",
+                "blocks: got a range of shape " + text_of(range.minimum.sizes()) + ", expected " + text_of(sizes));
+  }
+  on_cuda(x, "observe_range_blocks") ? cuda::observe_range_blocks(x, axis, block, range)
+                                     : cpu::observe_range_blocks(x, axis, block, range);
 }
 
 at::Tensor error_sums(const at::Tensor& quantized, const at::Tensor& reference) {

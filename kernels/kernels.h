@@ -26,7 +26,8 @@ at::Tensor fake_quantize(const at::Tensor& x, const at::Tensor& scale, const at:
                          const Format& format);
 /// The same, into x's own memory.
 void fake_quantize_(at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format);
-/// Blocks of `block` elements along `axis` share a scale: scale and offset have x's shape with that axis divided.
+/// Blocks of `block` elements along `axis` (the last may be shorter) share a scale: scale and offset have x's shape with that
+/// axis divided.
 at::Tensor fake_quantize_blocks(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
                                 int64_t block, const Format& format);
 /// The integers of the linear format, as `dtype` (uint8, int8, uint16, int16, int32).
@@ -65,11 +66,15 @@ void merge(Histogram& histogram, const Histogram& other);
 
 /// Running minimum, maximum and non-finite count, one a channel.
 struct Range {
-  at::Tensor minimum, maximum;  ///< float32 [channels]
-  at::Tensor nonfinite;         ///< int64 [channels]
+  at::Tensor minimum, maximum;  ///< float32 [channels], or the shape of blocks
+  at::Tensor nonfinite;         ///< int64, the same shape
 };
 Range make_range(int64_t channels, at::Device device);
 void observe_range(const at::Tensor& x, int64_t axis, Range& range);
+/// Ranges of blocks of `block` elements along `axis` (the last may be shorter): tensors of x's shape with that axis divided,
+/// as fake_quantize_blocks takes its scales. x that is not contiguous is copied.
+Range make_block_range(at::IntArrayRef sizes, int64_t axis, int64_t block, at::Device device);
+void observe_range_blocks(const at::Tensor& x, int64_t axis, int64_t block, Range& range);
 
 /// Sums for analysis in float64, in one read: Σ(q-f)², Σf², Σq², Σqf, as a float64 tensor of 4 on x's device.
 at::Tensor error_sums(const at::Tensor& quantized, const at::Tensor& reference);

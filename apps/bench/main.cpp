@@ -12,6 +12,7 @@
 
 #include "kernels/cpu/level.h"
 #include "kernels/kernels.h"
+#include "kernels/search.h"
 
 /// Times the CPU kernels against LibTorch's own operators and prints one JSON object. Contenders of one comparison take
 /// turns, and the quickest round of each counts: what a busy machine adds is not the kernel's.
@@ -100,6 +101,33 @@ void bench_observers(Report& report, const Size& size) {
   report.compare("observe per channel channels-last", size.name, {ours("per channel", last, 1, channels, 2048), whole}, size.rounds, size.repeat);
   auto range = std::make_shared<Range>(make_range(1, at::kCPU));
   report.compare("observe range", size.name, {{"range", [x, range] { observe_range(x, -1, *range); }}, aminmax(x)}, size.rounds, size.repeat);
+  at::Tensor flat = x.view({-1, 64}), blocks = flat.view({flat.size(0), 2, 32});
+  auto block_range = std::make_shared<Range>(make_block_range(flat.sizes(), 1, 32, at::kCPU));
+  report.compare("observe range, blocks of 32", size.name,
+                 {{"blocks", [flat, block_range] { observe_range_blocks(flat, 1, 32, *block_range); }},
+                  {"aminmax of rows", [blocks] { at::aminmax(blocks, 2); }},
+                  {"whole range", [x, range] { observe_range(x, -1, *range); }}}, size.rounds, size.repeat);
+}
+
+/// The end of a calibration of 300 tensors with histograms of 4096 bins. LibTorch has nothing to compare with.
+void bench_search(Report& report, int rounds) {
+  std::vector<Histogram> histograms;
+  for (int i = 0; i < 300; ++i) {
+    at::Tensor x = at::randn({20000}) * (1 + i % 7);
+    histograms.push_back(make_histogram(1, 4096, at::kCPU));
+    observe(i % 3 ? at::relu(x) : x, -1, histograms.back());
+  }
+  for (auto [kind, name] : {std::pair{search::kQuantile, "percentile"}, {search::kSquaredError, "mse"}, {search::kDivergence, "kl"}}) {
+    std::vector<RangeSearch> searches;
+    for (const Histogram& h : histograms) {
+      RangeSearch one{{}, h, {}, {}};
+      one.rule.kind = kind;
+      one.rule.quantile = 0.9999;
+      searches.push_back(one);
+    }
+    report.compare(std::string("range search, ") + name + ", asymmetric 8 bits", "300 tensors", {{"search_ranges", [searches] { search_ranges(searches); }}},
+                   std::min(rounds, 5), 1);
+  }
 }
 
 void bench_fake_quantize(Report& report, const Size& size) {
@@ -138,5 +166,6 @@ int main(int argc, char** argv) {
     bench_observers(report, size);
     bench_fake_quantize(report, size);
   }
+  bench_search(report, rounds);
   report.print();
 }

@@ -19,6 +19,7 @@ void observe(const at::Tensor& x, int64_t axis, Histogram& histogram);
 void observe_many(const std::vector<Observation>& observations);
 void merge(Histogram& histogram, const Histogram& other);
 void observe_range(const at::Tensor& x, int64_t axis, Range& range);
+void observe_range_blocks(const at::Tensor& x, int64_t axis, int64_t block, Range& range);
 at::Tensor search_ranges(const std::vector<RangeSearch>& searches);
 at::Tensor error_sums(const at::Tensor& quantized, const at::Tensor& reference);
 

@@ -22,6 +22,7 @@ Gradients fake_quantize_backward(const at::Tensor& grad, const at::Tensor& x, co
 void observe(const at::Tensor& x, int64_t axis, Histogram& histogram);
 void merge(Histogram& histogram, const Histogram& other);
 void observe_range(const at::Tensor& x, int64_t axis, Range& range);
+void observe_range_blocks(const at::Tensor& x, int64_t axis, int64_t block, Range& range);
 at::Tensor error_sums(const at::Tensor& quantized, const at::Tensor& reference);
 
 using kernels::Observation;

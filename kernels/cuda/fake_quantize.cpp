@@ -1,5 +1,7 @@
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "kernels/cuda/cuda_kernels.h"
 #include "kernels/cuda/layout.h"
 #include "kernels/cuda/on_device.h"
@@ -28,10 +30,15 @@ void fake_quantize_(at::Tensor& x, const at::Tensor& scale, const at::Tensor& of
 
 at::Tensor fake_quantize_blocks(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
                                 int64_t block, const Format& format) {
-  if (axis < 0 || axis >= x.dim() || block < 1 || x.size(axis) % block != 0 || scale.numel() * block != x.numel()) {
+  if (axis < 0 || axis >= x.dim() || block < 1) {
     throw Error(ErrorKind::Internal, "fake_quantize_blocks",
-                "blocks: got size " + std::to_string(block) + " on axis " + std::to_string(axis) +
-                    ", expected an axis that it divides and one scale a block");
+                "axis and block: got " + std::to_string(axis) + " and " + std::to_string(block) + " for " + std::to_string(x.dim()) + " dimensions");
+  }
+  int64_t expected = x.numel() == 0 ? scale.numel() : x.numel() / x.size(axis) * ((x.size(axis) + block - 1) / block);
+  if (scale.numel() != expected || offset.numel() != expected) {
+    throw Error(ErrorKind::Internal, "fake_quantize_blocks",
+                "number of scales and offsets: got " + std::to_string(scale.numel()) + " and " + std::to_string(offset.numel()) +
+                    ", expected " + std::to_string(expected));
   }
   OnDevice device(x.device());
   at::Tensor input = x.contiguous(), s = parameter(scale, x), o = parameter(offset, x);
@@ -44,7 +51,7 @@ at::Tensor fake_quantize_blocks(const at::Tensor& x, const at::Tensor& scale, co
   work.count = input.numel();
   work.dtype = dtype_of(input, "fake_quantize_blocks");
   int64_t inner = input.stride(axis), size = input.size(axis);
-  work.map = block_scale_map(input.numel() / (size * inner), size, inner, block);
+  work.map = block_scale_map(input.numel() / (size * inner), size, inner, std::min(block, size));
   work.rule = format_rule(format, "fake_quantize_blocks");
   launch_fake_quantize(work, out.mutable_data_ptr(), device.stream());
   return out;

@@ -100,6 +100,18 @@ struct RangeWork {
 };
 void launch_observe_range(const RangeWork& work, DType dtype, Stream stream);
 
+/// Blocks along the middle dimension of contiguous [outer, axis, inner]; state: [outer, axis / block, inner].
+struct BlockRangeWork {
+  const void* x;
+  int64_t outer, axis, inner, block;
+  float *minimum, *maximum;
+  int64_t* nonfinite;
+  FastDivide by_row, by_columns;  ///< by blocks a row of the axis, and by columns a thread's share; valid when `narrow`
+  bool narrow;
+};
+/// About `blocks` blocks of threads, fewer for small tensors.
+void launch_observe_range_blocks(const BlockRangeWork& work, DType dtype, int64_t blocks, Stream stream);
+
 struct HistogramState {
   int64_t *counts, *first;
   int32_t* exponent;

@@ -79,7 +79,7 @@ ScaleMap block_scale_map(int64_t outer, int64_t axis, int64_t inner, int64_t blo
   map.inner = inner;
   map.axis = axis;
   map.block = block;
-  map.outer_stride = axis / block * inner;
+  map.outer_stride = (axis + block - 1) / block * inner;
   map.block_stride = inner;
   map.inner_stride = inner > 1 ? 1 : 0;
   map.by_inner = make_fast_divide(std::clamp<int64_t>(map.inner, 1, int64_t{1} << 30));

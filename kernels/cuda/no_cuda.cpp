@@ -31,6 +31,7 @@ Gradients fake_quantize_backward(const at::Tensor&, const at::Tensor&, const at:
 void observe(const at::Tensor&, int64_t, Histogram&) { no_cuda("observe"); }
 void merge(Histogram&, const Histogram&) { no_cuda("merge"); }
 void observe_range(const at::Tensor&, int64_t, Range&) { no_cuda("observe_range"); }
+void observe_range_blocks(const at::Tensor&, int64_t, int64_t, Range&) { no_cuda("observe_range_blocks"); }
 at::Tensor error_sums(const at::Tensor&, const at::Tensor&) { no_cuda("error_sums"); }
 void observe_many(const std::vector<Observation>&) { no_cuda("observe_many"); }
 at::Tensor search_ranges(const std::vector<RangeSearch>&) { no_cuda("search_ranges"); }

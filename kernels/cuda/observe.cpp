@@ -1,5 +1,6 @@
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -114,6 +115,25 @@ void observe_range(const at::Tensor& x, int64_t axis, Range& range) {
   work.maximum = range.maximum.mutable_data_ptr<float>();
   work.nonfinite = range.nonfinite.mutable_data_ptr<int64_t>();
   launch_observe_range(work, dtype, device.stream());
+}
+
+void observe_range_blocks(const at::Tensor& x, int64_t axis, int64_t block, Range& range) {
+  if (x.numel() == 0) return;
+  OnDevice device(x.device());
+  at::Tensor input = x.contiguous();
+  int64_t inner = input.stride(axis), size = input.size(axis);
+  BlockRangeWork work{input.const_data_ptr(),
+                      input.numel() / (size * inner),
+                      size,
+                      inner,
+                      std::min(block, size),
+                      range.minimum.mutable_data_ptr<float>(),
+                      range.maximum.mutable_data_ptr<float>(),
+                      range.nonfinite.mutable_data_ptr<int64_t>(),
+                      {},
+                      {},
+                      false};
+  launch_observe_range_blocks(work, dtype_of(input, "observe_range_blocks"), 8 * multiprocessors(), device.stream());
 }
 
 }  // namespace ppq::kernels::cuda

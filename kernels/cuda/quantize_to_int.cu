@@ -20,7 +20,7 @@ __device__ __noinline__ int64_t quantize_any(float x, float scale, float offset,
 }
 
 template <class T, class U>
-__global__ void __launch_bounds__(kElementThreads) quantize_to_int_kernel(const __grid_constant__ Elementwise work, U* out) {
+__global__ void __launch_bounds__(kElementThreads, 4) quantize_to_int_kernel(const __grid_constant__ Elementwise work, U* out) {
   const FormatRule& rule = work.rule;
   if (rule.rounding != numerics::kHalfEven || rule.wide) {
     map_elements<T, U, true, 1>(work, out, [&](float x, float scale, float offset) {

@@ -41,7 +41,11 @@ class ScaleFinder {
     axis -= outer * static_cast<uint32_t>(map_.axis);
     uint32_t block = fast_divide(axis, map_.by_block);
     int64_t left = map_.inner - column;
-    if (map_.inner_stride == 0) left += static_cast<int64_t>(static_cast<uint32_t>(map_.block) - 1 - (axis - block * static_cast<uint32_t>(map_.block))) * map_.inner;
+    if (map_.inner_stride == 0) {
+      // The axis may end within a block.
+      uint32_t size = static_cast<uint32_t>(map_.block), within = size - 1 - (axis - block * size), rest = static_cast<uint32_t>(map_.axis) - 1 - axis;
+      left += static_cast<int64_t>(within < rest ? within : rest) * map_.inner;
+    }
     run = left < (1 << 30) ? static_cast<int32_t>(left) : 1 << 30;
     return (outer_ + outer) * map_.outer_stride + block * map_.block_stride + column * map_.inner_stride;
   }

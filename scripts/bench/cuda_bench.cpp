@@ -59,8 +59,8 @@ struct Bench {
   nlohmann::json rows = nlohmann::json::array();
   double copy_gb_s = 0;  ///< what a plain device copy reaches: the yardstick
 
-  void add(const std::string& kernel, const at::Tensor& x, double bytes, const std::function<void()>& body) {
-    double ms = milliseconds(body, x.nbytes() > (8 << 20) ? 20 : 200), gb_s = bytes / ms * 1e-6;
+  void add(const std::string& kernel, const at::Tensor& x, double bytes, const std::function<void()>& body, int calls = 0) {
+    double ms = milliseconds(body, calls > 0 ? calls : x.nbytes() > (8 << 20) ? 20 : 200), gb_s = bytes / ms * 1e-6;
     rows.push_back({{"kernel", kernel}, {"type", c10::toString(x.scalar_type())}, {"megabytes", static_cast<double>(x.nbytes()) * 1e-6},
                     {"milliseconds", ms}, {"gigabytes_per_second", gb_s}, {"share_of_copy", gb_s / copy_gb_s},
                     {"asynchronous", is_asynchronous(body)}});
@@ -104,6 +104,38 @@ void measure_small(Bench& bench, at::Device device) {
   bench.add("observe_many, 200 x 16 KB", tensors[0], bytes, [&] { ppq::kernels::cuda::observe_many(list); });
 }
 
+/// Blocks of 32 weights, along rows and across them.
+void measure_blocks(Bench& bench, const at::Tensor& x) {
+  for (int64_t axis : {int64_t{1}, int64_t{0}}) {
+    Range range = ppq::kernels::make_block_range(x.sizes(), axis, 32, x.device());
+    const double state = static_cast<double>(range.minimum.numel()) * 16;
+    bench.add(std::string("observe_range_blocks, 32 along ") + (axis == 1 ? "rows" : "columns"), x, static_cast<double>(x.nbytes()) + state,
+              [&] { ppq::kernels::observe_range_blocks(x, axis, 32, range); });
+  }
+}
+
+/// The end of a calibration of 300 tensors. The table of searches is copied first, so this is not asynchronous.
+void measure_search(Bench& bench, at::Device device) {
+  std::vector<Histogram> histograms;
+  for (int i = 0; i < 300; ++i) {
+    at::Tensor x = at::randn({20000}, at::device(device)) * (1 + i % 7);
+    histograms.push_back(ppq::kernels::make_histogram(1, 4096, device));
+    ppq::kernels::observe(i % 3 ? at::relu(x) : x, -1, histograms.back());
+  }
+  for (auto [kind, name] : {std::pair{ppq::search::kQuantile, "percentile"}, {ppq::search::kSquaredError, "mse"}, {ppq::search::kDivergence, "kl"}}) {
+    std::vector<ppq::kernels::RangeSearch> searches;
+    double bytes = 0;
+    for (const Histogram& h : histograms) {
+      ppq::kernels::RangeSearch one{{}, h, {}, {}};
+      one.rule.kind = kind;
+      one.rule.quantile = 0.9999;
+      searches.push_back(one);
+      bytes += static_cast<double>(h.counts.nbytes());
+    }
+    bench.add(std::string("search_ranges, 300 tensors, ") + name, histograms[0].minimum, bytes, [&] { ppq::kernels::search_ranges(searches); }, 5);
+  }
+}
+
 int run(const char* file) {
   if (c10::cuda::device_count() == 0) {
     std::cerr << "bench_cuda: no CUDA device: nothing can be measured here\n";
@@ -122,7 +154,9 @@ int run(const char* file) {
     measure(bench, large.contiguous(at::MemoryFormat::ChannelsLast), "NHWC");
     measure(bench, small, "NCHW");
   }
+  for (at::ScalarType type : {at::kFloat, at::kBFloat16}) measure_blocks(bench, at::randn({4096, 4096}, at::device(device)).to(type));
   measure_small(bench, device);
+  measure_search(bench, device);
   auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device.index());
   nlohmann::json result = {{"device", properties->name}, {"multiprocessors", properties->multiProcessorCount}, {"copy_gigabytes_per_second", bench.copy_gb_s},
                            {"peak_bytes", stats.allocated_bytes[0].peak}, {"kernels", bench.rows}};

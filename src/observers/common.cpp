@@ -6,7 +6,7 @@ namespace ppq::observers {
 int64_t channel_count(const QuantScheme& scheme, const at::Tensor& value, const std::string& tensor) {
   if (scheme.granularity == Granularity::PerTensor) return 1;
   if (scheme.granularity == Granularity::PerBlock)
-    throw Error(ErrorKind::Unsupported, "tensor " + tensor, "per-block scales cannot be observed", "use per-channel scales");
+    throw Error(ErrorKind::Unsupported, "tensor " + tensor, "per-block scales cannot be observed", "use minmax, or per-channel scales");
   if (scheme.axis < 0 || scheme.axis >= value.dim())
     throw Error(ErrorKind::Internal, "tensor " + tensor,
                 "channel axis: got " + std::to_string(scheme.axis) + ", expected 0.." + std::to_string(value.dim() - 1));

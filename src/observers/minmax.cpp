@@ -1,5 +1,6 @@
 #include "kernels/kernels.h"
 #include "observers/histogram_observer.h"
+#include "ppq/error.h"
 
 namespace ppq::observers {
 namespace {
@@ -11,6 +12,10 @@ class MinMax final : public Observer {
   void observe(const at::Tensor& value, int64_t) override {
     if (value.numel() == 0) return;
     const at::Tensor x = as_float(value);
+    if (scheme_.granularity == Granularity::PerBlock) {
+      observe_blocks(x);
+      return;
+    }
     if (!range_.minimum.defined()) range_ = kernels::make_range(channel_count(scheme_, x, tensor_), x.device());
     kernels::observe_range(x, channel_axis(scheme_), range_);
   }
@@ -18,7 +23,7 @@ class MinMax final : public Observer {
   /// A histogram knows its range.
   bool follow(const Observer& leader) override {
     const auto* other = dynamic_cast<const HistogramObserver*>(&leader);
-    if (!other || other->axis() != channel_axis(scheme_)) return false;
+    if (!other || other->axis() != channel_axis(scheme_) || scheme_.granularity == Granularity::PerBlock) return false;
     histogram_ = other->histogram();
     return true;
   }
@@ -55,6 +60,20 @@ class MinMax final : public Observer {
   }
 
  private:
+  void observe_blocks(const at::Tensor& x) {
+    const int64_t axis = scheme_.axis < 0 ? scheme_.axis + x.dim() : scheme_.axis;
+    if (axis < 0 || axis >= x.dim())
+      throw Error(ErrorKind::Internal, "tensor " + tensor_,
+                  "blocked axis: got " + std::to_string(scheme_.axis) + " for " + std::to_string(x.dim()) + " dimensions");
+    if (sizes_.empty()) {
+      sizes_ = x.sizes().vec();
+      range_ = kernels::make_block_range(sizes_, axis, scheme_.block_size, x.device());
+    }
+    if (x.sizes() != at::IntArrayRef(sizes_))
+      throw Error(ErrorKind::Unsupported, "tensor " + tensor_, "one scale a block: got tensors of different shapes, expected one shape");
+    kernels::observe_range_blocks(x, axis, scheme_.block_size, range_);
+  }
+
   kernels::Range seen_range() const {
     return histogram_ ? kernels::Range{histogram_->minimum, histogram_->maximum, histogram_->nonfinite} : range_;
   }
@@ -62,13 +81,15 @@ class MinMax final : public Observer {
   QuantScheme scheme_;
   std::string tensor_;
   kernels::Range range_;
+  std::vector<int64_t> sizes_;  ///< per block: of the tensor
   std::shared_ptr<const kernels::Histogram> histogram_;  ///< of the leader
 };
 
 }  // namespace
 
 std::unique_ptr<Observer> minmax(const QuantScheme& scheme, const std::string& tensor) {
-  if (scheme.granularity == Granularity::PerBlock) fail_scheme("minmax", tensor, "cannot serve per-block scales");
+  if (scheme.granularity == Granularity::PerBlock && scheme.block_size < 1)
+    fail_scheme("minmax", tensor, "needs a block size: got " + std::to_string(scheme.block_size) + ", expected at least 1");
   return std::make_unique<MinMax>(scheme, tensor);
 }
 

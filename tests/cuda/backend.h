@@ -29,6 +29,7 @@ struct Backend {
   decltype(&kernels::observe) observe;
   decltype(&kernels::merge) merge;
   decltype(&kernels::observe_range) observe_range;
+  decltype(&kernels::observe_range_blocks) observe_range_blocks;
   decltype(&kernels::error_sums) error_sums;
   decltype(&kernels::search_ranges) search_ranges;
   void (*observe_many)(const std::vector<ObservationOf>&);

@@ -123,10 +123,10 @@ TEST_P(FakeQuantizeKernel, Blocks) {
     int64_t axis, block;
   };
   for (const Case& c : {Case{{6, 64}, 1, 16}, Case{{6, 64}, 0, 3}, Case{{5, 12, 7}, 1, 4}, Case{{8, 3, 3, 3}, 0, 2}, Case{{3, 4100}, 1, 5},
-                        Case{{3, 4100}, 1, 4100}, Case{{4, 30}, 1, 1}, Case{{0, 8}, 1, 4}}) {
+                        Case{{3, 4100}, 1, 4100}, Case{{6, 65}, 1, 16}, Case{{7, 40}, 0, 3}, Case{{2, 13, 7}, 1, 4}, Case{{3, 4101}, 1, 5}, Case{{3, 9}, 1, 20}, Case{{4, 30}, 1, 1}, Case{{0, 8}, 1, 4}}) {
     at::Tensor x = sample(c.sizes, 7, 0.1f, true);
     std::vector<int64_t> blocked = c.sizes;
-    blocked[c.axis] /= c.block;
+    blocked[c.axis] = (blocked[c.axis] + c.block - 1) / c.block;
     at::Tensor scale = scales(elements(blocked)).view(blocked), offset = offsets(elements(blocked)).view(blocked);
     for (at::ScalarType type : {at::kFloat, at::kBFloat16}) {
       at::Tensor expected = kernels::fake_quantize_blocks(x.to(type), scale, offset, c.axis, c.block, kInt8);

@@ -24,6 +24,45 @@ TEST(MinMax, PerChannelRangesKeepChannelsApart) {
   }
 }
 
+TEST(MinMax, PerBlockEachBlockHasItsOwnRange) {
+  at::manual_seed(12);
+  QuantScheme scheme = symmetric(4);
+  scheme.granularity = Granularity::PerBlock;
+  scheme.block_size = 32;
+  for (int axis : {0, 1, -1}) {
+    scheme.axis = axis;
+    const at::Tensor w = at::randn({70, 96}) * at::exp(at::randn({70, 96})), more = w * 1.5;
+    auto whole = make_observer("minmax", scheme, "t"), other = make_observer("minmax", scheme, "t");
+    whole->observe(w, 1), other->observe(more, 1);
+    whole->merge(*other);
+    const QuantParams params = whole->finish();
+    const bool columns = axis != 0;
+    ASSERT_EQ(params.scale.sizes(), at::IntArrayRef(columns ? std::vector<int64_t>{70, 3} : std::vector<int64_t>{3, 96}));
+    for (int64_t r = 0; r < params.scale.size(0); ++r)
+      for (int64_t c = 0; c < params.scale.size(1); ++c) {
+        const at::Tensor block = columns ? more[r].slice(0, 32 * c, 32 * c + 32) : more.select(1, c).slice(0, 32 * r, 32 * r + 32);
+        const double scale = 2 * block.abs().max().item<double>() / 15;
+        EXPECT_NEAR(params.scale[r][c].item<double>(), scale, 1e-6 * scale);
+      }
+    // The numbers fit what quantizes with them.
+    const at::Tensor q = fake_quantize(more, scheme, params);
+    EXPECT_LE((q - more).abs().max().item<double>(), params.scale.max().item<double>() * 0.5001 + 1e-6);
+    EXPECT_TRUE(at::equal(params.offset, at::zeros_like(params.offset)));
+  }
+}
+
+TEST(MinMax, PerBlockWantsOneShapeAndABlockSize) {
+  QuantScheme scheme = symmetric(8);
+  scheme.granularity = Granularity::PerBlock;
+  EXPECT_THROW(make_observer("minmax", scheme, "t"), Error);
+  scheme.block_size = 4;
+  auto observer = make_observer("minmax", scheme, "t");
+  observer->observe(at::ones({8, 3}), 1);
+  EXPECT_THROW(observer->observe(at::ones({9, 3}), 1), Error);
+  scheme.axis = 2;
+  EXPECT_THROW(make_observer("minmax", scheme, "t")->observe(at::ones({8, 3}), 1), Error);
+}
+
 TEST(MinMax, HoldsZeroWhenAllValuesAreAbove) {
   const QuantParams params = observe_all("minmax", asymmetric(8), {at::full({4}, 5.1f)});
   EXPECT_NEAR(params.scale.item<double>(), 5.1 / 255, 1e-8);

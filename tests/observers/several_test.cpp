@@ -99,6 +99,27 @@ TEST(ShareStatistics, OtherBinsOrChannelsAreNotShared) {
   EXPECT_EQ(share_statistics({a.get(), b.get(), c.get()}).size(), 3u);
 }
 
+/// Tensors of different sizes and channels, observers of every kind: finished together each gets its own numbers.
+TEST(FinishAll, ManyObserversGetWhatEachGetsAlone) {
+  std::vector<std::unique_ptr<Observer>> observers;
+  std::vector<const Observer*> all;
+  for (int i = 0; i < 40; ++i) {
+    at::manual_seed(i);
+    const std::vector<std::string> names = {"mse", "minmax", "kl", "percentile-global", "percentile", "ppq-mse", "isotone"};
+    const std::string name = names[i % names.size()];
+    const bool channels = i % 3 == 0 && name != "ppq-mse" && name != "isotone";
+    observers.push_back(make_observer(name, channels ? per_channel(symmetric(4 + i % 5), 1) : asymmetric(4 + i % 13), "t"));
+    observers.back()->observe(at::randn({2, 1 + i % 5, 40}) * (1 + i), 2);
+    all.push_back(observers.back().get());
+  }
+  const auto together = finish_all(all);
+  for (size_t i = 0; i < all.size(); ++i) {
+    const QuantParams alone = all[i]->finish();
+    EXPECT_TRUE(at::equal(together[i].scale, alone.scale) && at::equal(together[i].offset, alone.offset)) << i;
+    EXPECT_EQ(together[i].scale.sizes(), alone.scale.sizes()) << i;
+  }
+}
+
 TEST(FinishAll, TheFirstErrorInOrderCounts) {
   auto good = make_observer("minmax", asymmetric(8), "good"), one = make_observer("mse", asymmetric(8), "one"), two = make_observer("minmax", asymmetric(8), "two");
   good->observe(at::ones({3}), 1);

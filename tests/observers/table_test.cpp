@@ -42,12 +42,13 @@ TEST(ObserverTable, EveryObserverServesASchemeOrSaysWhyNot) {
         auto observer = make_observer(row.name, scheme, "t");
         observer->observe(wave(), 1);
         const QuantParams params = observer->finish();
-        const int64_t count = scheme.granularity == Granularity::PerChannel ? 3 : 1;
+        const bool blocks = scheme.granularity == Granularity::PerBlock, channels = scheme.granularity == Granularity::PerChannel;
+        const int64_t count = blocks ? 3 * 20 : channels ? 3 : 1;
         EXPECT_EQ(params.scale.numel(), count);
         EXPECT_EQ(params.offset.numel(), count);
         EXPECT_TRUE(params.scale.gt(0).all().item<bool>());
         EXPECT_EQ(params.scale.scalar_type(), at::kFloat);
-        EXPECT_EQ(params.scale.dim(), scheme.granularity == Granularity::PerChannel ? 1 : 0);
+        EXPECT_EQ(params.scale.dim(), blocks ? 2 : channels ? 1 : 0);
         served.insert(row.name);
       } catch (const Error& error) {
         EXPECT_EQ(error.kind(), ErrorKind::Unsupported) << error.what();

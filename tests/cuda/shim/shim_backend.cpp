@@ -29,6 +29,7 @@ int multiprocessors() { return 3; }
 #include "kernels/cuda/fake_quantize.cu"
 #include "kernels/cuda/observe.cu"
 #include "kernels/cuda/observe_range.cu"
+#include "kernels/cuda/observe_range_blocks.cu"
 #include "kernels/cuda/quantize_to_int.cu"
 #include "kernels/cuda/search.cu"
 
@@ -44,7 +45,7 @@ const Backend& shim_backend() {
   namespace shimmed = kernels::cuda;
   static const Backend backend{"shim", at::kCPU, &shimmed::fake_quantize, &shimmed::fake_quantize_, &shimmed::fake_quantize_blocks,
                                &shimmed::quantize_to_int, &shimmed::fake_quantize_backward, &shimmed::observe, &shimmed::merge,
-                               &shimmed::observe_range, &shimmed::error_sums, &shimmed::search_ranges, [](const std::vector<ObservationOf>& list) {
+                               &shimmed::observe_range, &shimmed::observe_range_blocks, &shimmed::error_sums, &shimmed::search_ranges, [](const std::vector<ObservationOf>& list) {
                                  std::vector<shimmed::Observation> observations;
                                  for (const ObservationOf& one : list) observations.push_back({one.x, one.axis, one.histogram});
                                  shimmed::observe_many(observations);
