@@ -11,8 +11,8 @@
 
 /// Scale and offset of constants (weights and constant operands), all channels together. A prescribed observer serves all;
 /// without one, weights take what `weight_search` says: their extremes, the least squared error of the weight, or the least
-/// error of the layer's output on samples. With "auto" copies of the network try the three with activations in float, their
-/// biases corrected on a few samples where the pipeline does that later, and are measured on a few others.
+/// error of the layer's output on samples. "auto" decides between extremes and outputs: copies of the network, activations in
+/// float and biases corrected on a few samples where the pipeline does that later, are measured on a few others.
 /// Does not fire for biases and bounds, which are passive.
 namespace ppq::passes {
 namespace {
@@ -86,7 +86,7 @@ class QuantizeParameters final : public Pass {
     }
     const auto pipeline = quantization_pipeline(*context.platform, *context.setting);
     const bool mean_is_free = std::find(pipeline.begin(), pipeline.end(), "correct-bias") != pipeline.end();
-    if (context.setting->extra.weight_search == "output") return search_weight_scales(graph, layers, context, mean_is_free).by_output;
+    if (context.setting->extra.weight_search == "output") return scales_by_output(graph, layers, context, mean_is_free);
     return choose(graph, slots, layers, mean_is_free, context);
   }
 
@@ -99,14 +99,13 @@ class QuantizeParameters final : public Pass {
     check.calibration = part(context.calibration, step - 1, step);
     trial.setting = &setting;
     trial.progress = nullptr, trial.warnings = nullptr, trial.reference = nullptr, trial.checkpoint = {};
-    WeightScales found = search_weight_scales(graph, layers, context, mean_is_free);
-
     struct Choice {
       const char* name;
       Scales scales;
       double error;
     };
-    std::vector<Choice> choices = {{"extremes", {}, 0}, {"least error of the weights", std::move(found.by_weight), 0}, {"least error of the outputs", std::move(found.by_output), 0}};
+    Choice choices[] = {{"extremes", {}, 0}, {"least error of the outputs", scales_by_output(graph, layers, context, mean_is_free), 0}};
+    const OutputReference reference(graph, check, kTrialSamples);
     std::string said;
     size_t best = 0, tried = 0;
     for (Choice& choice : choices) {
@@ -115,14 +114,14 @@ class QuantizeParameters final : public Pass {
       assign(copied, slots, choice.scales);
       observe(copied, trial);
       if (mean_is_free) run_passes(*copy, {"correct-bias"}, trial);
-      choice.error = output_error(*copy, graph, check, kTrialSamples);
-      if (context.progress) context.progress("choose scales of weights", ++tried, choices.size());
-      if (choice.error < choices[best].error) best = static_cast<size_t>(&choice - choices.data());
+      choice.error = reference.error(*copy);
+      if (context.progress) context.progress("choose scales of weights", ++tried, std::size(choices));
+      if (choice.error < choices[best].error) best = static_cast<size_t>(&choice - choices);
       char text[64];
       std::snprintf(text, sizeof text, "%s%s %.3g", said.empty() ? "" : ", ", choice.name, choice.error);
       said += text;
     }
-    if (context.record) context.record->decision = std::string(choices[best].name) + ", by the error at the outputs on samples held back: " + said;
+    if (context.record) context.record->decision = std::string(choices[best].name) + ", by the error that rounded weights make at the network's outputs on samples held back: " + said;
     return choices[best].scales;
   }
 

@@ -14,7 +14,8 @@ namespace {
 
 constexpr double kShares[] = {0.97, 0.94, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4};
 constexpr size_t kMostSamples = 16;
-constexpr double kPlaces = 64;  ///< of an output read a sample, about
+constexpr double kPlaces = 64;          ///< of an output read a sample, about
+constexpr int64_t kEnoughPlaces = 512;  ///< of all samples
 
 /// Of all weights together: searching ranges takes all threads.
 std::vector<QuantParams> params_by(const char* method, const std::vector<Slot>& slots) {
@@ -108,6 +109,7 @@ class Layer {
   bool seen() const { return count_ > 0; }
 
   void add(const at::Tensor& x) {
+    if (x.numel() == 0 || count_ >= kEnoughPlaces) return;
     if (!layer_) prepare(x);
     const at::Tensor rows = is_product() ? rows_of(x) : x;
     const at::Tensor exact = ppq::run(*layer_, {rows, weight_.to(x.device())})[0], wanted = activated(exact);
@@ -211,8 +213,9 @@ std::vector<std::vector<QuantParams>> candidate_scales(const std::vector<Slot>& 
   return result;
 }
 
-WeightScales search_weight_scales(const Graph& graph, const std::vector<Slot>& slots, const PassContext& context, bool mean_is_free) {
-  WeightScales result;
+std::unordered_map<const TensorQuant*, QuantParams> scales_by_output(const Graph& graph, const std::vector<Slot>& slots, const PassContext& context,
+                                                                     bool mean_is_free) {
+  std::unordered_map<const TensorQuant*, QuantParams> result;
   std::vector<std::unique_ptr<Layer>> layers;
   LowerOptions options;
   options.device = context.device;
@@ -229,9 +232,7 @@ WeightScales search_weight_scales(const Graph& graph, const std::vector<Slot>& s
   BatchLoader loader(subset(context.calibration, spread), context.batch_size);
   size_t done = 0;
   while (const auto batch = loader.next()) {
-    ppq::run(*program, batch->tensors, [&](size_t which, const at::Tensor& x) {
-      if (x.numel() > 0) layers[which]->add(x);
-    });
+    ppq::run(*program, batch->tensors, [&](size_t which, const at::Tensor& x) { layers[which]->add(x); });
     done += batch->count;
     if (context.progress) context.progress("scales of weights", done, count);
   }
@@ -239,11 +240,8 @@ WeightScales search_weight_scales(const Graph& graph, const std::vector<Slot>& s
   std::unordered_map<const TensorQuant*, at::Tensor> errors;
   for (const auto& layer : layers)
     if (layer->seen()) errors[layer->quant()] = errors.count(layer->quant()) ? errors[layer->quant()] + layer->errors() : layer->errors();
-  for (const auto& layer : layers) {
-    if (!layer->seen() || result.by_output.count(layer->quant())) continue;
-    result.by_output[layer->quant()] = least(layer->candidates(), errors.at(layer->quant()));
-    result.by_weight[layer->quant()] = layer->candidates().back();
-  }
+  for (const auto& layer : layers)
+    if (layer->seen() && !result.count(layer->quant())) result[layer->quant()] = least(layer->candidates(), errors.at(layer->quant()));
   return result;
 }
 
