@@ -44,10 +44,11 @@ class Choice {
  public:
   Choice(const Graph& graph, const PassContext& context)
       : graph_(graph), context_(context), setting_(*context.setting), trial_(context), check_(context) {
-    setting_.equalization = false;
-    setting_.extra.passes.erase("equalize-layers");
-    // One observer for all trials: choosing one would cost each trial three.
+    setting_.equalization = setting_.ssd_equalization = setting_.extra.absorb_high_bias = false;
+    for (const char* name : {"equalize-layers", "equalize-ssd", "absorb-high-bias"}) setting_.extra.passes.erase(name);
+    // One observer and one way to weights' scales for all trials: choosing would cost each trial several.
     if (setting_.quantize_activation_setting.calib_algorithm == "auto") setting_.quantize_activation_setting.calib_algorithm = "mse";
+    if (setting_.extra.weight_search == "auto") setting_.extra.weight_search = "mse";
     if (setting_.extra.weight_search == "auto") setting_.extra.weight_search = "minmax";
     const size_t step = context.calibration->size() > 1 ? 2 : 1;
     trial_.setting = check_.setting = &setting_;

@@ -22,6 +22,7 @@ std::unique_ptr<Pass> make_remove_dead_code();
 
 // Quantization.
 std::unique_ptr<Pass> make_equalize_layers();
+std::unique_ptr<Pass> make_equalize_ssd();
 std::unique_ptr<Pass> make_absorb_high_bias();
 std::unique_ptr<Pass> make_configure_quantization();
 std::unique_ptr<Pass> make_fuse_quantization();

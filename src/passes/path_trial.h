@@ -19,6 +19,7 @@ class PathTrial {
   std::vector<Tensors> inputs, outputs;
 
   const Graph& graph() const { return *graph_; }
+  const PassContext& context() const { return context_; }
   /// Values of the whole network that flow in and out.
   const std::vector<const Value*>& sources() const { return sources_; }
   const std::vector<const Value*>& results() const { return results_; }

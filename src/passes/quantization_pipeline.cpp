@@ -22,6 +22,7 @@ void insert_in_order(std::vector<std::string>& names, const std::string& name) {
 std::vector<std::string> quantization_pipeline(const PlatformSpec&, const QuantizationSetting& setting) {
   std::vector<std::string> names;
   if (setting.equalization) names.push_back("equalize-layers");
+  if (setting.ssd_equalization) names.push_back("equalize-ssd");
   if (setting.extra.absorb_high_bias) names.push_back("absorb-high-bias");
   names.push_back("configure-quantization");
   if (setting.fusion) {

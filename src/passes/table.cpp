@@ -15,6 +15,7 @@ const std::vector<PassRow>& pass_table() {
       {"merge-equal-constants", "equal constants share one value", make_merge_equal_constants},
       {"remove-dead-code", "drop what no output needs", make_remove_dead_code},
       {"equalize-layers", "move scale between neighbouring layers until their channels have like ranges", make_equalize_layers},
+      {"equalize-ssd", "move scale within single pairs of layers where the pair, run alone, gets clearly better", make_equalize_ssd},
       {"absorb-high-bias", "channels that stay above zero give what they never fall below to the biases behind them", make_absorb_high_bias},
       {"configure-quantization", "give each input and output of quantized nodes its scheme", make_configure_quantization},
       {"fuse-quantization", "Conv and its activation, and data movement, get one quantization point", make_fuse_quantization},

@@ -25,8 +25,7 @@ std::vector<size_t> first_indices(size_t count) {
 /// What a setting asks for and this version has no pass for. Never ignored in silence.
 std::vector<std::string> without_a_pass(const QuantizationSetting& setting) {
   std::vector<std::string> names;
-  for (const auto& [name, wanted] : {std::pair{"ssd_equalization", setting.ssd_equalization}, {"weight_split", setting.weight_split},
-                                     {"channel_split", setting.channel_split}, {"matrix_factorization", setting.matrix_factorization},
+  for (const auto& [name, wanted] : {std::pair{"weight_split", setting.weight_split}, {"channel_split", setting.channel_split}, {"matrix_factorization", setting.matrix_factorization},
                                      {"lsq_optimization", setting.lsq_optimization}, {"blockwise_reconstruction", setting.blockwise_reconstruction}})
     if (wanted) names.push_back(name);
   return names;
