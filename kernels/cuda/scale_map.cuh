@@ -85,7 +85,7 @@ class ScaleCursor<true> {
     ++at_;
     if (--run_ == 0) {
       seek(at_);
-    } else if (work_.map.inner_stride != 0) {
+    } else if (work_.map.inner_stride != 0 && at_ < work_.count) {  // the last vector may reach beyond the tensor
       load(index_ + 1);
     }
   }

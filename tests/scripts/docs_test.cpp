@@ -145,7 +145,7 @@ TEST_P(Docs, CommandsRunAsTheyStand) {
     const std::set<std::string> kinds = {"sh", "cpp", "text", "json"};
     EXPECT_TRUE(kinds.count(fence.language)) << "got a fence of language '" << fence.language << "', expected sh, cpp, text or json";
     if (fence.language != "sh") continue;
-    std::string script = "cd '" + folder + "' && PATH='" + fs::path(PPQ_BINARY).parent_path().string() + "':\"$PATH\" PYTHON='" PPQ_TEST_PYTHON "' ROOT='" PPQ_SOURCE_DIR "'\nexport PATH\nset -e\n";
+    std::string script = "cd '" + folder + "' && PATH='" + fs::path(PPQ_BINARY).parent_path().string() + "':\"$PATH\" PYTHON='" PPQ_TEST_PYTHON "' ROOT='" PPQ_SOURCE_DIR "' PPQ_BUILD='" PPQ_BUILD_DIR "'\nexport PATH PPQ_BUILD\nset -e\n";
     size_t run = 0;
     for (const std::string& command : commands(fence.text)) {
       if (find_command(kElsewhere, command)) continue;
