@@ -15,7 +15,7 @@ namespace {
 constexpr double kShares[] = {0.97, 0.94, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4};
 constexpr size_t kMostSamples = 16;
 constexpr double kPlaces = 64;          ///< of an output read a sample, about
-constexpr int64_t kEnoughPlaces = 512;  ///< of all samples
+constexpr int64_t kEnoughPlaces = 784;  ///< of all samples
 
 /// Of all weights together: searching ranges takes all threads.
 std::vector<QuantParams> params_by(const char* method, const std::vector<Slot>& slots) {
@@ -52,16 +52,6 @@ QuantParams least(const std::vector<QuantParams>& candidates, const at::Tensor& 
     best = {at::where(better, candidates[c].scale, best.scale), at::where(better, candidates[c].offset, best.offset)};
   }
   return best;
-}
-
-/// Least squared error of each channel, exactly: a histogram says little of a few weights, and many of them cost more.
-QuantParams closest(const at::Tensor& weight, const QuantScheme& scheme, const Range& range, const QuantParams& extremes) {
-  std::vector<QuantParams> candidates = {extremes};
-  for (double share = 0.98; share > 0.3; share -= 0.02) candidates.push_back(params_from_range(range.low(share), range.high(share), scheme));
-  std::vector<at::Tensor> errors;
-  for (const QuantParams& candidate : candidates)
-    errors.push_back((fake_quantize(weight, scheme, candidate) - weight).transpose(0, scheme.axis).flatten(1).square().sum(1));
-  return least(candidates, at::stack(errors));
 }
 
 /// The activation that alone reads a layer's output; null where there is none.
@@ -197,18 +187,15 @@ bool has_searchable_scale(const Slot& slot) {
 }
 
 std::vector<std::vector<QuantParams>> candidate_scales(const std::vector<Slot>& slots) {
-  std::vector<Slot> whole;  // with one scale: the histogram's search moves each end by itself
-  std::copy_if(slots.begin(), slots.end(), std::back_inserter(whole), [](const Slot& slot) { return slot.quant()->scheme.granularity == Granularity::PerTensor; });
-  const std::vector<QuantParams> extremes = params_by("minmax", slots), by_weight = params_by("mse", whole);
+  const std::vector<QuantParams> extremes = params_by("minmax", slots), by_weight = params_by("mse", slots);
   std::vector<std::vector<QuantParams>> result;
-  auto next = by_weight.begin();
   for (size_t i = 0; i < slots.size(); ++i) {
     const at::Tensor weight = slots[i].value()->constant();
     const QuantScheme& scheme = slots[i].quant()->scheme;
     const Range range(weight, scheme);
     auto& candidates = result.emplace_back(1, extremes[i]);
     for (const double share : kShares) candidates.push_back(params_from_range(range.low(share), range.high(share), scheme));
-    candidates.push_back(scheme.granularity == Granularity::PerTensor ? *next++ : closest(weight, scheme, range, extremes[i]));
+    candidates.push_back(by_weight[i]);
   }
   return result;
 }
