@@ -48,7 +48,7 @@ class Choice {
     for (const char* name : {"equalize-layers", "equalize-ssd", "absorb-high-bias"}) setting_.extra.passes.erase(name);
     // One observer and one way to weights' scales for all trials: choosing would cost each trial several.
     if (setting_.quantize_activation_setting.calib_algorithm == "auto") setting_.quantize_activation_setting.calib_algorithm = "mse";
-    if (setting_.extra.weight_search == "auto") setting_.extra.weight_search = "mse";
+    if (setting_.extra.weight_search == "auto") setting_.extra.weight_search = "minmax";
     const size_t step = context.calibration->size() > 1 ? 2 : 1;
     trial_.setting = check_.setting = &setting_;
     trial_.progress = nullptr, trial_.warnings = nullptr, trial_.checkpoint = {};
