@@ -142,7 +142,7 @@ class CorrectBias final : public Pass {
     for (const auto& [inputs, expected] : judged_) {
       const Tensors got = ppq::run(*simulated, inputs);
       for (size_t i = 0; i < got.size(); ++i)
-        if (got[i].is_floating_point()) all.add(got[i], expected[i]);
+        if (got[i].is_floating_point() && got[i].sizes() == expected[i].sizes()) all.add(got[i], expected[i]);
     }
     return all.snr();
   }
