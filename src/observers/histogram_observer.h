@@ -13,6 +13,7 @@ class HistogramObserver : public Observer {
 
   void observe(const at::Tensor& value, int64_t samples) override;
   std::optional<kernels::Observation> observation(const at::Tensor& value) override;
+  bool steady() const override { return true; }
   bool follow(const Observer& leader) override;
   void merge(const Observer& other) override;
   /// The histogram, for followers; its tensors are undefined until something was seen.

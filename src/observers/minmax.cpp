@@ -20,6 +20,8 @@ class MinMax final : public Observer {
     kernels::observe_range(x, channel_axis(scheme_), range_);
   }
 
+  bool steady() const override { return true; }
+
   /// A histogram knows its range.
   bool follow(const Observer& leader) override {
     const auto* other = dynamic_cast<const HistogramObserver*>(&leader);

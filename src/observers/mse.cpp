@@ -24,6 +24,7 @@ class Mse final : public SearchObserver {
   std::optional<kernels::Observation> observation(const at::Tensor& value) override {
     return scheme().bits <= 10 ? HistogramObserver::observation(value) : std::nullopt;
   }
+  bool steady() const override { return scheme().bits <= 10; }
   bool follow(const Observer& leader) override { return scheme().bits <= 10 && HistogramObserver::follow(leader); }
 
   void merge(const Observer& other) override {

@@ -22,6 +22,10 @@ class Observer {
   /// What `observe` would do as one of many kernel calls that are made together (kernels::observe_many), or nothing where it
   /// is more than that. The observer and the value live until then.
   virtual std::optional<kernels::Observation> observation(const at::Tensor& value);
+  /// Whether, after its first tensor of a shape, `observe` only launches work on the value's device that updates state in
+  /// place: nothing on the host depends on the call and no state tensor is replaced, so that a captured CUDA graph, replayed,
+  /// may stand for it.
+  virtual bool steady() const { return false; }
   /// Reads the statistics that `leader`, which sees the same tensor, gathers, instead of gathering its own; `observe` is then
   /// not to be called. False where they do not serve.
   virtual bool follow(const Observer& leader) {
