@@ -27,6 +27,9 @@ target_precompile_headers(ppq PRIVATE <ATen/ATen.h>)
 target_link_libraries(ppq PUBLIC ppq_torch_headers ppq_torch_libs ppq_onnx_libs JPEG::JPEG PNG::PNG PRIVATE ppq_flags)
 set_target_properties(ppq PROPERTIES POSITION_INDEPENDENT_CODE ON)
 
+# The inputs of a RecordFunction can be read only as LibTorch was built: without assertions.
+set_source_files_properties("${PROJECT_SOURCE_DIR}/src/executor/host_waits.cpp" PROPERTIES COMPILE_DEFINITIONS NDEBUG SKIP_PRECOMPILE_HEADERS ON)
+
 # CPU kernels: exact IEEE arithmetic everywhere; one file a level of instructions, chosen at run time.
 if(PPQ_SANITIZE)
   set(kernel_flags "-ffp-contract=off")  # GCC 12 crashes on -O3 with the sanitizers

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "kernels/capture.h"
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cuda/cuda_kernels.h"
 #include "kernels/kernels.h"
@@ -148,6 +149,11 @@ void observe_range_blocks(const at::Tensor& x, int64_t axis, int64_t block, Rang
   }
   on_cuda(x, "observe_range_blocks") ? cuda::observe_range_blocks(x, axis, block, range)
                                      : cpu::observe_range_blocks(x, axis, block, range);
+}
+
+std::unique_ptr<CapturedWork> capture(at::Device device, const std::function<void()>& work) {
+  if (on_cuda(device, "capture")) return cuda::capture(device, work);
+  throw Error(ErrorKind::Unsupported, "capture", "device: got cpu, expected cuda: only CUDA has graphs");
 }
 
 at::Tensor error_sums(const at::Tensor& quantized, const at::Tensor& reference) {

@@ -42,6 +42,7 @@ int analyze_command(const Args& args) {
   for (const Node* node : graph->nodes()) report.quantized_nodes += !node->output_quant.empty();
   report.encodings_written = read.applied;
   report.peak_rss_bytes = peak_rss_bytes();
+  report.peak_device_bytes = peak_device_bytes({options.device});
   write_file(output + "/report.json", to_json(report));
   write_file(output + "/report.html", to_html(report));
   log_info(to_summary(report) + "wrote " + output + "/report.json and report.html");

@@ -34,7 +34,9 @@ CommandLine declare() {
       "platform", "the target (see `ppq_torch list platforms`)", cxxopts::value<std::string>())(
       "eval", "samples to measure the result on (default: samples that were not used for calibration)", cxxopts::value<std::string>())(
       "output", "output folder (default: <model>_<platform>)", cxxopts::value<std::string>())(
-      "device", "auto, cpu, cuda or cuda:N", cxxopts::value<std::string>()->default_value("auto"))(
+      "device", "auto, cpu, cuda, cuda:N, or cuda:N,M to share the calibration", cxxopts::value<std::string>()->default_value("auto"))(
+      "allow-tf32", "let CUDA compute float32 with 10 bits of mantissa: faster, less exact", cxxopts::value<bool>()->default_value("false"))(
+      "no-cuda-graphs", "do not record batches as CUDA graphs", cxxopts::value<bool>()->default_value("false"))(
       "calib-steps", "calibrate with at most N samples", cxxopts::value<int64_t>()->default_value("512"))(
       "batch-size", "samples run together (0: chosen)", cxxopts::value<int64_t>()->default_value("0"))(
       "max-memory", "memory for activations, such as 512M or 4G (0: chosen)", cxxopts::value<std::string>()->default_value("0"));
@@ -212,7 +214,8 @@ class QuantizeJob {
       throw Error(ErrorKind::Usage, "--encodings", "got '" + version + "', expected 0.6.1, 1.0.0 or 2.0.0");
     if (line_.has("raw-samples") && line_.text("raw-samples") != "nhwc" && line_.text("raw-samples") != "nchw")
       throw Error(ErrorKind::Usage, "--raw-samples", "got '" + line_.text("raw-samples") + "', expected nhwc or nchw");
-    device_ = resolve_device(line_.text("device"));
+    devices_ = resolve_devices(line_.text("device"));
+    allow_tf32(line_.flag("allow-tf32"));
     const DataOptions data = data_options(line_);
     const auto start = Clock::now();
     graph_ = read_model(model, data.input_shapes);
@@ -247,7 +250,7 @@ class QuantizeJob {
   /// Everything the numbers of calibration depend on, part by part.
   std::string fingerprint() const {
     auto hash = [](const std::string& text) { return std::to_string(std::hash<std::string>{}(text)); };
-    nlohmann::json parts = {{"version", PPQ_VERSION}, {"platform", platform_->name}, {"device", device_.str()}, {"setting", hash(setting_.to_json())}};
+    nlohmann::json parts = {{"version", PPQ_VERSION}, {"platform", platform_->name}, {"device", device_names()}, {"setting", hash(setting_.to_json())}};
     parts["model"] = hash(describe_files(line_.text("model")) + describe_network(*graph_));
     if (line_.has("overrides")) parts["overrides"] = hash(describe_files(line_.text("overrides")));
     const size_t count = samples_.calibration->size();
@@ -260,6 +263,12 @@ class QuantizeJob {
     return parts.dump();
   }
 
+  std::string device_names() const {
+    std::string names;
+    for (const at::Device& device : devices_) names += (names.empty() ? "" : ",") + device.str();
+    return names;
+  }
+
   std::vector<std::string> formats() const { return line_.has("export") ? line_.list("export") : platform_->exporters; }
 
   void describe_plan() const {
@@ -270,11 +279,13 @@ class QuantizeJob {
   }
 
   void quantize() {
-    TorchExecutor executor(*graph_, device_);
+    TorchExecutor executor(*graph_, devices_[0]);
     quantizer_ = std::make_unique<Quantizer>(*graph_, platform_->id);
     std::unique_ptr<ProgressBar> bar;
     std::string current;
     quantizer_->set_verify(line_.flag("verify"));
+    quantizer_->set_devices(devices_);
+    quantizer_->set_device_graphs(!line_.flag("no-cuda-graphs"));
     quantizer_->set_progress([&](const std::string& what, size_t done, size_t total) {
       if (what != current) {
         bar = std::make_unique<ProgressBar>(what, total, "samples");
@@ -300,7 +311,7 @@ class QuantizeJob {
   void analyze() {
     const auto start = Clock::now();
     AnalysisOptions options;
-    options.device = device_;
+    options.device = devices_[0];
     options.batch_size = quantizer_->batch_size();
     options.layerwise_samples = static_cast<size_t>(std::max<int64_t>(0, line_.number("layerwise-samples")));
     ProgressBar bar("analyze", 0, "steps");
@@ -349,7 +360,7 @@ class QuantizeJob {
     report_.version = PPQ_VERSION;
     report_.model = line_.text("model");
     report_.platform = platform_->name;
-    report_.device = device_.str();
+    report_.device = device_names();
     report_.setting_json = setting_.to_json();
     report_.calibration_samples = quantizer_->samples();
     report_.batch_size = quantizer_->batch_size();
@@ -361,6 +372,7 @@ class QuantizeJob {
       if (options.contains(key)) report_.preprocessing.emplace_back(key, options[key].is_string() ? options[key].get<std::string>() : options[key].dump());
     }
     report_.peak_rss_bytes = peak_rss_bytes();
+    report_.peak_device_bytes = peak_device_bytes(devices_);
     report_.timing["total"] = seconds_since(start_);
   }
 
@@ -368,7 +380,7 @@ class QuantizeJob {
   const Clock::time_point start_ = Clock::now();
   const PlatformSpec* platform_ = nullptr;
   QuantizationSetting setting_;
-  at::Device device_ = at::kCPU;
+  std::vector<at::Device> devices_;  ///< that share the calibration; the first does the rest
   std::unique_ptr<Graph> graph_;
   std::unique_ptr<Quantizer> quantizer_;
   std::vector<PassRecord> cleanup_;

@@ -16,6 +16,11 @@ using Tensors = std::vector<at::Tensor>;
 
 /// "auto" (CUDA when it works, else CPU), "cpu", "cuda", "cuda:N". An explicit cuda that cannot work throws Unsupported.
 at::Device resolve_device(const std::string& name);
+/// The same, and "cuda:0,1" for several devices of one machine, the first of which does what is not shared out.
+std::vector<at::Device> resolve_devices(const std::string& name);
+/// Whether products and convolutions of float32 on CUDA may use TF32, with 10 bits of mantissa: faster, but no longer the
+/// float network that quantization is compared with. Off until this is called; for the whole process.
+void allow_tf32(bool allowed);
 
 enum class ExecutionMode {
   Float,      ///< quantization is ignored (baked weights stay baked)
@@ -47,6 +52,12 @@ std::shared_ptr<const Program> lower(const Graph& graph, const LowerOptions& opt
 Tensors run(const Program& program, const Tensors& inputs, const Watcher& watcher = nullptr);
 /// Bytes of the largest live set in the last measured run (activations only); for choosing a batch size.
 size_t live_bytes(const Program& program, const Tensors& inputs);
+/// Lets the device's allocator take, in one piece, what the activations of a batch of `samples` such samples need (measured by
+/// a run of the one sample), so that the batches' tensors are cut from it. Nothing is taken on the CPU. Returns the bytes;
+/// throws Resource where the device does not have them.
+size_t reserve_activations(const Program& program, const Tensors& sample, size_t samples);
+
+class RepeatedProgram;
 
 /// Throws one Unsupported error that lists every node whose operator is not known, with its opset.
 void check_supported(const Graph& graph);
@@ -69,6 +80,8 @@ class TorchExecutor {
   void tracing_operation_meta(const Tensors& inputs);
   /// Forget lowered programs: the graph changed.
   void load_graph(Graph& graph);
+  /// CUDA: record runs that come again with inputs of one shape as a graph, and replay it (on unless switched off).
+  void set_device_graphs(bool use);
 
   Graph& graph() const { return *graph_; }
   at::Device device() const { return device_; }
@@ -76,7 +89,9 @@ class TorchExecutor {
  private:
   Graph* graph_;
   at::Device device_;
-  std::shared_ptr<const Program> simulated_, float_;
+  bool device_graphs_ = true;
+  std::shared_ptr<RepeatedProgram> simulated_, float_;
+  Tensors run_repeatedly(std::shared_ptr<RepeatedProgram>& program, ExecutionMode mode, const Tensors& inputs);
 };
 
 }  // namespace ppq

@@ -14,7 +14,7 @@
 
 namespace ppq {
 
-/// Progress of a long step: done of total, called from one thread. Null is fine.
+/// Progress of a long step: done of total, called by one thread at a time. Null is fine.
 using Progress = std::function<void(const std::string& what, size_t done, size_t total)>;
 
 /// What a pass did to one tensor: noise over signal against the float network, before and after the pass.
@@ -49,6 +49,8 @@ struct PassContext {
   size_t batch_size = 1;
   size_t max_memory = 0;        ///< bytes for the activations of one batch; 0: the pass's own limit
   at::Device device = at::kCPU;
+  std::vector<at::Device> devices;  ///< that share the samples of a calibration; empty: `device` alone
+  bool device_graphs = true;        ///< CUDA: record a batch of a calibration as a graph and replay it for batches of its shape
   Progress progress;
   std::vector<std::string>* warnings = nullptr;
   bool verify = false;          ///< check the graph after each pass

@@ -41,6 +41,10 @@ class Quantizer {
   const std::vector<std::string>& warnings() const { return warnings_; }
   /// Memory for the activations of one batch when the batch size is chosen; 0: a default.
   void set_max_memory(size_t bytes) { max_memory_ = bytes; }
+  /// Devices that share the samples of a calibration; the executor's own does the rest. Empty: the executor's alone.
+  void set_devices(std::vector<at::Device> devices) { devices_ = std::move(devices); }
+  /// CUDA: record a batch of a calibration as a graph and replay it (on unless switched off).
+  void set_device_graphs(bool use) { device_graphs_ = use; }
   /// Keep the calibration in a file, and read it from there (see Checkpoint).
   void set_checkpoint(Checkpoint checkpoint) { checkpoint_ = std::move(checkpoint); }
   size_t batch_size() const { return batch_size_; }
@@ -60,7 +64,8 @@ class Quantizer {
   const PlatformSpec* platform_;
   size_t batch_size_ = 0, samples_ = 0, max_memory_ = 0;
   std::unique_ptr<Graph> original_, reference_;
-  bool verify_ = false;
+  bool verify_ = false, device_graphs_ = true;
+  std::vector<at::Device> devices_;
   Checkpoint checkpoint_;
   Progress progress_;
   std::vector<PassRecord> records_;

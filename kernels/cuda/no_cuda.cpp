@@ -1,4 +1,5 @@
 // The CUDA kernels of a build without CUDA: every function says so.
+#include "kernels/capture.h"
 #include "kernels/cuda/cuda_kernels.h"
 #include "ppq/error.h"
 
@@ -35,5 +36,6 @@ void observe_range_blocks(const at::Tensor&, int64_t, int64_t, Range&) { no_cuda
 at::Tensor error_sums(const at::Tensor&, const at::Tensor&) { no_cuda("error_sums"); }
 void observe_many(const std::vector<Observation>&) { no_cuda("observe_many"); }
 at::Tensor search_ranges(const std::vector<RangeSearch>&) { no_cuda("search_ranges"); }
+std::unique_ptr<CapturedWork> capture(at::Device, const std::function<void()>&) { no_cuda("capture"); }
 
 }  // namespace ppq::kernels::cuda

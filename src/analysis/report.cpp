@@ -1,5 +1,6 @@
 #include "analysis/report.h"
 
+#include <c10/core/CachingDeviceAllocator.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -118,6 +119,13 @@ size_t peak_rss_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<size_t>(usage.ru_maxrss) * 1024;
+}
+
+size_t peak_device_bytes(const std::vector<at::Device>& devices) {
+  size_t bytes = 0;
+  for (const at::Device& device : devices)
+    if (!device.is_cpu()) bytes += static_cast<size_t>(at::getDeviceAllocator(device.type())->getDeviceStats(device.index()).reserved_bytes[0].peak);
+  return bytes;
 }
 
 std::string to_json(const Report& report) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <map>
 #include <string>
 #include <vector>
@@ -35,5 +37,7 @@ std::string to_summary(const Report& report);
 
 /// Largest resident set of this process so far, in bytes.
 size_t peak_rss_bytes();
+/// Most memory that LibTorch's allocators held on these devices, summed, in bytes; 0 for the CPU.
+size_t peak_device_bytes(const std::vector<at::Device>& devices);
 
 }  // namespace ppq

@@ -2,10 +2,11 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
 
+#include "executor/program.h"
 #include "ppq/error.h"
-#include "ppq/executor.h"
 
 namespace ppq {
 namespace {
@@ -23,26 +24,71 @@ std::string cuda_obstacle() {
   }
 }
 
+/// "0,1" of `name`.
+std::vector<int> device_numbers(const std::string& digits, const std::string& name) {
+  std::vector<int> numbers;
+  std::string number;
+  for (const char c : digits + ",") {
+    if (std::isdigit(static_cast<unsigned char>(c))) {
+      number += c;
+      continue;
+    }
+    if (c != ',' || number.empty() || number.size() > 3)
+      throw Error(ErrorKind::Usage, "--device", "unknown device: got '" + name + "', expected cuda:N or cuda:N,M with N and M numbers");
+    numbers.push_back(std::stoi(number));
+    number.clear();
+    if (std::count(numbers.begin(), numbers.end(), numbers.back()) > 1)
+      throw Error(ErrorKind::Usage, "--device", "got '" + name + "', expected each device once");
+  }
+  return numbers;
+}
+
+/// Whether anybody said if TF32 may be used.
+std::atomic<bool>& tf32_chosen() {
+  static std::atomic<bool> chosen{false};
+  return chosen;
+}
+
 }  // namespace
 
-at::Device resolve_device(const std::string& name) {
+std::vector<at::Device> resolve_devices(const std::string& name) {
   std::string lower = name;
   std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (lower == "cpu") return at::kCPU;
-  if (lower == "auto") return cuda_obstacle().empty() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+  if (lower == "cpu") return {at::kCPU};
+  if (lower == "auto") return {cuda_obstacle().empty() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU)};
   if (lower != "cuda" && lower.rfind("cuda:", 0) != 0)
-    throw Error(ErrorKind::Usage, "--device", "unknown device: got '" + name + "', expected auto, cpu, cuda or cuda:N");
-  const std::string digits = lower == "cuda" ? "0" : lower.substr(5);
-  if (digits.empty() || digits.size() > 3 || !std::all_of(digits.begin(), digits.end(), [](unsigned char c) { return std::isdigit(c); }))
-    throw Error(ErrorKind::Usage, "--device", "unknown device: got '" + name + "', expected cuda:N with N a number");
+    throw Error(ErrorKind::Usage, "--device", "unknown device: got '" + name + "', expected auto, cpu, cuda, cuda:N or cuda:N,M");
+  const std::vector<int> indices = lower == "cuda" ? std::vector<int>{0} : device_numbers(lower.substr(5), name);
   const std::string obstacle = cuda_obstacle();
   if (!obstacle.empty())
     throw Error(ErrorKind::Unsupported, "--device", "cuda cannot be used: " + obstacle, "use --device cpu, or see `ppq_torch list devices`");
-  const int index = std::stoi(digits);
   const int count = static_cast<int>(at::detail::getCUDAHooks().deviceCount());
-  if (index >= count)
-    throw Error(ErrorKind::Unsupported, "--device", "no such CUDA device: got " + digits + ", expected less than " + std::to_string(count));
-  return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+  std::vector<at::Device> devices;
+  for (const int index : indices) {
+    if (index >= count)
+      throw Error(ErrorKind::Unsupported, "--device", "no such CUDA device: got " + std::to_string(index) + ", expected less than " + std::to_string(count));
+    devices.emplace_back(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+  }
+  return devices;
+}
+
+at::Device resolve_device(const std::string& name) {
+  if (name.find(',') != std::string::npos)
+    throw Error(ErrorKind::Usage, "--device", "several devices: got '" + name + "', expected one", "only `ppq_torch quantize` shares work among devices");
+  return resolve_devices(name)[0];
+}
+
+void allow_tf32(bool allowed) {
+  // LibTorch's own default allows it for convolutions.
+  at::globalContext().setAllowTF32CuDNN(allowed);
+  at::globalContext().setAllowTF32CuBLAS(allowed);
+  tf32_chosen() = true;
+}
+
+void prepare_device(at::Device device) {
+  if (!device.is_cuda()) return;
+  if (!tf32_chosen().load()) allow_tf32(false);
+  at::globalContext().setBenchmarkCuDNN(true);
 }
 
 }  // namespace ppq

@@ -1,5 +1,8 @@
 #include "ppq/executor.h"
 
+#include <ATen/ATen.h>
+
+#include "executor/repeated_work.h"
 #include "ppq/error.h"
 
 namespace ppq {
@@ -7,23 +10,24 @@ namespace ppq {
 TorchExecutor::TorchExecutor(Graph& graph, const std::string& device) : TorchExecutor(graph, resolve_device(device)) {}
 TorchExecutor::TorchExecutor(Graph& graph, at::Device device) : graph_(&graph), device_(device) {}
 
-Tensors TorchExecutor::forward(const Tensors& inputs) {
-  if (!simulated_) {
+Tensors TorchExecutor::forward(const Tensors& inputs) { return run_repeatedly(simulated_, ExecutionMode::Simulated, inputs); }
+Tensors TorchExecutor::forward_float(const Tensors& inputs) { return run_repeatedly(float_, ExecutionMode::Float, inputs); }
+
+Tensors TorchExecutor::run_repeatedly(std::shared_ptr<RepeatedProgram>& program, ExecutionMode mode, const Tensors& inputs) {
+  if (!program) {
     LowerOptions options;
-    options.mode = ExecutionMode::Simulated;
+    options.mode = mode;
     options.device = device_;
-    simulated_ = lower(*graph_, options);
+    program = std::make_shared<RepeatedProgram>(lower(*graph_, options), device_graphs_ ? capture_on(device_) : nullptr);
   }
-  return run(*simulated_, inputs);
+  Tensors here;
+  for (const at::Tensor& x : inputs) here.push_back(x.defined() ? x.to(device_, /*non_blocking=*/true) : x);
+  return program->run(here);
 }
 
-Tensors TorchExecutor::forward_float(const Tensors& inputs) {
-  if (!float_) {
-    LowerOptions options;
-    options.device = device_;
-    float_ = lower(*graph_, options);
-  }
-  return run(*float_, inputs);
+void TorchExecutor::set_device_graphs(bool use) {
+  device_graphs_ = use;
+  load_graph(*graph_);
 }
 
 void TorchExecutor::tracing_operation_meta(const Tensors& inputs) {

@@ -322,6 +322,7 @@ class Lowering {
 }  // namespace
 
 std::shared_ptr<const Program> lower(const Graph& graph, const LowerOptions& options) {
+  prepare_device(options.device);
   return Lowering(graph, graph, options, {}).run();
 }
 

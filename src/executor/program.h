@@ -47,6 +47,9 @@ class Program {
 /// Runs steps over a frame of slots that holds the inputs already.
 void run_steps(const Program& program, std::vector<at::Tensor>& frame, const Watcher& watcher);
 
+/// CUDA: autotuned convolutions, and no TF32 unless `allow_tf32` said so.
+void prepare_device(at::Device device);
+
 /// Kernel of If, Loop or Scan; null for other nodes. Its inputs are the node's own, then `captured` values by name.
 ops::Kernel make_control_flow(const Node& node, int64_t opset, const std::vector<std::string>& captured,
                               const Graph& scope, at::Device device);

@@ -76,6 +76,8 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   context.batch_size = batch_size_;
   context.max_memory = max_memory_;
   context.device = executor.device();
+  context.devices = devices_;
+  context.device_graphs = device_graphs_;
   context.progress = progress_;
   context.warnings = &warnings_;
   context.verify = verify_;

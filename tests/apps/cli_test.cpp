@@ -96,6 +96,7 @@ TEST_F(Cli, BadValuesAreUsageErrors) {
   expect_error(ppq_torch(work().quantize({"--calib-steps", "many"})), 2, {"many"});
   expect_error(ppq_torch(work().quantize({"--calib-steps", "0"})), 2, {"--calib-steps", "got 0"});
   expect_error(ppq_torch(work().quantize({"--device", "gpu"})), 2, {"[--device]", "'gpu'", "cuda:N"});
+  expect_error(ppq_torch(work().quantize({"--device", "cuda:0,0"})), 2, {"[--device]", "'cuda:0,0'", "each device once"});
   expect_error(ppq_torch(work().quantize({"--threads", "-1"})), 2, {"--threads", "-1"});
   expect_error(ppq_torch(work().quantize({"--std", "0"})), 2, {"--std"});
   expect_error(ppq_torch(work().quantize({"--encodings", "9", "--output", path("bad_version")})), 2, {"--encodings", "'9'", "0.6.1"});
@@ -156,6 +157,7 @@ TEST_F(Cli, UnsupportedOperatorsAreAllNamed) {
 TEST_F(Cli, CudaThatCannotWorkIsAnError) {
   if (Json::parse(ppq_torch({"list", "devices", "--json"}).out).at(1).at("summary") == "available") GTEST_SKIP() << "this machine has CUDA";
   expect_error(ppq_torch(work().quantize({"--device", "cuda"})), 4, {"[--device]", "cuda cannot be used", "--device cpu"});
+  expect_error(ppq_torch(work().quantize({"--device", "cuda:0,1"})), 4, {"[--device]", "cuda cannot be used", "--device cpu"});
 }
 
 TEST_F(Cli, OutputThatCannotBeWrittenIsAResourceError) {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "ppq/executor.h"
+#include "executor/program.h"
 #include "support/thrown.h"
 
 namespace ppq {
@@ -43,6 +43,42 @@ TEST(ResolveDevice, CudaThatCannotWorkIsAnErrorAndNoSwitch) {
     EXPECT_THAT(error.what(), HasSubstr("cuda cannot be used: "));
     EXPECT_THAT(error.hint(), HasSubstr("--device cpu"));
   }
+}
+
+TEST(ResolveDevices, AListIsOfCudaNumbersEachOnce) {
+  EXPECT_EQ(resolve_devices("cpu"), std::vector<at::Device>{at::kCPU});
+  EXPECT_EQ(resolve_devices("auto"), std::vector<at::Device>{resolve_device("auto")});
+  for (const char* name : {"cuda:0,", "cuda:,1", "cuda:0,,1", "cuda:0,x", "cpu,cuda", "cuda:0,cuda:1", "cuda:1,0,1", "cuda:0,1000"}) {
+    const Error error = thrown([&] { resolve_devices(name); });
+    EXPECT_EQ(error.kind(), ErrorKind::Usage) << name;
+    EXPECT_THAT(error.what(), HasSubstr("'" + std::string(name) + "'"));
+  }
+  if (!have_cuda()) EXPECT_EQ(thrown([] { resolve_devices("cuda:0,1"); }).kind(), ErrorKind::Unsupported);
+  else EXPECT_EQ(thrown([] { resolve_devices("cuda:0,99"); }).kind(), ErrorKind::Unsupported);
+}
+
+TEST(ResolveDevice, WantsOneDevice) {
+  const Error error = thrown([] { resolve_device("cuda:0,1"); });
+  EXPECT_EQ(error.kind(), ErrorKind::Usage);
+  EXPECT_THAT(error.what(), HasSubstr("expected one"));
+}
+
+TEST(PrepareDevice, CudaComputesFloat32UnlessTf32IsAllowed) {
+  auto& context = at::globalContext();
+  context.setBenchmarkCuDNN(false);
+  prepare_device(at::kCPU);
+  EXPECT_FALSE(context.benchmarkCuDNN());
+  prepare_device(at::Device(at::kCUDA, 0));
+  EXPECT_TRUE(context.benchmarkCuDNN());
+  EXPECT_FALSE(context.allowTF32CuDNN());
+  EXPECT_FALSE(context.allowTF32CuBLAS());
+  allow_tf32(true);
+  prepare_device(at::Device(at::kCUDA, 0));
+  EXPECT_TRUE(context.allowTF32CuDNN());
+  EXPECT_TRUE(context.allowTF32CuBLAS());
+  allow_tf32(false);
+  EXPECT_FALSE(context.allowTF32CuDNN());
+  EXPECT_FALSE(context.allowTF32CuBLAS());
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 
+#include <atomic>
+
 #include "core/file.h"
 #include "support/share.h"
 #include "support/waits.h"
@@ -66,7 +68,7 @@ class SmallMemory final : public c10::Allocator {
   }
   c10::DeleterFnPtr raw_deleter() const override { return real_->raw_deleter(); }
   void copy_data(void* to, const void* from, size_t bytes) const override { real_->copy_data(to, from, bytes); }
-  int refused = 0;
+  std::atomic<int> refused = 0;
 
  private:
   size_t limit_;
@@ -133,6 +135,92 @@ TEST(Calibrate, TheLoopNeverWaitsForTheDevice) {
   };
   q.pass("calibrate");
   EXPECT_EQ(in_loop, 0);
+}
+
+/// Devices share the samples batch by batch: here the CPU several times.
+TEST(Calibrate, SeveralDevicesGiveTheNumbersOfOne) {
+  at::manual_seed(4);
+  std::vector<at::Tensor> list;
+  for (int i = 0; i < 23; ++i) list.push_back(at::randn({1, 2}) * (1 + i % 5));
+  for (const char* observer : {"minmax", "percentile", "percentile-global", "mse", "kl", "auto"}) {
+    std::vector<std::unique_ptr<Growing>> runs;
+    for (const size_t devices : {1u, 2u, 3u, 9u}) {
+      Growing& q = *runs.emplace_back(std::make_unique<Growing>());
+      q.setting.quantize_activation_setting.calib_algorithm = observer;
+      q.calibrate_with(list);
+      q.context.batch_size = 4;  // six batches, the last of three samples
+      q.context.devices.assign(devices, at::kCPU);
+      size_t last = 0;
+      q.context.progress = [&](const std::string&, size_t done, size_t total) {
+        EXPECT_EQ(total, 23u);
+        EXPECT_GT(done, last);
+        last = done;
+      };
+      q.passes({"configure-quantization", "fuse-quantization", "quantize-parameters", "calibrate"});
+      EXPECT_EQ(last, 23u) << observer << " on " << devices;
+      EXPECT_EQ(q.context.batch_size, 4u);
+      EXPECT_TRUE(q.warnings.empty());
+    }
+    for (size_t k = 1; k < runs.size(); ++k)
+      for (const char* node : {"first", "relu", "second", "third"}) {
+        if (!runs[0]->out(node)) continue;
+        // A mean of what batches gave is added in another order.
+        EXPECT_NEAR(scale_of(runs[k]->out(node)), scale_of(runs[0]->out(node)), 1e-6 * scale_of(runs[0]->out(node))) << observer << " " << node << " " << k;
+        EXPECT_EQ(offset_of(runs[k]->out(node)), offset_of(runs[0]->out(node))) << observer << " " << node;
+      }
+  }
+}
+
+TEST(Calibrate, EachDeviceTakesItsShareAndTheRecordSaysSo) {
+  Growing q;
+  q.setting.quantize_activation_setting.calib_algorithm = "minmax";
+  q.calibrate_with({at::ones({1, 2}), at::zeros({1, 2}), at::ones({1, 2})});
+  q.context.devices = {at::kCPU, at::kCPU};
+  PassRecord record;
+  q.context.record = &record;
+  q.passes({"configure-quantization", "fuse-quantization", "quantize-parameters", "calibrate"});
+  EXPECT_EQ(record.decision, "cpu: 0 batches by a recorded graph; cpu: 0 batches by a recorded graph");
+}
+
+TEST(Calibrate, AnErrorOnOneDeviceEndsTheOthers) {
+  std::vector<at::Tensor> list(40, at::ones({1, 2}));
+  list[3] = at::full({1, 2}, std::nanf(""));  // found at the end
+  list[21] = at::ones({1, 3});                // found when it is read
+  for (const size_t devices : {2u, 4u}) {
+    Growing q;
+    q.setting.quantize_activation_setting.calib_algorithm = "minmax";
+    q.calibrate_with(list);
+    q.context.devices.assign(devices, at::kCPU);
+    q.passes({"configure-quantization", "fuse-quantization", "quantize-parameters"});
+    const Error error = thrown([&] { q.pass("calibrate"); });
+    EXPECT_EQ(error.kind(), ErrorKind::Data);
+    EXPECT_THAT(error.what(), HasSubstr("[1, 3]"));
+  }
+}
+
+TEST(Calibrate, OutOfMemoryOnSeveralDevicesHalvesEachOnesBatch) {
+  at::manual_seed(9);
+  std::vector<at::Tensor> list;
+  for (int i = 0; i < 21; ++i) list.push_back(at::randn({1, 2}));
+  Growing plain, small;
+  for (Growing* q : {&plain, &small}) {
+    q->setting.quantize_activation_setting.calib_algorithm = "minmax";
+    q->calibrate_with(list);
+    q->context.batch_size = q == &plain ? 1 : 5;
+    if (q == &small) q->context.devices = {at::kCPU, at::kCPU};
+    q->passes({"configure-quantization", "fuse-quantization", "quantize-parameters"});
+  }
+  plain.pass("calibrate");
+  {
+    SmallMemory memory(3 * 8192 * 4);
+    small.pass("calibrate");
+  }
+  EXPECT_EQ(small.context.batch_size, 3u);
+  EXPECT_THAT(small.warnings, SizeIs(2));
+  for (const char* node : {"first", "second"}) {
+    EXPECT_NEAR(scale_of(small.in(node)), scale_of(plain.in(node)), 1e-6 * scale_of(plain.in(node))) << node;
+    EXPECT_EQ(offset_of(small.in(node)), offset_of(plain.in(node))) << node;
+  }
 }
 
 TEST(Calibrate, LeavesAloneWhatHasNumbersOrFollows) {
