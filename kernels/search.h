@@ -11,10 +11,9 @@ namespace ppq::kernels {
 struct RangeSearch {
   search::Rule rule;
   Histogram histogram;  ///< for kMinMax only its minimum, maximum and nonfinite need be there; not for kMean
-  /// How many of `seen` values were exactly zero, an int64 tensor of one element; undefined where that does not matter.
+  /// How many values were exactly zero, and how many there were, an int64 tensor of two; undefined where that does not matter.
   at::Tensor zeros;
-  at::Tensor sums;  ///< kMean: float64 [3, channels], low end, high end and non-finite count summed over `seen` samples
-  double seen = 0;
+  at::Tensor sums;  ///< kMean: float64 [4, channels], low end, high end and non-finite count summed over samples, and their number
   int64_t channels() const { return rule.kind == search::kMean ? sums.size(1) : histogram.minimum.numel(); }
   at::Device device() const { return rule.kind == search::kMean ? sums.device() : histogram.minimum.device(); }
 };

@@ -58,13 +58,13 @@ Best search_bins(const Distribution& d, const Rule& rule) {
 struct Source {
   RangeSearch search;
   int64_t begin;
-  double zeros;
+  double zeros, values;
 
   void find(int64_t channel, std::vector<Moments>& prefix, double* found) const {
     if (search.rule.kind == search::kMean) {
       const double* sums = search.sums.const_data_ptr<double>() + channel;
       int64_t channels = search.channels();
-      found[0] = sums[0] / search.seen, found[1] = sums[channels] / search.seen, found[2] = sums[2 * channels];
+      found[0] = sums[0] / sums[3 * channels], found[1] = sums[channels] / sums[3 * channels], found[2] = sums[2 * channels];
       return;
     }
     const Histogram& h = search.histogram;
@@ -80,7 +80,7 @@ struct Source {
                                                h.first.const_data_ptr<int64_t>()[channel], exponent, low, high);
     prefix[0] = {0, 0, 0};
     for (int64_t i = 0; i < d.bins; ++i) prefix[i + 1] = prefix[i] + search::moments_of_bin(d, i);
-    if (search.seen > 0) d.zeros = d.total() * zeros / search.seen;
+    if (values > 0) d.zeros = d.total() * zeros / values;
     Best best = search_bins(d, search.rule);
     found[0] = best.low, found[1] = best.high;
   }
@@ -99,7 +99,7 @@ at::Tensor search_ranges(const std::vector<RangeSearch>& searches) {
   std::vector<Source> sources;
   int64_t rows = 0;
   for (const RangeSearch& one : searches) {
-    sources.push_back({contiguous(one), rows, one.zeros.defined() ? one.zeros.item<double>() : 0});
+    sources.push_back({contiguous(one), rows, one.zeros.defined() ? one.zeros[0].item<double>() : 0, one.zeros.defined() ? one.zeros[1].item<double>() : 0});
     rows += one.channels();
   }
   at::Tensor found = at::empty({rows, 3}, at::kDouble);

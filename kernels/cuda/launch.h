@@ -112,6 +112,19 @@ struct BlockRangeWork {
 /// About `blocks` blocks of threads, fewer for small tensors.
 void launch_observe_range_blocks(const BlockRangeWork& work, DType dtype, int64_t blocks, Stream stream);
 
+/// Contiguous [rows, length]; cells: [2, top2::kCells].
+struct RowTop2Work {
+  const void* x;
+  int64_t rows, length;
+  bool symmetric;
+  double steps;
+  int64_t* cells;
+  float *minimum, *maximum;
+  int64_t* nonfinite;
+};
+/// About `blocks` blocks of threads, fewer for small tensors.
+void launch_row_top2(const RowTop2Work& work, DType dtype, int64_t blocks, Stream stream);
+
 struct HistogramState {
   int64_t *counts, *first;
   int32_t* exponent;
@@ -147,7 +160,6 @@ struct SearchTask {
   HistogramState state;
   const int64_t* zeros;
   const double* sums;
-  double seen;
   int64_t bins;
   int64_t channels, channel_end;  ///< channel_end: channels of this task and those before it
 };

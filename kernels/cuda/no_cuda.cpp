@@ -1,6 +1,7 @@
 // The CUDA kernels of a build without CUDA: every function says so.
 #include "kernels/capture.h"
 #include "kernels/cuda/cuda_kernels.h"
+#include "kernels/row_top2.h"
 #include "ppq/error.h"
 
 namespace ppq::kernels::cuda {
@@ -33,6 +34,7 @@ void observe(const at::Tensor&, int64_t, Histogram&) { no_cuda("observe"); }
 void merge(Histogram&, const Histogram&) { no_cuda("merge"); }
 void observe_range(const at::Tensor&, int64_t, Range&) { no_cuda("observe_range"); }
 void observe_range_blocks(const at::Tensor&, int64_t, int64_t, Range&) { no_cuda("observe_range_blocks"); }
+void observe_row_top2(const at::Tensor&, bool, double, RowTop2&) { no_cuda("observe_row_top2"); }
 at::Tensor error_sums(const at::Tensor&, const at::Tensor&) { no_cuda("error_sums"); }
 void observe_many(const std::vector<Observation>&) { no_cuda("observe_many"); }
 at::Tensor search_ranges(const std::vector<RangeSearch>&) { no_cuda("search_ranges"); }

@@ -3,7 +3,7 @@
 // Each thread keeps its range in registers, a block joins them in shared memory, and one thread a channel takes it into the
 // state by atomics. Traffic: x once. Minimum and maximum do not depend on order, -0 counts as +0: equal to the CPU's bits.
 #include "kernels/cuda/columns.cuh"
-#include "kernels/cuda/histogram.cuh"
+#include "kernels/cuda/extremes.cuh"
 #include "kernels/cuda/rows.cuh"
 
 namespace ppq::kernels::cuda {
@@ -11,30 +11,6 @@ namespace {
 
 constexpr int kRangeThreads = 256, kRangeVectors = 4, kRangeUnits = kRangeThreads * kRangeVectors;
 
-/// A thread's range of the elements it has seen.
-struct Extremes {
-  float low, high;
-  uint32_t odd;
-  __device__ Extremes() : low(infinity()), high(-infinity()), odd(0) {}
-  __device__ void add(float x) {
-    if (!numerics::is_finite(x)) {
-      ++odd;
-      return;
-    }
-    low = x < low ? x : low;
-    high = x > high ? x : high;
-  }
-};
-
-/// Floats of one sign order like their bits; negative ones the other way round. The value is no NaN and no -0.
-__device__ void atomic_min(float* address, float value) {
-  if (value >= 0) atomicMin(reinterpret_cast<int*>(address), static_cast<int>(numerics::bits_of_float(value)));
-  else atomicMax(reinterpret_cast<unsigned*>(address), numerics::bits_of_float(value));
-}
-__device__ void atomic_max(float* address, float value) {
-  if (value >= 0) atomicMax(reinterpret_cast<int*>(address), static_cast<int>(numerics::bits_of_float(value)));
-  else atomicMin(reinterpret_cast<unsigned*>(address), numerics::bits_of_float(value));
-}
 __device__ void take_in(const RangeWork& work, int64_t channel, int32_t lowest, int32_t highest, unsigned long long odd) {
   if (odd != 0) atomicAdd(reinterpret_cast<unsigned long long*>(work.nonfinite) + channel, odd);
   float low = unordered(lowest), high = unordered(highest);

@@ -4,8 +4,7 @@
 // thread keeps to kVector neighbouring columns (one, where they are not aligned) and walks down the rows of a block.
 // Each block's range is taken into the state by one thread, without atomics. Traffic: x once, 2 × 16 bytes a block.
 // -0 counts as +0: equal to the CPU's bits.
-#include "kernels/cuda/histogram.cuh"
-#include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/extremes.cuh"
 #include "kernels/cuda/scale_map.cuh"
 #include "kernels/cuda/vectors.cuh"
 
@@ -14,25 +13,12 @@ namespace {
 
 constexpr int kBlockRangeThreads = 256, kRowsAhead = 4;
 
-struct BlockRange {
-  float low = infinity(), high = -infinity();
-  uint32_t odd = 0;
-  __device__ void add(float x) {
-    if (!numerics::is_finite(x)) {
-      ++odd;
-      return;
-    }
-    low = x < low ? x : low;
-    high = x > high ? x : high;
-  }
-};
-
 /// n / divisor: a multiplication where all numbers are small.
 __device__ int64_t divide(int64_t n, int64_t divisor, const FastDivide& by, bool narrow) {
   return narrow ? static_cast<int64_t>(fast_divide(static_cast<uint32_t>(n), by)) : n / divisor;
 }
 
-__device__ void take_in(const BlockRangeWork& work, int64_t block, const BlockRange& range) {
+__device__ void take_in(const BlockRangeWork& work, int64_t block, const Extremes& range) {
   float low = numerics::canonical_zero(range.low), high = numerics::canonical_zero(range.high);
   if (low < work.minimum[block]) work.minimum[block] = low;
   if (high > work.maximum[block]) work.maximum[block] = high;
@@ -46,7 +32,7 @@ __global__ void __launch_bounds__(kBlockRangeThreads) range_blocks_kernel(BlockR
   const int64_t blocks_a_row = (work.axis + work.block - 1) / work.block, count = work.outer * blocks_a_row;
   for (int64_t first = blockIdx.x * static_cast<int64_t>(groups); first < count; first += static_cast<int64_t>(gridDim.x) * groups) {
     const int64_t block = first + thread / lanes;
-    BlockRange range;
+    Extremes range;
     if (block < count) {
       const int64_t row = divide(block, blocks_a_row, work.by_row, work.narrow), start = (block - row * blocks_a_row) * work.block;
       const int64_t size = work.axis - start < work.block ? work.axis - start : work.block;
@@ -58,12 +44,7 @@ __global__ void __launch_bounds__(kBlockRangeThreads) range_blocks_kernel(BlockR
         }
       }
     }
-    PPQ_ROLLED for (int step = lanes / 2; step > 0; step /= 2) {
-      const float low = __shfl_xor_sync(kFullWarp, range.low, step), high = __shfl_xor_sync(kFullWarp, range.high, step);
-      range.low = low < range.low ? low : range.low;
-      range.high = high > range.high ? high : range.high;
-      range.odd += __shfl_xor_sync(kFullWarp, range.odd, step);
-    }
+    PPQ_ROLLED for (int step = lanes / 2; step > 0; step /= 2) range.join_lane(step);
     if (lane == 0 && block < count) take_in(work, block, range);
   }
 }
@@ -78,7 +59,7 @@ __global__ void __launch_bounds__(kBlockRangeThreads) range_block_columns_kernel
     const int64_t outer = divide(block, blocks_a_row, work.by_row, work.narrow), start = (block - outer * blocks_a_row) * work.block;
     const int64_t size = work.axis - start < work.block ? work.axis - start : work.block;
     const T* values = x + (outer * work.axis + start) * work.inner + column;
-    BlockRange ranges[kWidth];
+    Extremes ranges[kWidth];
     for (int64_t row = 0; row < size; row += kRowsAhead) {
       Vector<T, kWidth> vectors[kRowsAhead];
       PPQ_UNROLL for (int r = 0; r < kRowsAhead; ++r) {

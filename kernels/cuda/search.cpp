@@ -33,8 +33,6 @@ at::Tensor search_ranges(const std::vector<RangeSearch>& searches) {
                   data_of<float>(kept, h.minimum),   data_of<float>(kept, h.maximum), data_of<int64_t>(kept, h.nonfinite)};
     task.zeros = data_of<int64_t>(kept, one.zeros);
     task.sums = data_of<double>(kept, one.sums);
-    // Without zeros there is nothing to divide.
-    task.seen = one.zeros.defined() || one.sums.defined() ? one.seen : 0;
     task.bins = h.counts.defined() ? h.bins() : 0;
     task.channels = one.channels();
     task.channel_end = rows += task.channels;

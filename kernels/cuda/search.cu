@@ -82,7 +82,7 @@ __global__ void __launch_bounds__(kSearchThreads, 3)
     const int64_t channel = row - (task.channel_end - task.channels);
     double* result = found + 3 * row;
     if (rule.kind == search::kMean) {
-      if (thread < 2) result[thread] = task.sums[thread * task.channels + channel] / task.seen;
+      if (thread < 2) result[thread] = task.sums[thread * task.channels + channel] / task.sums[3 * task.channels + channel];
       if (thread == 2) result[2] = task.sums[2 * task.channels + channel];
       continue;
     }
@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(kSearchThreads, 3)
       }
       __syncthreads();
     }
-    if (task.seen > 0) d.zeros = d.total() * static_cast<double>(task.zeros[0]) / task.seen;
+    if (task.zeros != nullptr && task.zeros[1] > 0) d.zeros = d.total() * static_cast<double>(task.zeros[0]) / static_cast<double>(task.zeros[1]);
 
     if (rule.kind == search::kQuantile) {
       if (thread < 2) result[thread] = numerics::clamp_to(search::quantile(d, thread == 0 ? 1 - rule.quantile : rule.quantile), d.minimum, d.maximum);

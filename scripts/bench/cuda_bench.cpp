@@ -13,6 +13,7 @@
 
 #include "kernels/cuda/cuda_kernels.h"
 #include "kernels/kernels.h"
+#include "kernels/row_top2.h"
 
 #if PPQ_WITH_CUDA
 #include <ATen/cuda/CUDAContext.h>
@@ -114,6 +115,17 @@ void measure_blocks(Bench& bench, const at::Tensor& x) {
   }
 }
 
+/// Rows of attention and of a vocabulary, as a Softmax gives them.
+void measure_rows(Bench& bench, at::Device device) {
+  for (auto [rows, length] : {std::pair<int64_t, int64_t>{4000000, 10}, {147456, 384}, {1024, 32000}})
+    for (at::ScalarType type : {at::kFloat, at::kHalf}) {
+      at::Tensor x = at::softmax(at::randn({rows, length}, at::device(device)) * 5, 1).to(type);
+      ppq::kernels::RowTop2 state = ppq::kernels::make_row_top2(device);
+      bench.add("observe_row_top2, rows of " + std::to_string(length), x, static_cast<double>(x.nbytes()),
+                [&] { ppq::kernels::observe_row_top2(x, false, 254.49, state); });
+    }
+}
+
 /// The end of a calibration of 300 tensors. The table of searches is copied first, so this is not asynchronous.
 void measure_search(Bench& bench, at::Device device) {
   std::vector<Histogram> histograms;
@@ -155,6 +167,7 @@ int run(const char* file) {
     measure(bench, small, "NCHW");
   }
   for (at::ScalarType type : {at::kFloat, at::kBFloat16}) measure_blocks(bench, at::randn({4096, 4096}, at::device(device)).to(type));
+  measure_rows(bench, device);
   measure_small(bench, device);
   measure_search(bench, device);
   auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device.index());

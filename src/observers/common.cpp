@@ -5,12 +5,48 @@ namespace ppq::observers {
 
 int64_t channel_count(const QuantScheme& scheme, const at::Tensor& value, const std::string& tensor) {
   if (scheme.granularity == Granularity::PerTensor) return 1;
-  if (scheme.granularity == Granularity::PerBlock)
-    throw Error(ErrorKind::Unsupported, "tensor " + tensor, "per-block scales cannot be observed", "use minmax, or per-channel scales");
   if (scheme.axis < 0 || scheme.axis >= value.dim())
     throw Error(ErrorKind::Internal, "tensor " + tensor,
                 "channel axis: got " + std::to_string(scheme.axis) + ", expected 0.." + std::to_string(value.dim() - 1));
   return value.size(scheme.axis);
+}
+
+void check_blocks(const char* observer, const QuantScheme& scheme, const std::string& tensor) {
+  if (scheme.granularity == Granularity::PerBlock && scheme.block_size < 1)
+    fail_scheme(observer, tensor, "needs a block size: got " + std::to_string(scheme.block_size) + ", expected at least 1");
+}
+
+namespace {
+
+[[noreturn]] void fail_shapes(const std::string& tensor) {
+  throw Error(ErrorKind::Unsupported, "tensor " + tensor, "one scale a block: got tensors of different shapes, expected one shape");
+}
+int64_t blocked_axis(const QuantScheme& scheme, int64_t dimensions) { return scheme.axis < 0 ? scheme.axis + dimensions : scheme.axis; }
+
+}  // namespace
+
+int64_t BlockedShape::take(const at::Tensor& x, const QuantScheme& scheme, const std::string& tensor) {
+  const int64_t axis = blocked_axis(scheme, x.dim());
+  if (axis < 0 || axis >= x.dim())
+    throw Error(ErrorKind::Internal, "tensor " + tensor,
+                "blocked axis: got " + std::to_string(scheme.axis) + " for " + std::to_string(x.dim()) + " dimensions");
+  if (sizes_.empty()) sizes_ = x.sizes().vec();
+  if (x.sizes() != at::IntArrayRef(sizes_)) fail_shapes(tensor);
+  return axis;
+}
+
+void BlockedShape::merge(const BlockedShape& from, const std::string& tensor) {
+  if (sizes_.empty()) sizes_ = from.sizes_;
+  if (!from.sizes_.empty() && sizes_ != from.sizes_) fail_shapes(tensor);
+}
+
+std::vector<int64_t> BlockedShape::scale_sizes(const QuantScheme& scheme, int64_t channels) const {
+  if (scheme.granularity == Granularity::PerTensor) return {};
+  if (scheme.granularity == Granularity::PerChannel) return {channels};
+  std::vector<int64_t> sizes = sizes_;
+  int64_t& length = sizes[static_cast<size_t>(blocked_axis(scheme, static_cast<int64_t>(sizes.size())))];
+  length = (length + scheme.block_size - 1) / scheme.block_size;
+  return sizes;
 }
 
 at::Tensor as_float(const at::Tensor& value) {
@@ -19,9 +55,11 @@ at::Tensor as_float(const at::Tensor& value) {
   return value.to(at::kFloat);
 }
 
-at::Tensor shaped(const std::vector<double>& per_channel, const QuantScheme& scheme) {
-  at::Tensor tensor = at::tensor(per_channel, at::kDouble);
-  return scheme.granularity == Granularity::PerTensor ? tensor.reshape({}) : tensor;
+void merge_range(kernels::Range& range, const kernels::Range& from) {
+  const at::Device device = range.minimum.device();
+  at::minimum_out(range.minimum, range.minimum, from.minimum.to(device));
+  at::maximum_out(range.maximum, range.maximum, from.maximum.to(device));
+  range.nonfinite += from.nonfinite.to(device);
 }
 
 void fail_nothing_seen(const std::string& tensor) {

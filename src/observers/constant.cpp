@@ -13,6 +13,8 @@ class Constant final : public Observer {
     channels_ = channel_count(scheme_, value, tensor_);
   }
 
+  bool steady() const override { return true; }
+
   void merge(const Observer& other) override {
     const Constant& from = same_kind<Constant>(other, tensor_);
     channels_ = std::max(channels_, from.channels_);

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <vector>
 
+#include "kernels/cpu/parallel.h"
+
 namespace ppq::observers {
 namespace {
 
@@ -80,28 +82,43 @@ Extremes find_extremes(const float* values, int64_t n, int64_t k, int64_t l) {
   return {value_of(~low.result()), value_of(high.result()), nonfinite};
 }
 
-void DeviceExtremes::add(const at::Tensor& rows, int64_t k, int64_t l, int64_t channels) {
+namespace {
+
+/// float64 [rows, 4], as the sums of add_extremes.
+at::Tensor extremes_on_cpu(const at::Tensor& rows, int64_t k, int64_t l) {
+  const int64_t count = rows.size(0), n = rows.size(1);
+  const float* data = rows.const_data_ptr<float>();
+  at::Tensor found = at::ones({count, 4}, at::kDouble);
+  double* out = found.mutable_data_ptr<double>();
+  kernels::cpu::parallel_for(count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const Extremes one = find_extremes(data + r * n, n, k, l);
+      out[4 * r] = one.low, out[4 * r + 1] = one.high, out[4 * r + 2] = static_cast<double>(one.nonfinite);
+    }
+  });
+  return found;
+}
+
+}  // namespace
+
+void add_extremes(const at::Tensor& rows, int64_t k, int64_t l, at::Tensor sums) {
+  const int64_t channels = sums.size(1), groups = rows.size(0) / channels;
+  if (rows.device().is_cpu()) {
+    // Row by row, so that sums do not depend on how rows were batched.
+    const at::Tensor found = extremes_on_cpu(rows.contiguous(), k, l).view({groups, channels, 4});
+    for (int64_t group = 0; group < groups; ++group) sums.add_(found[group].t());
+    return;
+  }
+  add_extremes_by_topk(rows, k, l, sums);
+}
+
+void add_extremes_by_topk(const at::Tensor& rows, int64_t k, int64_t l, at::Tensor sums) {
+  const int64_t channels = sums.size(1), groups = rows.size(0) / channels;
   const at::Tensor low = std::get<0>(rows.topk(k, 1, /*largest=*/false)).select(1, k - 1);
   const at::Tensor high = std::get<0>(rows.topk(l, 1, /*largest=*/true)).select(1, l - 1);
   const at::Tensor bad = at::isfinite(rows).logical_not().sum(1);
-  const at::Tensor sums = at::stack({low.to(at::kDouble), high.to(at::kDouble), bad.to(at::kDouble)}).view({3, -1, channels}).sum(1);
-  sums_ = sums_.defined() ? sums_ + sums : sums;
-}
-
-void DeviceExtremes::merge(const DeviceExtremes& other) {
-  if (other.sums_.defined()) sums_ = sums_.defined() ? sums_ + other.sums_.to(sums_.device()) : other.sums_;
-}
-
-void DeviceExtremes::add_to(std::vector<double>& low, std::vector<double>& high, int64_t& nonfinite) const {
-  if (!sums_.defined()) return;
-  const at::Tensor sums = sums_.cpu().contiguous();
-  const double* value = sums.const_data_ptr<double>();
-  const size_t channels = low.size();
-  for (size_t c = 0; c < channels; ++c) {
-    low[c] += value[c];
-    high[c] += value[channels + c];
-    nonfinite += static_cast<int64_t>(value[2 * channels + c]);
-  }
+  sums.narrow(0, 0, 3).add_(at::stack({low.to(at::kDouble), high.to(at::kDouble), bad.to(at::kDouble)}).view({3, groups, channels}).sum(1));
+  sums.select(0, 3).add_(static_cast<double>(groups));
 }
 
 }  // namespace ppq::observers

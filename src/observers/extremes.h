@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <vector>
 
 namespace ppq::observers {
 
@@ -15,20 +14,11 @@ struct Extremes {
 };
 Extremes find_extremes(const float* values, int64_t n, int64_t k, int64_t l);
 
-/// The same for rows on any device, summed over the rows of a channel (row r belongs to channel r % channels). Sums stay on
-/// the device until they are asked for, so that a loop over batches never waits for it.
-class DeviceExtremes {
- public:
-  /// rows: float32 [rows, n].
-  void add(const at::Tensor& rows, int64_t k, int64_t l, int64_t channels);
-  void merge(const DeviceExtremes& other);
-  /// Adds to the sums of each channel, and to the number of non-finite values.
-  void add_to(std::vector<double>& low, std::vector<double>& high, int64_t& nonfinite) const;
-  /// float64 [3, channels] on the device: low, high, non-finite; undefined until something was added.
-  const at::Tensor& sums() const { return sums_; }
-
- private:
-  at::Tensor sums_;
-};
+/// The same for rows on any device, taken into sums of each channel, in place and without waiting for the device.
+/// rows: float32 [groups × channels, n], row r belongs to channel r % channels. sums: float64 [4, channels]: low end, high end,
+/// non-finite values and number of rows.
+void add_extremes(const at::Tensor& rows, int64_t k, int64_t l, at::Tensor sums);
+/// What add_extremes does on devices: tensor operators only.
+void add_extremes_by_topk(const at::Tensor& rows, int64_t k, int64_t l, at::Tensor sums);
 
 }  // namespace ppq::observers

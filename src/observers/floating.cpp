@@ -37,6 +37,8 @@ class Floating final : public Observer {
     }
   }
 
+  bool steady() const override { return true; }
+
   void merge(const Observer& other) override {
     const Floating& from = same_kind<Floating>(other, tensor_);
     if (!from.range_.minimum.defined()) return;
@@ -45,11 +47,8 @@ class Floating final : public Observer {
       errors_ = from.errors_.clone();
       return;
     }
-    const at::Device device = errors_.device();
-    range_.minimum = at::minimum(range_.minimum, from.range_.minimum.to(device));
-    range_.maximum = at::maximum(range_.maximum, from.range_.maximum.to(device));
-    range_.nonfinite = range_.nonfinite + from.range_.nonfinite.to(device);
-    errors_ = errors_ + from.errors_.to(device);
+    merge_range(range_, from.range_);
+    errors_ += from.errors_.to(errors_.device());
   }
 
   QuantParams finish() const override {

@@ -12,14 +12,14 @@ constexpr int64_t kBins = 4096;
 class KullbackLeibler final : public SearchObserver {
  public:
   KullbackLeibler(const QuantScheme& scheme, std::string tensor)
-      : SearchObserver(scheme, std::move(tensor), kBins, search_rule(scheme.bits > 10 ? search::kSquaredError : search::kDivergence, scheme)) {}
+      : SearchObserver(scheme, std::move(tensor), bins_for(scheme, kBins), search_rule(scheme.bits > 10 ? search::kSquaredError : search::kDivergence, scheme)) {}
 };
 
 }  // namespace
 
 std::unique_ptr<Observer> kl(const QuantScheme& scheme, const std::string& tensor) {
   if (scheme.format != NumberFormat::Linear) fail_scheme("kl", tensor, "serves integers only, not minifloats");
-  if (scheme.granularity == Granularity::PerBlock) fail_scheme("kl", tensor, "cannot serve per-block scales");
+  check_blocks("kl", scheme, tensor);
   return std::make_unique<KullbackLeibler>(scheme, tensor);
 }
 

@@ -1,6 +1,5 @@
 #include "kernels/kernels.h"
 #include "observers/histogram_observer.h"
-#include "ppq/error.h"
 
 namespace ppq::observers {
 namespace {
@@ -25,7 +24,7 @@ class MinMax final : public Observer {
   /// A histogram knows its range.
   bool follow(const Observer& leader) override {
     const auto* other = dynamic_cast<const HistogramObserver*>(&leader);
-    if (!other || other->axis() != channel_axis(scheme_) || scheme_.granularity == Granularity::PerBlock) return false;
+    if (!other || !other->is_channelled_as(scheme_) || scheme_.granularity == Granularity::PerBlock) return false;
     histogram_ = other->histogram();
     return true;
   }
@@ -33,14 +32,12 @@ class MinMax final : public Observer {
   void merge(const Observer& other) override {
     const MinMax& from = same_kind<MinMax>(other, tensor_);
     if (histogram_ || !from.range_.minimum.defined()) return;
+    blocks_.merge(from.blocks_, tensor_);
     if (!range_.minimum.defined()) {
       range_ = {from.range_.minimum.clone(), from.range_.maximum.clone(), from.range_.nonfinite.clone()};
       return;
     }
-    const at::Device device = range_.minimum.device();
-    range_.minimum = at::minimum(range_.minimum, from.range_.minimum.to(device));
-    range_.maximum = at::maximum(range_.maximum, from.range_.maximum.to(device));
-    range_.nonfinite = range_.nonfinite + from.range_.nonfinite.to(device);
+    merge_range(range_, from.range_);
   }
 
   std::optional<kernels::RangeSearch> search() const override {
@@ -63,16 +60,8 @@ class MinMax final : public Observer {
 
  private:
   void observe_blocks(const at::Tensor& x) {
-    const int64_t axis = scheme_.axis < 0 ? scheme_.axis + x.dim() : scheme_.axis;
-    if (axis < 0 || axis >= x.dim())
-      throw Error(ErrorKind::Internal, "tensor " + tensor_,
-                  "blocked axis: got " + std::to_string(scheme_.axis) + " for " + std::to_string(x.dim()) + " dimensions");
-    if (sizes_.empty()) {
-      sizes_ = x.sizes().vec();
-      range_ = kernels::make_block_range(sizes_, axis, scheme_.block_size, x.device());
-    }
-    if (x.sizes() != at::IntArrayRef(sizes_))
-      throw Error(ErrorKind::Unsupported, "tensor " + tensor_, "one scale a block: got tensors of different shapes, expected one shape");
+    const int64_t axis = blocks_.take(x, scheme_, tensor_);
+    if (!range_.minimum.defined()) range_ = kernels::make_block_range(x.sizes(), axis, scheme_.block_size, x.device());
     kernels::observe_range_blocks(x, axis, scheme_.block_size, range_);
   }
 
@@ -83,15 +72,14 @@ class MinMax final : public Observer {
   QuantScheme scheme_;
   std::string tensor_;
   kernels::Range range_;
-  std::vector<int64_t> sizes_;  ///< per block: of the tensor
+  BlockedShape blocks_;
   std::shared_ptr<const kernels::Histogram> histogram_;  ///< of the leader
 };
 
 }  // namespace
 
 std::unique_ptr<Observer> minmax(const QuantScheme& scheme, const std::string& tensor) {
-  if (scheme.granularity == Granularity::PerBlock && scheme.block_size < 1)
-    fail_scheme("minmax", tensor, "needs a block size: got " + std::to_string(scheme.block_size) + ", expected at least 1");
+  check_blocks("minmax", scheme, tensor);
   return std::make_unique<MinMax>(scheme, tensor);
 }
 

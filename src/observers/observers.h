@@ -18,12 +18,27 @@ std::unique_ptr<Observer> floating(const QuantScheme& scheme, const std::string&
 
 /// The channel axis a kernel should keep apart: the scheme's, or -1 when one scale serves the whole tensor.
 inline int64_t channel_axis(const QuantScheme& scheme) { return scheme.granularity == Granularity::PerTensor ? -1 : scheme.axis; }
-/// Number of scales for `value`. Throws Unsupported for per-block schemes.
+/// Number of scales for `value`; not for per-block schemes.
 int64_t channel_count(const QuantScheme& scheme, const at::Tensor& value, const std::string& tensor);
+/// Throws Unsupported where a per-block scheme has no block size.
+void check_blocks(const char* observer, const QuantScheme& scheme, const std::string& tensor);
+/// The shape of a tensor with a scale a block: that of the first one seen, which others must have.
+class BlockedShape {
+ public:
+  /// The blocked axis of x, from 0. Throws Internal for an axis that x does not have, Unsupported for another shape than before.
+  int64_t take(const at::Tensor& x, const QuantScheme& scheme, const std::string& tensor);
+  /// Throws Unsupported where both have seen shapes, and unlike ones.
+  void merge(const BlockedShape& from, const std::string& tensor);
+  /// Of the scales: none per tensor, of `channels` per channel, of the tensor with that axis divided per block.
+  std::vector<int64_t> scale_sizes(const QuantScheme& scheme, int64_t channels) const;
+
+ private:
+  std::vector<int64_t> sizes_;
+};
 /// `value` as a float32, float16 or bfloat16 tensor.
 at::Tensor as_float(const at::Tensor& value);
-/// One tensor an element (per channel) or a 0-dim one (per tensor), as params_from_range wants it.
-at::Tensor shaped(const std::vector<double>& per_channel, const QuantScheme& scheme);
+/// Takes `from`, of any device, into `range`, in place.
+void merge_range(kernels::Range& range, const kernels::Range& from);
 
 [[noreturn]] void fail_nothing_seen(const std::string& tensor);
 [[noreturn]] void fail_non_finite(const std::string& tensor, int64_t count);

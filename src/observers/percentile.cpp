@@ -1,6 +1,4 @@
-#include <cmath>
-
-#include "kernels/cpu/parallel.h"
+#include "kernels/observe_blocks.h"
 #include "observers/extremes.h"
 #include "observers/observers.h"
 
@@ -18,54 +16,64 @@ class Percentile final : public Observer {
   void observe(const at::Tensor& value, int64_t samples) override {
     if (value.numel() == 0) return;
     const at::Tensor x = as_float(value).to(at::kFloat);
+    if (scheme_.granularity == Granularity::PerBlock) {
+      observe_blocks(x);
+      return;
+    }
     const int64_t channels = channel_count(scheme_, x, tensor_);
-    const at::Tensor rows = rows_of(x, samples, channels);  // [samples × channels, n]
-    const int64_t n = rows.size(1);
-    const int64_t low = std::max<int64_t>(0, static_cast<int64_t>(static_cast<double>(n) * (1 - kPercentile))) + 1;
-    const int64_t high = std::min<int64_t>(static_cast<int64_t>(static_cast<double>(n) * kPercentile), n - 1) + 1;
-    if (low_sum_.empty()) low_sum_.assign(channels, 0), high_sum_.assign(channels, 0);
-    if (x.device().is_cpu())
-      on_host_ = true, on_cpu(rows, low, n - high + 1);
-    else
-      extremes_.add(rows, low, n - high + 1, channels);
-    seen_ += rows.size(0) / channels;
+    add(rows_of(x, samples, channels), sums(channels, x.device()));
   }
+
+  bool steady() const override { return true; }
 
   void merge(const Observer& other) override {
     const Percentile& from = same_kind<Percentile>(other, tensor_);
-    if (low_sum_.empty()) low_sum_.assign(from.low_sum_.size(), 0), high_sum_.assign(from.high_sum_.size(), 0);
-    for (size_t c = 0; c < from.low_sum_.size(); ++c) low_sum_[c] += from.low_sum_[c], high_sum_[c] += from.high_sum_[c];
-    extremes_.merge(from.extremes_);
-    seen_ += from.seen_;
-    nonfinite_ += from.nonfinite_;
-    on_host_ = on_host_ || from.on_host_;
+    if (!from.sums_.defined()) return;
+    blocks_.merge(from.blocks_, tensor_);
+    if (sums_.defined()) sums_.add_(from.sums_.to(sums_.device()));
+    else sums_ = from.sums_.clone();
   }
 
-  /// Of sums on a device; those on the host need no kernel.
   std::optional<kernels::RangeSearch> search() const override {
-    if (!extremes_.sums().defined() || on_host_) return std::nullopt;
-    kernels::RangeSearch search{search_rule(search::kMean, scheme_), {}, {}, extremes_.sums()};
-    search.seen = static_cast<double>(seen_);
-    return search;
+    if (!sums_.defined()) return std::nullopt;
+    return kernels::RangeSearch{search_rule(search::kMean, scheme_), {}, {}, sums_};
   }
 
-  QuantParams finish_found(const at::Tensor& found) const override {
-    const std::vector<int64_t> one_a_channel = {found.size(0)};
-    return params_of_found(found, scheme_.granularity == Granularity::PerTensor ? at::IntArrayRef() : one_a_channel, scheme_, tensor_);
-  }
+  QuantParams finish_found(const at::Tensor& found) const override { return params_of_found(found, blocks_.scale_sizes(scheme_, found.size(0)), scheme_, tensor_); }
 
   QuantParams finish() const override {
-    if (!seen_) fail_nothing_seen(tensor_);
-    std::vector<double> low = low_sum_, high = high_sum_;
-    int64_t nonfinite = nonfinite_;
-    extremes_.add_to(low, high, nonfinite);
-    if (nonfinite) fail_non_finite(tensor_, nonfinite);
-    for (double& v : low) v /= static_cast<double>(seen_);
-    for (double& v : high) v /= static_cast<double>(seen_);
-    return params_from_range(shaped(low, scheme_), shaped(high, scheme_), scheme_);
+    const auto one = search();
+    if (!one) fail_nothing_seen(tensor_);
+    return finish_found(kernels::search_ranges({*one}).cpu());
   }
 
  private:
+  at::Tensor sums(int64_t channels, at::Device device) {
+    if (!sums_.defined()) sums_ = at::zeros({4, channels}, at::device(device).dtype(at::kDouble));
+    return sums_;
+  }
+
+  static void add(const at::Tensor& rows, const at::Tensor& sums) {
+    const int64_t n = rows.size(1);
+    const int64_t low = std::max<int64_t>(0, static_cast<int64_t>(static_cast<double>(n) * (1 - kPercentile))) + 1;
+    const int64_t high = std::min<int64_t>(static_cast<int64_t>(static_cast<double>(n) * kPercentile), n - 1) + 1;
+    add_extremes(rows, low, n - high + 1, sums);
+  }
+
+  /// Whole blocks, then the shorter ones at the end of the axis, which count by their own size.
+  void observe_blocks(const at::Tensor& x) {
+    const int64_t axis = blocks_.take(x, scheme_, tensor_), length = x.size(axis), block = std::min(scheme_.block_size, length);
+    const int64_t whole = length / block, rest = length % block, outer = c10::multiply_integers(x.sizes().slice(0, axis)), inner = x.numel() / (outer * length);
+    const at::Tensor all = sums(outer * (whole + (rest > 0)) * inner, x.device()).view({4, outer, -1, inner});
+    add_blocks(kernels::block_rows(x.narrow(axis, 0, whole * block), axis, block), all.narrow(2, 0, whole));
+    if (rest) add_blocks(kernels::block_rows(x.narrow(axis, whole * block, rest), axis, rest), all.narrow(2, whole, 1));
+  }
+  static void add_blocks(const at::Tensor& rows, const at::Tensor& into) {
+    const at::Tensor sums = at::zeros({4, rows.size(0)}, into.options());
+    add(rows, sums);
+    into.add_(sums.view(into.sizes()));
+  }
+
   at::Tensor rows_of(const at::Tensor& x, int64_t samples, int64_t channels) const {
     const bool batched = samples > 1 && x.dim() > 0 && x.size(0) % samples == 0;
     const int64_t groups = batched ? samples : 1;
@@ -80,33 +88,16 @@ class Percentile final : public Observer {
     return split.transpose(1, scheme_.axis + 1).contiguous().view({groups * channels, -1});
   }
 
-  void on_cpu(const at::Tensor& rows, int64_t k, int64_t l) {
-    const int64_t count = rows.size(0), n = rows.size(1);
-    const float* data = rows.const_data_ptr<float>();
-    std::vector<Extremes> found(count);
-    kernels::cpu::parallel_for(count, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) found[r] = find_extremes(data + r * n, n, k, l);
-    });
-    const size_t channels = low_sum_.size();
-    for (size_t r = 0; r < found.size(); ++r) {
-      nonfinite_ += found[r].nonfinite;
-      low_sum_[r % channels] += found[r].low;
-      high_sum_[r % channels] += found[r].high;
-    }
-  }
-
   QuantScheme scheme_;
   std::string tensor_;
-  std::vector<double> low_sum_, high_sum_;
-  DeviceExtremes extremes_;  ///< of batches on a device
-  int64_t seen_ = 0, nonfinite_ = 0;
-  bool on_host_ = false;  ///< some batches were in host memory
+  at::Tensor sums_;  ///< float64 [4, channels], see add_extremes
+  BlockedShape blocks_;
 };
 
 }  // namespace
 
 std::unique_ptr<Observer> percentile(const QuantScheme& scheme, const std::string& tensor) {
-  if (scheme.granularity == Granularity::PerBlock) fail_scheme("percentile", tensor, "cannot serve per-block scales");
+  check_blocks("percentile", scheme, tensor);
   return std::make_unique<Percentile>(scheme, tensor);
 }
 

@@ -15,13 +15,13 @@ search::Rule percentile_rule(const QuantScheme& scheme) {
 /// The range that leaves 0.01 % of all values seen outside on each side; exact to a bin (1/4096 to 1/2048 of the range).
 class PercentileGlobal final : public SearchObserver {
  public:
-  PercentileGlobal(const QuantScheme& scheme, std::string tensor) : SearchObserver(scheme, std::move(tensor), kBins, percentile_rule(scheme)) {}
+  PercentileGlobal(const QuantScheme& scheme, std::string tensor) : SearchObserver(scheme, std::move(tensor), bins_for(scheme, kBins), percentile_rule(scheme)) {}
 };
 
 }  // namespace
 
 std::unique_ptr<Observer> percentile_global(const QuantScheme& scheme, const std::string& tensor) {
-  if (scheme.granularity == Granularity::PerBlock) fail_scheme("percentile-global", tensor, "cannot serve per-block scales");
+  check_blocks("percentile-global", scheme, tensor);
   return std::make_unique<PercentileGlobal>(scheme, tensor);
 }
 

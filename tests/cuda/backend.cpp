@@ -15,7 +15,7 @@ const Backend* device_backend() {
   if (!at::hasCUDA() || !at::globalContext().hasCUDA() || c10::impl::getDeviceGuardImpl(c10::DeviceType::CUDA)->deviceCount() == 0) return nullptr;
   static const Backend backend{"device", at::Device(at::kCUDA, 0), &kernels::fake_quantize, &kernels::fake_quantize_,
                                &kernels::fake_quantize_blocks, &kernels::quantize_to_int, &kernels::fake_quantize_backward,
-                               &kernels::observe, &kernels::merge, &kernels::observe_range, &kernels::observe_range_blocks, &kernels::error_sums, &kernels::search_ranges,
+                               &kernels::observe, &kernels::merge, &kernels::observe_range, &kernels::observe_range_blocks, &kernels::observe_row_top2, &kernels::error_sums, &kernels::search_ranges,
                                [](const std::vector<ObservationOf>& list) {
                                  std::vector<kernels::cuda::Observation> observations;
                                  for (const ObservationOf& one : list) observations.push_back({one.x, one.axis, one.histogram});

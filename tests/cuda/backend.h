@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "kernels/row_top2.h"
 #include "kernels/search.h"
 
 /// The CUDA kernels as the tests see them: run on the host by the shim, or on a device.
@@ -30,6 +31,7 @@ struct Backend {
   decltype(&kernels::merge) merge;
   decltype(&kernels::observe_range) observe_range;
   decltype(&kernels::observe_range_blocks) observe_range_blocks;
+  decltype(&kernels::observe_row_top2) observe_row_top2;
   decltype(&kernels::error_sums) error_sums;
   decltype(&kernels::search_ranges) search_ranges;
   void (*observe_many)(const std::vector<ObservationOf>&);

@@ -55,6 +55,12 @@ bool all_kernels_agree() {
     kernels::Gradients b = kernels::fake_quantize_backward(columns, columns * 2, scale, offset, axis, {-8, 7}, true);
     good = good && at::allclose(a.scale, b.scale) && at::allclose(a.offset, b.offset);
   }
+  kernels::RowTop2 top2 = kernels::make_row_top2(at::kCPU), cpu_top2 = kernels::make_row_top2(at::kCPU);
+  for (const at::Tensor& rows : {sample({30, 2100}, 8), sample({20, 9}, 9)}) {
+    backend.observe_row_top2(rows, false, 254.49, top2);
+    kernels::observe_row_top2(rows, false, 254.49, cpu_top2);
+  }
+  good = good && same(top2.cells, cpu_top2.cells) && same(top2.range.minimum, cpu_top2.range.minimum) && same(top2.range.maximum, cpu_top2.range.maximum);
   at::Tensor q = at::round(columns), difference = (q - columns).to(at::kDouble);
   good = good && at::allclose(backend.error_sums(q, columns)[0], (difference * difference).sum());
   std::vector<kernels::RangeSearch> searches;

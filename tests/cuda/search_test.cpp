@@ -54,8 +54,7 @@ TEST_P(SearchKernel, EveryKindAndScheme) {
 TEST_P(SearchKernel, SixteenBitsWithZeros) {
   std::vector<RangeSearch> searches;
   for (const auto& [name, x] : kernels::test::search_data()) {
-    RangeSearch one{rule_for(search::kSquaredError, 16, name == "normal"), histogram_of(x, 1000), (x == 0).sum(), {}};
-    one.seen = static_cast<double>(x.numel());
+    RangeSearch one{rule_for(search::kSquaredError, 16, name == "normal"), histogram_of(x, 1000), at::stack({(x == 0).sum(), at::scalar_tensor(x.numel(), at::kLong)}), {}};
     searches.push_back(one);
   }
   check(searches, "zeros");
@@ -79,7 +78,7 @@ TEST_P(SearchKernel, ManyTensorsInOneLaunch) {
     x = x.clamp(-1e30, 1e30);
     if (i % 9 == 8) x = at::full({channels, 4}, std::numeric_limits<float>::quiet_NaN());
     RangeSearch one{rule_for(kinds[i % 4], 4 + i % 3, i % 2 == 0), histogram_of(x, i % 3 ? 100 : 300, 0), {}, {}};
-    if (one.rule.kind == search::kMean) one.sums = at::randn({3, channels}, at::kDouble), one.seen = 3 + i;
+    if (one.rule.kind == search::kMean) one.sums = at::randn({4, channels}, at::kDouble);
     if (one.rule.kind == search::kMinMax) one.histogram.counts = one.histogram.first = one.histogram.exponent = at::Tensor();
     searches.push_back(one);
   }

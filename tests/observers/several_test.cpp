@@ -34,32 +34,33 @@ TEST(Observers, WaitsAreCounted) {
   EXPECT_EQ(waits.count(), 1);
 }
 
-TEST(DeviceExtremes, EqualsSortingWithoutWaiting) {
-  at::manual_seed(4);
-  observers::DeviceExtremes first, second;
-  std::vector<double> low(3, 0), high(3, 0), wanted_low(3, 0), wanted_high(3, 0);
-  int64_t nonfinite = 0;
-  for (int round = 0; round < 4; ++round) {
-    at::Tensor rows = at::randn({6, 50});
-    const at::Tensor ordered = std::get<0>(rows.sort(1));
-    for (int64_t r = 0; r < 6; ++r) {
-      wanted_low[r % 3] += ordered[r][2].item<double>();
-      wanted_high[r % 3] += ordered[r][49].item<double>();
+TEST(AddExtremes, EqualsSortingWithoutWaiting) {
+  for (auto* add : {&observers::add_extremes, &observers::add_extremes_by_topk}) {
+    at::manual_seed(4);
+    at::Tensor sums = at::zeros({4, 3}, at::kDouble);
+    const void* place = sums.const_data_ptr();
+    std::vector<double> wanted_low(3, 0), wanted_high(3, 0);
+    for (int round = 0; round < 4; ++round) {
+      at::Tensor rows = at::randn({6, 50});
+      const at::Tensor ordered = std::get<0>(rows.sort(1));
+      for (int64_t r = 0; r < 6; ++r) {
+        wanted_low[r % 3] += ordered[r][2].item<double>();
+        wanted_high[r % 3] += ordered[r][49].item<double>();
+      }
+      const CountWaits waits;
+      add(rows, 3, 1, sums);
+      EXPECT_EQ(waits.count(), 0);
     }
-    const CountWaits waits;
-    (round % 2 ? second : first).add(rows, 3, 1, 3);
-    EXPECT_EQ(waits.count(), 0);
+    EXPECT_EQ(sums.const_data_ptr(), place);
+    for (int c = 0; c < 3; ++c) {
+      EXPECT_DOUBLE_EQ(sums[0][c].item<double>(), wanted_low[c]);
+      EXPECT_DOUBLE_EQ(sums[1][c].item<double>(), wanted_high[c]);
+      EXPECT_EQ(sums[2][c].item<double>(), 0);
+      EXPECT_EQ(sums[3][c].item<double>(), 8);
+    }
+    add(at::full({3, 5}, NAN), 1, 1, sums);
+    EXPECT_EQ(sums[2].sum().item<double>(), 15);
   }
-  first.merge(second);
-  first.add_to(low, high, nonfinite);
-  for (int c = 0; c < 3; ++c) {
-    EXPECT_DOUBLE_EQ(low[c], wanted_low[c]);
-    EXPECT_DOUBLE_EQ(high[c], wanted_high[c]);
-  }
-  EXPECT_EQ(nonfinite, 0);
-  first.add(at::full({3, 5}, NAN), 1, 1, 3);
-  first.add_to(low, high, nonfinite);
-  EXPECT_EQ(nonfinite, 15);
 }
 
 /// Whatever the order of the observers, each gives what it gives alone.

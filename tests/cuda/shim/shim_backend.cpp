@@ -9,6 +9,8 @@
 
 #include "kernels/kernels.h"
 #include "kernels/numerics.h"
+#include "kernels/row_top2.h"
+#include "kernels/row_top2_rules.h"
 #include "kernels/search.h"
 #include "ppq/error.h"
 #include "tests/cuda/backend.h"
@@ -31,11 +33,13 @@ int multiprocessors() { return 3; }
 #include "kernels/cuda/observe_range.cu"
 #include "kernels/cuda/observe_range_blocks.cu"
 #include "kernels/cuda/quantize_to_int.cu"
+#include "kernels/cuda/row_top2.cu"
 #include "kernels/cuda/search.cu"
 
 #include "kernels/cuda/fake_quantize.cpp"
 #include "kernels/cuda/layout.cpp"
 #include "kernels/cuda/observe.cpp"
+#include "kernels/cuda/row_top2.cpp"
 #include "kernels/cuda/search.cpp"
 #include "kernels/cuda/sums.cpp"
 
@@ -45,7 +49,7 @@ const Backend& shim_backend() {
   namespace shimmed = kernels::cuda;
   static const Backend backend{"shim", at::kCPU, &shimmed::fake_quantize, &shimmed::fake_quantize_, &shimmed::fake_quantize_blocks,
                                &shimmed::quantize_to_int, &shimmed::fake_quantize_backward, &shimmed::observe, &shimmed::merge,
-                               &shimmed::observe_range, &shimmed::observe_range_blocks, &shimmed::error_sums, &shimmed::search_ranges, [](const std::vector<ObservationOf>& list) {
+                               &shimmed::observe_range, &shimmed::observe_range_blocks, &shimmed::observe_row_top2, &shimmed::error_sums, &shimmed::search_ranges, [](const std::vector<ObservationOf>& list) {
                                  std::vector<shimmed::Observation> observations;
                                  for (const ObservationOf& one : list) observations.push_back({one.x, one.axis, one.histogram});
                                  shimmed::observe_many(observations);

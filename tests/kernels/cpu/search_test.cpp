@@ -93,11 +93,10 @@ TEST(SearchRanges, ZerosCostNothingWhereStepsAreNarrowerThanBins) {
   x.slice(0, 0, 2000).zero_();
   x[5] = 300;
   const Histogram h = histogram_of(x, 32);
-  RangeSearch search{rule, h, (x == 0).sum(), {}};
-  search.seen = 3000;
+  RangeSearch search{rule, h, at::stack({(x == 0).sum(), at::scalar_tensor(3000, at::kLong)}), {}};
   const at::Tensor with = search_ranges({search}), without = search_ranges({{rule, h, {}, {}}});
   PlainSearch plain(h, 0, rule);
-  plain.zeros = plain.total * search.zeros.item<double>() / 3000;
+  plain.zeros = plain.total * search.zeros[0].item<double>() / 3000;
   EXPECT_EQ(with[0][1].item<double>(), plain.choose().second);
   EXPECT_NE(with[0][1].item<double>(), without[0][1].item<double>()) << "the data must show the difference";
 }
@@ -110,7 +109,7 @@ TEST(SearchRanges, ManyTensorsAndChannelsKeepApart) {
     at::Tensor x = random_values({channels, 500}, i, 0.1 + i) * at::arange(1, channels + 1).view({-1, 1});
     const Kind kinds[] = {search::kSquaredError, search::kQuantile, search::kMinMax, search::kDivergence, search::kMean};
     RangeSearch one{rule_for(kinds[i % 5], i % 2 ? 4 : 8, i % 3 == 0), histogram_of(x, i % 7 ? 256 : 512, 0), {}, {}};
-    if (one.rule.kind == search::kMean) one.sums = at::randn({3, channels}, at::kDouble), one.seen = 7;
+    if (one.rule.kind == search::kMean) one.sums = at::randn({4, channels}, at::kDouble);
     searches.push_back(one);
     alone.push_back(search_ranges({one}));
   }
@@ -124,8 +123,7 @@ TEST(SearchRanges, MinMaxAndMeanAreWhatWasSeen) {
   observe_range(x, 0, range);
   RangeSearch seen{rule_for(search::kMinMax, 8, true), {}, {}, {}};
   seen.histogram.minimum = range.minimum, seen.histogram.maximum = range.maximum, seen.histogram.nonfinite = range.nonfinite;
-  RangeSearch mean{rule_for(search::kMean, 8, true), {}, {}, at::tensor({-4.0, 6.0, 2.0}, at::kDouble).view({3, 1})};
-  mean.seen = 4;
+  RangeSearch mean{rule_for(search::kMean, 8, true), {}, {}, at::tensor({-4.0, 6.0, 2.0, 4.0}, at::kDouble).view({4, 1})};
   EXPECT_TRUE(at::equal(search_ranges({seen, mean}), at::tensor({-2.5, 1.5, 1.0, 3.0, 4.0, 1.0, -1.0, 1.5, 2.0}, at::kDouble).view({3, 3})));
 }
 
