@@ -68,7 +68,8 @@ static inline Mask is_finite(Float a) {
   return {_mm256_cmp_ps(magnitude, _mm256_set1_ps(__builtin_inff()), _CMP_LT_OQ)};
 }
 static inline Mask either(Mask a, Mask b) { return {_mm256_or_ps(a.v, b.v)}; }
-static inline Mask no_lanes() { return {_mm256_setzero_ps()}; }
+static inline Mask all_lanes() { return {_mm256_castsi256_ps(_mm256_set1_epi32(-1))}; }
+static inline bool all(Mask m) { return _mm256_movemask_ps(m.v) == 0xff; }
 static inline bool any(Mask m) { return _mm256_movemask_ps(m.v) != 0; }
 static inline int count(Mask m) { return __builtin_popcount(static_cast<unsigned>(_mm256_movemask_ps(m.v))); }
 static inline Float select(Mask m, Float yes, Float no) { return {_mm256_blendv_ps(no.v, yes.v, m.v)}; }
@@ -86,9 +87,12 @@ static inline Int lesser_int(Int a, Int b) { return {_mm256_min_epi32(a.v, b.v)}
 static inline Int larger_unsigned(Int a, Int b) { return {_mm256_max_epu32(a.v, b.v)}; }
 static inline Int lesser_unsigned(Int a, Int b) { return {_mm256_min_epu32(a.v, b.v)}; }
 static inline Mask equal(Int a, Int b) { return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(a.v, b.v))}; }
-static inline Mask no_common_bits(Int a, Int b) { return equal(a & b, {_mm256_setzero_si256()}); }
 static inline Mask not_below(Int a, Int b) {
   return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(a.v, b.v), a.v))};
+}
+/// The lanes of m in which a and b have a bit in common.
+static inline Mask with_common_bits(Mask m, Int a, Int b) {
+  return {_mm256_andnot_ps(equal(a & b, {_mm256_setzero_si256()}).v, m.v)};
 }
 static inline Int select(Mask m, Int yes, Int no) {
   return {_mm256_blendv_epi8(no.v, yes.v, _mm256_castps_si256(m.v))};

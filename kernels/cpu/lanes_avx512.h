@@ -70,7 +70,8 @@ static inline Mask is_finite(Float a) {
   return {_mm512_cmp_ps_mask(_mm512_abs_ps(a.v), _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ)};
 }
 static inline Mask either(Mask a, Mask b) { return {static_cast<__mmask16>(a.v | b.v)}; }
-static inline Mask no_lanes() { return {0}; }
+static inline Mask all_lanes() { return {0xffff}; }
+static inline bool all(Mask m) { return m.v == 0xffff; }
 static inline bool any(Mask m) { return m.v != 0; }
 static inline int count(Mask m) { return __builtin_popcount(m.v); }
 static inline Float select(Mask m, Float yes, Float no) { return {_mm512_mask_mov_ps(no.v, m.v, yes.v)}; }
@@ -88,7 +89,8 @@ static inline Int lesser_int(Int a, Int b) { return {_mm512_min_epi32(a.v, b.v)}
 static inline Int larger_unsigned(Int a, Int b) { return {_mm512_max_epu32(a.v, b.v)}; }
 static inline Int lesser_unsigned(Int a, Int b) { return {_mm512_min_epu32(a.v, b.v)}; }
 static inline Mask equal(Int a, Int b) { return {_mm512_cmpeq_epi32_mask(a.v, b.v)}; }
-static inline Mask no_common_bits(Int a, Int b) { return {_mm512_testn_epi32_mask(a.v, b.v)}; }
+/// The lanes of m in which a and b have a bit in common.
+static inline Mask with_common_bits(Mask m, Int a, Int b) { return {_mm512_mask_test_epi32_mask(m.v, a.v, b.v)}; }
 static inline Mask not_below(Int a, Int b) { return {_mm512_cmpge_epu32_mask(a.v, b.v)}; }
 static inline Int select(Mask m, Int yes, Int no) { return {_mm512_mask_mov_epi32(no.v, m.v, yes.v)}; }
 static inline Int bits_of(Float a) { return {_mm512_castps_si512(a.v)}; }

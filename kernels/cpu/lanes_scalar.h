@@ -51,7 +51,8 @@ static inline Mask operator>(Float a, Float b) { return a.v > b.v; }
 static inline Mask operator>=(Float a, Float b) { return a.v >= b.v; }
 static inline Mask is_finite(Float a) { return numerics::is_finite(a.v); }
 static inline Mask either(Mask a, Mask b) { return a || b; }
-static inline Mask no_lanes() { return false; }
+static inline Mask all_lanes() { return true; }
+static inline bool all(Mask m) { return m; }
 static inline bool any(Mask m) { return m; }
 static inline int count(Mask m) { return m; }
 static inline Float select(Mask m, Float yes, Float no) { return m ? yes : no; }
@@ -69,7 +70,8 @@ static inline Int lesser_int(Int a, Int b) { return a.v < b.v ? a : b; }
 static inline Int larger_unsigned(Int a, Int b) { return static_cast<uint32_t>(a.v) > static_cast<uint32_t>(b.v) ? a : b; }
 static inline Int lesser_unsigned(Int a, Int b) { return static_cast<uint32_t>(a.v) < static_cast<uint32_t>(b.v) ? a : b; }
 static inline Mask equal(Int a, Int b) { return a.v == b.v; }
-static inline Mask no_common_bits(Int a, Int b) { return (a.v & b.v) == 0; }
+/// The lanes of m in which a and b have a bit in common.
+static inline Mask with_common_bits(Mask m, Int a, Int b) { return m && (a.v & b.v) != 0; }
 /// a >= b as unsigned numbers.
 static inline Mask not_below(Int a, Int b) { return static_cast<uint32_t>(a.v) >= static_cast<uint32_t>(b.v); }
 static inline Int select(Mask m, Int yes, Int no) { return m ? yes : no; }

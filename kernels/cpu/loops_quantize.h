@@ -31,27 +31,25 @@ struct Quantizer {
 /// t = x × (1/scale) + 3072.5 + 2^-12, fused, is a multiple of 2^-12 as long as it lies in [2048, 4096), so its bits are a
 /// fixed-point number with the rounded quotient above 12 fraction bits. The rounded quotient of the division differs from
 /// x × (1/scale) by less than 514 × 2^-23, a quarter of 2^-12, and t from the sum by half of 2^-12: only where the fraction
-/// is 0 or 1 (a tie may be near) can the integer be another. There, and where t is NaN, Inf or negative, the group is divided.
-/// What lies outside of [2048, 4096) is clamped, as its bits are ordered like the numbers. For 8 lanes division is as quick.
+/// is 0 or 1 (a tie may be near) can the integer be another, and the group is divided. What lies outside of [2048, 4096) is
+/// clamped, Inf too; NaN goes through the clamp and keeps its quiet bit when the fraction is cut off.
 struct QuickLinear {
   static constexpr float kBase = 3072.0f;
-  Mask tie = no_lanes();
-  Int top = set_int(0);
+  Mask sure = all_lanes();
   /// low, high: kBase + limit - offset.
   inline Float operator()(Float x, Float inverse, Float low, Float high, Float scale) {
-    Int t = bits_of(multiply_add(x, inverse, set(kBase + 0.5f + 0x1p-12f)));
-    tie = either(tie, no_common_bits(t, set_int(0xffe)));
-    top = larger_unsigned(top, t);
-    t = lesser_int(larger_int(t, bits_of(low)), bits_of(high)) & set_int(~0xfff);
-    return (float_of(t) - set(kBase)) * scale;
+    Float t = multiply_add(x, inverse, set(kBase + 0.5f + 0x1p-12f));
+    sure = with_common_bits(sure, bits_of(t), set_int(0xffe));
+    t = clamp_lanes(t, low, high);
+    return (float_of(bits_of(t) & set_int(~0xfff)) - set(kBase)) * scale;
   }
-  inline bool doubtful() const { return any(either(tie, not_below(top, set_int(0x7f800000)))); }
+  inline bool doubtful() const { return !all(sure); }
 };
+inline constexpr int kGroup = 4;  ///< vectors that share a test
 
-/// The quick way for as many elements as fill groups of four vectors; returns their number.
-template <class T, class Exact, class Parameters>
-static inline int64_t quick_row(const T* x, T* y, int64_t n, const Parameters& quick, const Exact& exact) {
-  constexpr int kGroup = 4;
+/// The quick way for as many elements as fill groups; returns their number.
+template <class T, class Quick, class Exact>
+static inline int64_t quick_row(const T* x, T* y, int64_t n, const Quick& quick, const Exact& exact) {
   int64_t i = 0;
   for (; i + kGroup * kWidth <= n; i += kGroup * kWidth) {
     QuickLinear linear;
@@ -82,16 +80,63 @@ static inline void quantize_uniform_row(const QuantizeTask& task, int64_t start,
   for (; i + kWidth <= n; i += kWidth) store(y + i, quantize(load(x + i), s, o));
   if (i < n) store_some(y + i, n - i, quantize(load_some(x + i, n - i, 0), s, o));
 }
+/// Elements [first, n) of one row, element i with scale[i].
 template <class T, class Quantize>
-static inline void quantize_varying_row(const QuantizeTask& task, int64_t start, int64_t n, const Quantize& quantize) {
+static inline void quantize_varying_row(const QuantizeTask& task, int64_t start, int64_t first, int64_t n, const Quantize& quantize) {
   const T* x = static_cast<const T*>(task.x) + start;
   T* y = static_cast<T*>(task.y) + start;
   const float *scale = task.scale, *offset = task.offset;
-  int64_t i = 0;  // always divided: the quick way would load four parameters a value instead of two, and gain nothing
+  int64_t i = first;
   for (; i + kWidth <= n; i += kWidth) store(y + i, quantize(load(x + i), load(scale + i), load(offset + i)));
   if (i < n) {
     store_some(y + i, n - i, quantize(load_some(x + i, n - i, 0), load_some(scale + i, n - i, 1), load_some(offset + i, n - i, 0)));
   }
+}
+/// The quick way down `rows` rows of `columns` vectors, whose parameters stay in registers. x and y point at the first.
+template <int columns, class T, class Quantize>
+static inline void quick_columns(const QuantizeTask& task, const T* x, T* y, int64_t rows, int64_t length, int64_t first, const Quantize& quantize) {
+  constexpr int kRows = kGroup / columns;
+  Float inverse[columns], low[columns], high[columns], scale[columns];
+  for (int k = 0; k < columns; ++k) {
+    const int64_t c = first + k * kWidth;
+    inverse[k] = load(task.inverse + c), low[k] = load(task.low + c), high[k] = load(task.high + c), scale[k] = load(task.scale + c);
+  }
+  for (int64_t r = 0; r < rows; r += kRows, x += kRows * length, y += kRows * length) {
+    QuickLinear linear;
+    Float result[kGroup];
+    auto at = [&](int i) { return i / columns * length + i % columns * kWidth; };
+    for (int i = 0; i < kGroup; ++i) {
+      const int k = i % columns;
+      result[i] = linear(load(x + at(i)), inverse[k], low[k], high[k], scale[k]);
+    }
+    if (linear.doubtful()) {
+      for (int i = 0; i < kGroup; ++i) result[i] = quantize(load(x + at(i)), scale[i % columns], load(task.offset + first + i % columns * kWidth));
+    }
+    for (int i = 0; i < kGroup; ++i) store(y + at(i), result[i]);
+  }
+}
+template <class T, class Quantize>
+static inline void quantize_varying_rows(const QuantizeTask& task, int64_t begin, int64_t end, int64_t length, const Quantize& quantize) {
+  int64_t r = begin;
+  if constexpr (Quantize::kQuick) {
+    if (task.inverse) {
+      constexpr int64_t kNear = 16384;  // bytes of rows whose columns are taken in turn
+      const int64_t groups = kNear / (length * static_cast<int64_t>(sizeof(T)) * kGroup), step = (groups > 1 ? groups : 1) * kGroup;
+      const int64_t whole = end - (end - begin) % kGroup;
+      for (; r < whole; r += step) {
+        const int64_t rows = whole - r < step ? whole - r : step;
+        const T* x = static_cast<const T*>(task.x) + r * length;
+        T* y = static_cast<T*>(task.y) + r * length;
+        int64_t c = 0;
+        for (; c + 4 * kWidth <= length; c += 4 * kWidth) quick_columns<4>(task, x + c, y + c, rows, length, c, quantize);
+        if (c + 2 * kWidth <= length) quick_columns<2>(task, x + c, y + c, rows, length, c, quantize), c += 2 * kWidth;
+        if (c + kWidth <= length) quick_columns<1>(task, x + c, y + c, rows, length, c, quantize), c += kWidth;
+        for (int64_t i = r; i < r + rows && c < length; ++i) quantize_varying_row<T>(task, i * length, c, length, quantize);
+      }
+      r = whole;
+    }
+  }
+  for (; r < end; ++r) quantize_varying_row<T>(task, r * length, 0, length, quantize);
 }
 
 /// Calls body(row, scale index, Quantize) machinery for the task's type, mode and kind; formats beyond float32's integers go
@@ -133,7 +178,7 @@ static void fake_quantize_varying(const QuantizeTask& task, int64_t begin, int64
   with_quantizer(
       task,
       [&]<class T, class Quantize>(T, const Quantize& quantize) {
-        for (int64_t r = begin; r < end; ++r) quantize_varying_row<T>(task, r * length, length, quantize);
+        quantize_varying_rows<T>(task, begin, end, length, quantize);
       },
       [&]<class T, int mode>(T, Constant<mode>) {
         const T* x = static_cast<const T*>(task.x);

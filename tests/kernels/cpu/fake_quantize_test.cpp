@@ -102,6 +102,50 @@ TEST(FakeQuantize, ValuesNextToTiesAreDivided) {
   }
 }
 
+/// The bits of every 1021st float, of both signs, denormals, Inf and NaN among them.
+TEST(FakeQuantize, AllOverTheFloats) {
+  at::Tensor x = at::empty({(int64_t{1} << 32) / 1021}), wanted = at::empty_like(x);
+  float *values = x.mutable_data_ptr<float>(), *results = wanted.mutable_data_ptr<float>();
+  for (int64_t i = 0; i < x.numel(); ++i) values[i] = numerics::float_of_bits(static_cast<uint32_t>(i * 1021));
+  struct One {
+    float scale, offset, low, high;
+  };
+  for (const One& one : {One{0.03f, 0, -128, 127}, One{1.7f, 131, 0, 255}, One{0x1p-20f, -512, -1024, 0}}) {
+    for (int64_t i = 0; i < x.numel(); ++i) {
+      const float q = std::rint(values[i] / one.scale) + one.offset;
+      results[i] = ((q < one.low ? one.low : q > one.high ? one.high : q) - one.offset) * one.scale;
+    }
+    for (const Level* level : cpu::available_levels()) {
+      cpu::UseLevel use(*level);
+      at::Tensor y = fake_quantize(x, at::full({1}, one.scale), at::full({1}, one.offset), -1, {one.low, one.high});
+      EXPECT_TRUE(same_bits(y, wanted)) << level->name << " " << one.scale;
+    }
+  }
+}
+
+/// Channels innermost: every way to cut them into vectors, rows that fill no group, and ties in single channels.
+TEST(FakeQuantize, InterleavedChannelsOfEveryNumber) {
+  for (int64_t channels : {2, 15, 16, 24, 32, 48, 67, 112, 131, 1040}) {
+    for (int64_t rows : {1, 4, 7, 42}) {
+      at::Tensor scale = at::rand({channels}) * 0.05 + 0.01, offset = at::randint(-100, 100, {channels}).to(at::kFloat);
+      at::Tensor x = random_values({rows, channels}, static_cast<uint64_t>(channels + rows)) * 4;
+      for (int64_t i = 3; i < x.numel(); i += 89) {  // the float next to a tie
+        const float s = scale[i % channels].item<float>(), tie = (static_cast<float>(i % 100 - 50) + 0.5f) * s;
+        x.mutable_data_ptr<float>()[i] = i % 2 ? std::nextafter(tie, kInf) : std::nextafter(tie, -kInf);
+      }
+      with_awkward_values(x, true);
+      const Format format{-128, 127};
+      for (at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+        const at::Tensor typed = x.to(type), wanted = plain_linear(typed, scale, offset, 1, format);
+        for (const Level* level : cpu::available_levels()) {
+          cpu::UseLevel use(*level);
+          EXPECT_TRUE(same_bits(fake_quantize(typed, scale, offset, 1, format), wanted)) << level->name << " " << channels << " channels, " << rows;
+        }
+      }
+    }
+  }
+}
+
 TEST(FakeQuantize, EveryNanStaysNan) {
   std::vector<float> values(256, 1.0f);
   for (int i = 0; i < 128; ++i) values[2 * i] = numerics::float_of_bits((i % 2 ? 0xff800000u : 0x7f800000u) | (i < 64 ? 0x400000u : 0u) | (0x155u + static_cast<uint32_t>(i)));
