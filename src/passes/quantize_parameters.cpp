@@ -64,6 +64,13 @@ class QuantizeParameters final : public Pass {
       const bool by_weight = context.setting->extra.weight_search == "mse" && is_computing(*slot.node);
       observers.push_back(make_observer(!prescribed.empty() ? prescribed : by_weight ? "mse" : quant.scheme.observer, quant.scheme, slot.value()->name()));
       observers.back()->observe(slot.value()->constant().to(context.device), 1);
+      if (quant.scheme.granularity == Granularity::PerBlock) {
+        // Statistics of blocks outweigh the weight: one at a time.
+        quant.params = observers.back()->finish();
+        quant.state = QuantState::Active;
+        observers.pop_back();
+        continue;
+      }
       observed.push_back(&quant);
     }
     std::vector<const Observer*> all;
