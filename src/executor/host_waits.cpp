@@ -14,33 +14,40 @@ constexpr std::array<std::string_view, 15> kWaits = {
     "aten::_unique2",            "aten::unique_dim", "aten::unique_consecutive", "aten::bincount", "aten::random_",
     "aten::normal_",             "aten::uniform_",   "aten::bernoulli_",         "aten::multinomial", "aten::poisson"};
 
-thread_local HostWaits* current = nullptr;
-
-/// A copy from one device to another: at::Tensor::copy_(self, source).
-bool crosses_devices(const at::RecordFunction& function) {
+/// The tensors among the first two arguments: what an operator works on, or the target and source of a copy.
+std::pair<at::Tensor, at::Tensor> first_tensors(const at::RecordFunction& function) {
   const auto inputs = function.inputs();
-  if (inputs.size() < 2 || !inputs[0].isTensor() || !inputs[1].isTensor()) return false;
-  const at::Tensor &to = inputs[0].toTensor(), &from = inputs[1].toTensor();
-  return to.defined() && from.defined() && to.device() != from.device();
+  auto tensor = [&](size_t i) { return i < inputs.size() && inputs[i].isTensor() ? inputs[i].toTensor() : at::Tensor(); };
+  return {tensor(0), tensor(1)};
 }
 
 }  // namespace
 
-HostWaits::HostWaits()
-    : handle_(at::addThreadLocalCallback(at::RecordFunctionCallback(&note).needsInputs(true).scopes({at::RecordScope::FUNCTION}))) {
-  current = this;
+HostWaits*& HostWaits::innermost() {
+  thread_local HostWaits* one = nullptr;
+  return one;
+}
+
+HostWaits::HostWaits(at::Device device) : device_(device), outer_(innermost()) {
+  if (!outer_) handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback(&note).needsInputs(true).scopes({at::RecordScope::FUNCTION}));
+  innermost() = this;
 }
 
 HostWaits::~HostWaits() {
-  at::removeCallback(handle_);
-  current = nullptr;
+  if (!outer_) at::removeCallback(handle_);
+  innermost() = outer_;
 }
 
 std::unique_ptr<at::ObserverContext> HostWaits::note(const at::RecordFunction& function) {
   const std::string_view name = function.name();
-  const bool waits = std::find(kWaits.begin(), kWaits.end(), name) != kWaits.end() || (name == "aten::copy_" && crosses_devices(function));
-  if (!waits || !current) return nullptr;
-  if (current->count_++ == 0) current->first_ = name;
+  const bool copy = name == "aten::copy_";
+  if (!copy && std::find(kWaits.begin(), kWaits.end(), name) == kWaits.end()) return nullptr;
+  const auto [x, y] = first_tensors(function);
+  if (copy && (!x.defined() || !y.defined() || x.device() == y.device())) return nullptr;
+  for (HostWaits* one = innermost(); one; one = one->outer_) {
+    const bool there = (x.defined() && x.device() == one->device_) || (copy && y.device() == one->device_);
+    if (there && one->count_++ == 0) one->first_ = name;
+  }
   return nullptr;
 }
 

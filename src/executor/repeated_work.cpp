@@ -46,7 +46,7 @@ void RepeatedWork::run(const Tensors& inputs) {
 }
 
 void RepeatedWork::run_plainly(const Tensors& inputs) {
-  const HostWaits waits;
+  const HostWaits waits(inputs.empty() ? at::Device(at::kCPU) : inputs[0].device());
   work_(inputs);
   // The first run makes what the later ones keep.
   if (++plain_runs_ == kPlainRuns && waits.count() > 0) obstacle_ = waits.first() + " needs the host";

@@ -141,8 +141,8 @@ at::Tensor clip(const at::Tensor& x, const at::Tensor& low, const at::Tensor& hi
     return at::clamp(x, a, b);
   }
   std::optional<at::Scalar> a, b;
-  if (low.defined()) a = low.item();
-  if (high.defined()) b = high.item();
+  if (low.defined()) a = scalar_of(low);
+  if (high.defined()) b = scalar_of(high);
   return between(x, a, b);
 }
 

@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <ATen/Dispatch.h>
 
 #include "ops/op.h"
 #include "ppq/error.h"
@@ -10,6 +11,11 @@ std::vector<int64_t> to_ints(const at::Tensor& tensor) {
   const at::Tensor host = tensor.to(at::kCPU, at::kLong).contiguous();
   const int64_t* data = host.const_data_ptr<int64_t>();
   return {data, data + host.numel()};
+}
+
+at::Scalar scalar_of(const at::Tensor& tensor) {
+  if (!tensor.is_cpu() || tensor.numel() != 1) return tensor.item();
+  return AT_DISPATCH_ALL_TYPES_AND3(at::kHalf, at::kBFloat16, at::kBool, tensor.scalar_type(), "scalar_of", [&] { return at::Scalar(*tensor.const_data_ptr<scalar_t>()); });
 }
 
 at::Tensor on_device_of(const at::Tensor& other, const at::Tensor& like) {

@@ -11,7 +11,7 @@ using Indices = c10::List<std::optional<at::Tensor>>;
 at::Tensor take(const at::Tensor& x, const at::Tensor& indices, int64_t axis) {
   const int64_t length = x.size(axis);
   if (indices.is_cpu() && indices.numel() == 1) {  // a view, and no transfer
-    const int64_t index = indices.item<int64_t>();
+    const int64_t index = scalar_of(indices).to<int64_t>();
     TORCH_CHECK(index >= -length && index < length, "index ", index, " is out of range for axis ", axis, " of shape ", x.sizes());
     const at::Tensor slice = x.select(axis, index);
     if (indices.dim() == 0) return slice;

@@ -47,6 +47,9 @@ std::vector<OpRow> all_ops();
 
 /// Shape-like input as a list of integers (any integer dtype, any device).
 std::vector<int64_t> to_ints(const at::Tensor& tensor);
+/// The one element of a tensor. On the host it is read without a word to LibTorch's dispatcher: it costs nothing, and what
+/// watches for waits (HostWaits) sees only those.
+at::Scalar scalar_of(const at::Tensor& tensor);
 /// `other` on the device of `like` (no copy when it is there already).
 at::Tensor on_device_of(const at::Tensor& other, const at::Tensor& like);
 /// Negative axes count from the end; throws Model outside [-rank, rank).

@@ -86,7 +86,7 @@ Kernel pad_by_attributes(const OpSpec& spec) {
 Kernel pad_by_inputs(const OpSpec& spec) {
   return [mode = mode_of(spec)](Inputs in, Outputs out) {
     const bool has_value = in.size() > 2 && in[2].defined() && in[2].numel() > 0;
-    const at::Scalar value = has_value ? signed_view(in[2]).item() : at::Scalar(0);
+    const at::Scalar value = has_value ? scalar_of(signed_view(in[2])) : at::Scalar(0);
     const Ints axes = in.size() > 3 ? to_ints(in[3]) : Ints();
     if (in.size() > 3 && in[3].defined() && axes.empty()) {
       out[0] = in[0];

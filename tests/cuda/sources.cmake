@@ -37,3 +37,8 @@ target_compile_definitions(bench_cuda PRIVATE PPQ_WITH_CUDA=$<BOOL:${PPQ_CUDA}>)
 if(PPQ_CUDA)
   target_include_directories(bench_cuda SYSTEM PRIVATE "${PPQ_CUDA_INCLUDE}")
 endif()
+
+# A calibration beside the float network, on any device: scripts/bench/calibration.
+add_executable(bench_calibration EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/scripts/bench/calibration_bench.cpp")
+target_link_libraries(bench_calibration PRIVATE ppq ppq_flags)
+target_include_directories(bench_calibration PRIVATE "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/src" SYSTEM "${PPQ_JSON_INCLUDE}")

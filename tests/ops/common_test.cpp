@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "executor/host_waits.h"
 #include "ops/op.h"
 #include "ppq/error.h"
 
@@ -18,6 +19,20 @@ TEST(Common, IntsOfAnyIntegerType) {
   EXPECT_EQ(ops::to_ints(x.slice(0, 0, 3, 2)), (Ints{3, 7}));
   EXPECT_EQ(ops::to_ints(at::scalar_tensor(5, at::TensorOptions(at::kByte))), (Ints{5}));
   EXPECT_EQ(ops::to_ints(at::Tensor()), Ints{});
+}
+
+TEST(Common, ScalarsOfTheHostAreReadWithoutAWait) {
+  const HostWaits waits(at::kCPU);
+  for (const at::ScalarType type : {at::kByte, at::kChar, at::kShort, at::kInt, at::kLong, at::kHalf, at::kBFloat16, at::kFloat, at::kDouble}) {
+    const at::Tensor x = at::empty({1, 1}, type).fill_(7);
+    EXPECT_EQ(ops::scalar_of(x).toDouble(), 7) << type;
+    EXPECT_EQ(ops::scalar_of(x).isFloatingPoint(), at::isFloatingType(type)) << type;
+  }
+  EXPECT_TRUE(ops::scalar_of(at::ones({}, at::kBool)).toBool());
+  EXPECT_EQ(ops::scalar_of(at::arange(4, at::kFloat)[2]).toFloat(), 2) << "a part of another tensor";
+  EXPECT_EQ(waits.count(), 0u) << waits.first();
+  EXPECT_THROW(ops::scalar_of(at::ones({2})), c10::Error);
+  EXPECT_THROW(ops::scalar_of(at::ones({0})), c10::Error);
 }
 
 TEST(Common, AxesCountFromTheEnd) {
