@@ -39,6 +39,6 @@ if(PPQ_CUDA)
 endif()
 
 # A calibration beside the float network, on any device: scripts/bench/calibration.
-add_executable(bench_calibration EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/scripts/bench/calibration_bench.cpp")
+add_executable(bench_calibration "${PROJECT_SOURCE_DIR}/scripts/bench/calibration_bench.cpp")
 target_link_libraries(bench_calibration PRIVATE ppq ppq_flags)
 target_include_directories(bench_calibration PRIVATE "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/src" SYSTEM "${PPQ_JSON_INCLUDE}")
