@@ -146,10 +146,19 @@ struct ObserveWork {
   PartialHeader* headers;    ///< [channels, splits]
 };
 inline constexpr int kObserveBatch = 16;
-/// The bins of a block live in shared memory.
+/// The bins of a block live in shared memory. Histograms with more are counted by launch_count_bins.
 inline constexpr int64_t kMaxBins = 8192;
 /// Three launches for up to kObserveBatch tensors of one dtype with the same number of bins.
 void launch_observe(const ObserveWork* works, int count, int64_t bins, DType dtype, Stream stream);
+/// Adds the values of x to the bins of a state whose window holds them; range and non-finite count stay as they are.
+struct CountWork {
+  const void* x;
+  ChannelView view;
+  Partition partition;  ///< group 1
+  HistogramState state;
+  int64_t bins;
+};
+void launch_count_bins(const CountWork& work, DType dtype, Stream stream);
 void launch_merge(const HistogramState& into, const HistogramState& from, int64_t channels, int64_t bins, Stream stream);
 
 // ---- range search ----

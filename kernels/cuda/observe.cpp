@@ -18,13 +18,6 @@ HistogramState state_of(Histogram& histogram) {
           histogram.maximum.mutable_data_ptr<float>(),    histogram.nonfinite.mutable_data_ptr<int64_t>()};
 }
 
-void check_bins(int64_t bins, const char* function) {
-  if (bins > kMaxBins) {
-    throw Error(ErrorKind::Unsupported, function,
-                "histogram bins: got " + std::to_string(bins) + ", expected at most " + std::to_string(kMaxBins) + " on CUDA");
-  }
-}
-
 int64_t round_up(int64_t bytes) { return (bytes + 15) / 16 * 16; }
 
 /// Observations with the same element type, bins and device, at most kObserveBatch.
@@ -58,6 +51,24 @@ void observe_batch(const std::vector<Observation>& observations) {
   launch_observe(works.data(), static_cast<int>(observations.size()), bins, dtype, device.stream());
 }
 
+/// A histogram with more bins than a block can hold: first the range of x, which is merged like an empty histogram that has
+/// seen it, then the counts. Reads x twice.
+void observe_wide(const Observation& observation) {
+  Histogram& histogram = *observation.histogram;
+  OnDevice device(observation.x.device());
+  const at::Tensor x = dense(observation.x);
+  const DType dtype = dtype_of(x, "observe");
+  Range range = make_range(histogram.channels(), x.device());
+  cuda::observe_range(x, observation.axis, range);
+  Histogram seen = {{}, at::zeros_like(histogram.first), at::full_like(histogram.exponent, kEmptyExponent), range.minimum, range.maximum, range.nonfinite};
+  const HistogramState from{nullptr, seen.first.mutable_data_ptr<int64_t>(), seen.exponent.mutable_data_ptr<int32_t>(), seen.minimum.mutable_data_ptr<float>(),
+                            seen.maximum.mutable_data_ptr<float>(), seen.nonfinite.mutable_data_ptr<int64_t>()};
+  launch_merge(state_of(histogram), from, histogram.channels(), histogram.bins(), device.stream());
+  CountWork work{x.const_data_ptr(), channel_view(x, observation.axis, histogram.channels(), "observe"), {}, state_of(histogram), histogram.bins()};
+  work.partition = partition(work.view, dtype, 0, 8 * multiprocessors());
+  launch_count_bins(work, dtype, device.stream());
+}
+
 }  // namespace
 
 void observe_many(const std::vector<Observation>& observations) {
@@ -65,7 +76,10 @@ void observe_many(const std::vector<Observation>& observations) {
   for (size_t i = 0; i < observations.size(); ++i) {
     if (done[i] || observations[i].x.numel() == 0) continue;
     const Observation& first = observations[i];
-    check_bins(first.histogram->bins(), "observe");
+    if (first.histogram->bins() > kMaxBins) {
+      observe_wide(first);
+      continue;
+    }
     std::vector<Observation> batch;
     for (size_t j = i; j < observations.size() && batch.size() < kObserveBatch; ++j) {
       const Observation& other = observations[j];

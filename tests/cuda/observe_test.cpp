@@ -88,6 +88,19 @@ TEST_P(ObserveKernel, FewAndManyBins) {
   for (int64_t bins : {2, 3, 100, 1000, 4096, 8192}) check({sample({3000}, 7), sample({3000}, 8) * 20, sample({30}, 9) - 500}, -1, bins, "bins");
 }
 
+/// More bins than a block's shared memory holds.
+TEST_P(ObserveKernel, MoreBinsThanSharedMemory) {
+  for (int64_t bins : {8193, 32768, 65536})
+    check({sample({3000}, 7), sample({30001}, 8) * 20, sample({30}, 9) - 500, at::relu(sample({5000}, 3))}, -1, bins, "many bins");
+  check({sample({5000}, 3, 0.1f, true), sample({5000}, 4, 0.1f, true)}, -1, 32768, "special");
+  check({at::tensor({kNaN}), at::tensor({1.0f, kNaN}), at::tensor({-kInfinity, -2.0f})}, -1, 10000, "late");
+  check({at::full({100}, 1e-41f), at::full({7}, 3e38f)}, -1, 32768, "far growth");
+  const at::Tensor x = sample({3, 5, 7, 6}, 1);
+  for (int64_t axis : {0, 1, 3}) check({x, x * 3 - 1}, axis, 9000, "channels");
+  check({x.contiguous(at::MemoryFormat::ChannelsLast)}, 1, 9000, "channels-last");
+  check({sample({1001}, 2).slice(0, 1)}, -1, 9000, "misaligned");
+}
+
 TEST_P(ObserveKernel, EveryAxisAndLayout) {
   for (at::IntArrayRef sizes : std::vector<std::vector<int64_t>>{{3, 5, 7, 11}, {2, 8, 4, 4}, {1, 1, 3, 1}, {7, 16, 1, 1}, {2, 37, 3, 3}, {4, 3, 33, 33}}) {
     at::Tensor x = sample(sizes, 10, 0.1f, true), more = sample(sizes, 11) * 3;
@@ -157,6 +170,23 @@ TEST_P(ObserveKernel, ManyTensorsAtOnce) {
     kernels::observe(tensors[39] * 2, axes[39], cpu[39]);
     for (int i = 0; i < 40; ++i) EXPECT_TRUE(same(mine[i], cpu[i])) << "tensor " << i << " of " << tensors[i].sizes();
   }
+}
+
+TEST_P(ObserveKernel, WideAndNarrowTensorsAtOnce) {
+  std::vector<Histogram> mine, cpu;
+  std::vector<at::Tensor> tensors;
+  for (int i = 0; i < 6; ++i) {
+    const int64_t bins = i % 2 ? 20000 : 512;
+    tensors.push_back(sample({1000 + i}, i));
+    mine.push_back(kernels::make_histogram(1, bins, backend_->device)), cpu.push_back(kernels::make_histogram(1, bins, at::kCPU));
+  }
+  std::vector<ObservationOf> list;
+  for (int i = 0; i < 6; ++i) {
+    list.push_back({there(tensors[i]), -1, &mine[i]});
+    kernels::observe(tensors[i], -1, cpu[i]);
+  }
+  backend_->observe_many(list);
+  for (int i = 0; i < 6; ++i) EXPECT_TRUE(same(mine[i], cpu[i])) << i;
 }
 
 TEST_P(ObserveKernel, Merge) {

@@ -32,6 +32,7 @@ int multiprocessors() { return 3; }
 #include "kernels/cuda/observe.cu"
 #include "kernels/cuda/observe_range.cu"
 #include "kernels/cuda/observe_range_blocks.cu"
+#include "kernels/cuda/observe_wide.cu"
 #include "kernels/cuda/quantize_to_int.cu"
 #include "kernels/cuda/row_top2.cu"
 #include "kernels/cuda/search.cu"
