@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "data/upload_ahead.h"
 #include "ppq/executor.h"
 #include "ppq/quant.h"
 #include "quant/fused.h"
@@ -206,7 +207,8 @@ ErrorAnalysis analyze_errors(const Graph& quantized, const Graph& reference, con
                              const AnalysisOptions& options) {
   GraphwiseAnalysis analysis(quantized, reference, original, options);
   BatchLoader loader(samples, options.batch_size);
-  while (auto batch = loader.next()) {
+  UploadedBatches batches(loader, options.device);
+  while (auto batch = batches.next()) {
     analysis.add(batch->tensors, batch->count);
     if (options.progress) options.progress("graphwise analysis", batch->first + batch->count, samples->size());
   }

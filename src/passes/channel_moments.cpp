@@ -1,4 +1,5 @@
 #include "passes/channel_moments.h"
+#include "data/upload_ahead.h"
 
 #include <ATen/ATen.h>
 
@@ -36,7 +37,8 @@ std::unordered_map<std::string, ChannelMoments> channel_moments(const Graph& gra
   const auto program = lower(graph, options);
   std::vector<Running> running(values.size());
   BatchLoader loader(context.calibration, context.batch_size);
-  while (const auto batch = loader.next())
+  UploadedBatches batches(loader, context.device);
+  while (const auto batch = batches.next())
     ppq::run(*program, batch->tensors, [&](size_t which, const at::Tensor& tensor) {
       if (tensor.is_floating_point() && tensor.dim() >= 2 && tensor.numel() > 0) running[which].add(tensor);
     });

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "data/upload_ahead.h"
 #include "kernels/kernels.h"
 
 namespace ppq::passes {
@@ -39,8 +40,9 @@ std::unordered_map<std::string, ChannelStatistics> channel_statistics(const Grap
   const auto program = lower(graph, options);
   std::vector<Running> running(values.size());
   BatchLoader loader(context.calibration, context.batch_size);
+  UploadedBatches batches(loader, context.device);
   size_t done = 0;
-  while (const auto batch = loader.next()) {
+  while (const auto batch = batches.next()) {
     ppq::run(*program, batch->tensors, [&](size_t which, const at::Tensor& tensor) {
       if (tensor.is_floating_point() && tensor.dim() >= 2 && tensor.numel() > 0) running[which].add(tensor, values[which].bound);
     });

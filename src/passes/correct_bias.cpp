@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "analysis/measure.h"
+#include "data/upload_ahead.h"
 #include "passes/equalization.h"
 #include "passes/passes.h"
 #include "passes/sockets.h"
@@ -96,10 +97,11 @@ class CorrectBias final : public Pass {
     simulated.watch = plain.watch;
     const auto float_program = lower(graph, plain), simulated_program = lower(graph, simulated);
     BatchLoader loader(context.calibration, batch_size_);
+    UploadedBatches batches(loader, context.device);
     const size_t total = std::min(context.calibration->size(), kMostSamples);
     size_t done = 0;
     while (done < total) {
-      const auto batch = loader.next();
+      const auto batch = batches.next();
       if (!batch) break;
       const double count = static_cast<double>(batch->count);
       Tensors expected = ppq::run(*float_program, batch->tensors, [&](size_t i, const at::Tensor& value) { layers_[i].float_mean = channel_means(*layers_[i].node, value); });

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "analysis/measure.h"
+#include "data/upload_ahead.h"
 
 namespace ppq::passes {
 namespace {
@@ -50,9 +51,10 @@ OutputReference::OutputReference(const Graph& plain, const PassContext& context,
     : context_(context), plain_(lowered(plain, ExecutionMode::Float, context)) {
   const size_t total = std::min(context.calibration->size(), most);
   BatchLoader loader(samples_from(context.calibration, 0, total), context.batch_size);
+  UploadedBatches batches(loader, context.device);
   size_t done = 0, bytes = 0;
   while (bytes < kKeptBytes) {
-    auto batch = loader.next();
+    auto batch = batches.next();
     if (!batch) break;
     Tensors expected = ppq::run(*plain_, batch->tensors);
     bytes += bytes_of(batch->tensors) + bytes_of(expected);
@@ -68,7 +70,8 @@ double OutputReference::error(const Graph& quantized) const {
   for (const auto& [inputs, expected] : kept_) outputs.add(ppq::run(*simulated, inputs), expected);
   if (!rest_) return outputs.sum();
   BatchLoader loader(rest_, context_.batch_size);
-  while (const auto batch = loader.next()) {
+  UploadedBatches batches(loader, context_.device);
+  while (const auto batch = batches.next()) {
     const Tensors expected = ppq::run(*plain_, batch->tensors);
     outputs.add(ppq::run(*simulated, batch->tensors), expected);
   }
@@ -82,8 +85,9 @@ double output_error(const Graph& quantized, const Graph& plain, const PassContex
 double float_change(const Graph& changed, const Graph& plain, const PassContext& context) {
   const auto reference = lowered(plain, ExecutionMode::Float, context), other = lowered(changed, ExecutionMode::Float, context);
   BatchLoader loader(context.calibration, context.batch_size);
+  UploadedBatches batches(loader, context.device);
   Outputs outputs;
-  while (const auto batch = loader.next()) {
+  while (const auto batch = batches.next()) {
     const Tensors expected = ppq::run(*reference, batch->tensors);
     outputs.add(ppq::run(*other, batch->tensors), expected);
   }

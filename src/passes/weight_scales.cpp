@@ -6,6 +6,7 @@
 #include <cmath>
 #include <unordered_set>
 
+#include "data/upload_ahead.h"
 #include "observers/observer.h"
 #include "passes/sockets.h"
 
@@ -217,8 +218,9 @@ std::unordered_map<const TensorQuant*, QuantParams> scales_by_output(const Graph
   for (size_t i = 0; i < count; ++i) spread[i] = i * all / count;
   const auto program = lower(graph, options);
   BatchLoader loader(subset(context.calibration, spread), context.batch_size);
+  UploadedBatches batches(loader, context.device);
   size_t done = 0;
-  while (const auto batch = loader.next()) {
+  while (const auto batch = batches.next()) {
     ppq::run(*program, batch->tensors, [&](size_t which, const at::Tensor& x) { layers[which]->add(x); });
     done += batch->count;
     if (context.progress) context.progress("scales of weights", done, count);
