@@ -52,10 +52,9 @@ std::shared_ptr<const Program> lower(const Graph& graph, const LowerOptions& opt
 Tensors run(const Program& program, const Tensors& inputs, const Watcher& watcher = nullptr);
 /// Bytes of the largest live set in the last measured run (activations only); for choosing a batch size.
 size_t live_bytes(const Program& program, const Tensors& inputs);
-/// Lets the device's allocator take, in one piece, what the activations of a batch of `samples` such samples need (measured by
-/// a run of the one sample), so that the batches' tensors are cut from it. Nothing is taken on the CPU. Returns the bytes;
-/// throws Resource where the device does not have them.
-size_t reserve_activations(const Program& program, const Tensors& sample, size_t samples);
+/// Lets the device's allocator take `bytes` in one piece and keep them, so that the tensors to come are cut from it. Nothing is
+/// taken on the CPU. Throws Resource where the device does not have them.
+void reserve_memory(at::Device device, size_t bytes);
 
 class RepeatedProgram;
 

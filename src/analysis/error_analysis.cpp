@@ -206,7 +206,7 @@ void analyze_layerwise(const Graph& quantized, const Graph& reference, const Dat
 ErrorAnalysis analyze_errors(const Graph& quantized, const Graph& reference, const Graph& original, const DatasetPtr& samples,
                              const AnalysisOptions& options) {
   GraphwiseAnalysis analysis(quantized, reference, original, options);
-  BatchLoader loader(samples, options.batch_size);
+  BatchLoader loader(samples, options.batch_size, loading_threads(options.device));
   UploadedBatches batches(loader, options.device);
   while (auto batch = batches.next()) {
     analysis.add(batch->tensors, batch->count);

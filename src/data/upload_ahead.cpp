@@ -6,6 +6,7 @@
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -23,6 +24,11 @@ struct Upload {
 };
 
 }  // namespace
+
+size_t loading_threads(at::Device device) {
+  constexpr unsigned kFew = 2, kMany = 16;
+  return device.is_cpu() ? kFew : std::clamp(std::thread::hardware_concurrency(), kFew, kMany);
+}
 
 struct UploadedBatches::State {
   BatchLoader& loader;

@@ -10,6 +10,10 @@
 
 namespace ppq {
 
+/// Threads that decode and preprocess samples for `device`: two beside a network that computes on the CPU itself, and what
+/// this machine has, at most 16, for one that would wait for them.
+size_t loading_threads(at::Device device);
+
 /// The batches of a loader, put together and brought to `device` ahead of the work that reads them, by a thread of their own:
 /// one batch waits, one is in the making. For a device other than the CPU they are staged in pinned memory and copied on a
 /// stream of their own, so that neither the caller nor the device's current stream waits longer than for the copy itself.

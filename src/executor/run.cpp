@@ -102,13 +102,11 @@ size_t live_bytes(const Program& program, const Tensors& inputs) {
   return largest;
 }
 
-size_t reserve_activations(const Program& program, const Tensors& sample, size_t samples) {
-  const size_t bytes = live_bytes(program, sample) * samples;
-  if (program.device.is_cpu()) return bytes;
-  // Let go at once: the allocator keeps it for the tensors to come.
-  with_error_context(ErrorKind::Resource, "activations of a batch of " + std::to_string(samples) + " samples",
-                     [&] { at::empty({static_cast<int64_t>(bytes)}, at::TensorOptions().device(program.device).dtype(at::kByte)); });
-  return bytes;
+void reserve_memory(at::Device device, size_t bytes) {
+  if (device.is_cpu()) return;
+  with_error_context(ErrorKind::Internal, "memory for a batch", [&] {
+    at::empty({static_cast<int64_t>(bytes)}, at::TensorOptions().device(device).dtype(at::kByte));  // let go at once
+  });
 }
 
 }  // namespace ppq

@@ -64,21 +64,13 @@ void CalibrationShard::run(const Graph& graph, const DatasetPtr& samples, const 
   batch_size_ = options.batch_size;
   RepeatedWork::Capture capture = options.capture;
   if (capture && !all_steady()) capture = nullptr, obstacle_ = "an observer keeps books on the host";
+  if (!device_.is_cpu()) reserve(live_bytes(*program_, samples->sample(0)), capture, warn);
   auto whole_batch = [this](const Tensors& inputs) {
     seen_.clear();
     observe(inputs);
   };
   work_ = std::make_unique<RepeatedWork>(whole_batch, std::move(capture));
-  while (!device_.is_cpu() && batch_size_ > 1) {
-    try {
-      reserve_activations(*program_, samples->sample(0), batch_size_);
-      break;
-    } catch (...) {
-      if (!out_of_memory()) throw;
-    }
-    halve(batch_size_, warn);
-  }
-  BatchLoader loader(samples, batch_size_);
+  BatchLoader loader(samples, batch_size_, loading_threads(device_));
   UploadedBatches batches(loader, device_);
   while (auto batch = batches.next()) {
     seen_.clear();
@@ -89,6 +81,27 @@ void CalibrationShard::run(const Graph& graph, const DatasetPtr& samples, const 
   if (obstacle_.empty()) obstacle_ = work_->obstacle();
   work_.reset();
   program_.reset();
+}
+
+/// A batch's live set is taken in one piece: now, or from the pool of the graph that the batch is recorded into.
+void CalibrationShard::reserve(size_t sample_bytes, RepeatedWork::Capture& capture, const Warn& warn) {
+  if (capture) {
+    capture = [this, sample_bytes, record = capture](const std::function<void()>& work) {
+      return record([&] {
+        reserve_memory(device_, sample_bytes * samples_);
+        work();
+      });
+    };
+    return;
+  }
+  while (batch_size_ > 1) {
+    try {
+      return reserve_memory(device_, sample_bytes * batch_size_);
+    } catch (...) {
+      if (!out_of_memory()) throw;
+    }
+    halve(batch_size_, warn);
+  }
 }
 
 /// What observers took in before memory ran out stays, so a batch may be shown again in parts.

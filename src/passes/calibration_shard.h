@@ -51,6 +51,7 @@ class CalibrationShard {
   const std::string& obstacle() const { return obstacle_; }
 
  private:
+  void reserve(size_t sample_bytes, RepeatedWork::Capture& capture, const Warn& warn);
   void show(const Tensors& inputs, size_t samples, const Warn& warn);
   void observe(const Tensors& inputs);
   void halve(size_t samples, const Warn& warn);

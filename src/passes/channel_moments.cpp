@@ -36,7 +36,7 @@ std::unordered_map<std::string, ChannelMoments> channel_moments(const Graph& gra
   options.watch = values;
   const auto program = lower(graph, options);
   std::vector<Running> running(values.size());
-  BatchLoader loader(context.calibration, context.batch_size);
+  BatchLoader loader(context.calibration, context.batch_size, loading_threads(context.device));
   UploadedBatches batches(loader, context.device);
   while (const auto batch = batches.next())
     ppq::run(*program, batch->tensors, [&](size_t which, const at::Tensor& tensor) {

@@ -39,7 +39,7 @@ std::unordered_map<std::string, ChannelStatistics> channel_statistics(const Grap
   for (const BoundedValue& bounded : values) options.watch.push_back(bounded.value);
   const auto program = lower(graph, options);
   std::vector<Running> running(values.size());
-  BatchLoader loader(context.calibration, context.batch_size);
+  BatchLoader loader(context.calibration, context.batch_size, loading_threads(context.device));
   UploadedBatches batches(loader, context.device);
   size_t done = 0;
   while (const auto batch = batches.next()) {

@@ -96,7 +96,7 @@ class CorrectBias final : public Pass {
     for (const Layer& layer : layers_) plain.watch.push_back(layer.node->output());
     simulated.watch = plain.watch;
     const auto float_program = lower(graph, plain), simulated_program = lower(graph, simulated);
-    BatchLoader loader(context.calibration, batch_size_);
+    BatchLoader loader(context.calibration, batch_size_, loading_threads(context.device));
     UploadedBatches batches(loader, context.device);
     const size_t total = std::min(context.calibration->size(), kMostSamples);
     size_t done = 0;

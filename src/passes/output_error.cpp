@@ -50,7 +50,7 @@ class Outputs {
 OutputReference::OutputReference(const Graph& plain, const PassContext& context, size_t most)
     : context_(context), plain_(lowered(plain, ExecutionMode::Float, context)) {
   const size_t total = std::min(context.calibration->size(), most);
-  BatchLoader loader(samples_from(context.calibration, 0, total), context.batch_size);
+  BatchLoader loader(samples_from(context.calibration, 0, total), context.batch_size, loading_threads(context.device));
   UploadedBatches batches(loader, context.device);
   size_t done = 0, bytes = 0;
   while (bytes < kKeptBytes) {
@@ -69,7 +69,7 @@ double OutputReference::error(const Graph& quantized) const {
   Outputs outputs;
   for (const auto& [inputs, expected] : kept_) outputs.add(ppq::run(*simulated, inputs), expected);
   if (!rest_) return outputs.sum();
-  BatchLoader loader(rest_, context_.batch_size);
+  BatchLoader loader(rest_, context_.batch_size, loading_threads(context_.device));
   UploadedBatches batches(loader, context_.device);
   while (const auto batch = batches.next()) {
     const Tensors expected = ppq::run(*plain_, batch->tensors);
@@ -84,7 +84,7 @@ double output_error(const Graph& quantized, const Graph& plain, const PassContex
 
 double float_change(const Graph& changed, const Graph& plain, const PassContext& context) {
   const auto reference = lowered(plain, ExecutionMode::Float, context), other = lowered(changed, ExecutionMode::Float, context);
-  BatchLoader loader(context.calibration, context.batch_size);
+  BatchLoader loader(context.calibration, context.batch_size, loading_threads(context.device));
   UploadedBatches batches(loader, context.device);
   Outputs outputs;
   while (const auto batch = batches.next()) {

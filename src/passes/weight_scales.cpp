@@ -217,7 +217,7 @@ std::unordered_map<const TensorQuant*, QuantParams> scales_by_output(const Graph
   std::vector<size_t> spread(count);
   for (size_t i = 0; i < count; ++i) spread[i] = i * all / count;
   const auto program = lower(graph, options);
-  BatchLoader loader(subset(context.calibration, spread), context.batch_size);
+  BatchLoader loader(subset(context.calibration, spread), context.batch_size, loading_threads(context.device));
   UploadedBatches batches(loader, context.device);
   size_t done = 0;
   while (const auto batch = batches.next()) {

@@ -42,6 +42,14 @@ TEST_F(Options, BatchSizeAndMemory) {
   EXPECT_EQ(ppq_torch(work_->quantize({"--batch-size", "-2", "--output", path("bad")})).code, 2);
 }
 
+TEST_F(Options, GpuOptionsChangeNothingOnTheCpu) {
+  const Json report = report_of("gpu_options", {"--device", "cpu", "--allow-tf32", "--no-cuda-graphs"});
+  EXPECT_EQ(report["device"], "cpu");
+  EXPECT_EQ(report["memory"]["peak_device_bytes"], 0);
+  report_of("no_gpu_options", {"--device", "cpu"});
+  EXPECT_EQ(read_file(path("gpu_options/quantized.table")), read_file(path("no_gpu_options/quantized.table")));
+}
+
 TEST_F(Options, CalibStepsLeaveTheRestForTheReport) {
   const Json report = report_of("steps", {"--calib-steps", "3", "--observer", "minmax"});
   EXPECT_EQ(report["calibration"]["samples"], 3);

@@ -41,6 +41,11 @@ TEST_P(DevicePath, WhatCannotBeRecordedIsRefusedAndTheDeviceGoesOn) {
   EXPECT_EQ(x.sum().item<float>(), 8);
 }
 
+TEST_P(DevicePath, MemoryThatTheDeviceLacksIsAResourceError) {
+  EXPECT_EQ(thrown([&] { reserve_memory(backend_->device, size_t{1} << 50); }).kind(), ErrorKind::Resource);
+  EXPECT_NO_THROW(reserve_memory(backend_->device, size_t{1} << 20));
+}
+
 constexpr const char* kModel = R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,3,9,9] x, float[4,3,3,3] W) => (float[N,4] y) {
   c = Conv<kernel_shape = [3, 3]>(x, W) r = Relu(c) s = Softmax<axis = 1>(r) p = GlobalAveragePool(r) f = Flatten(p) t = GlobalAveragePool(s) u = Flatten(t) y = Add(f, u) })";
 

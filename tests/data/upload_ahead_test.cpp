@@ -44,6 +44,11 @@ TEST(UploadedBatches, AreThoseOfTheLoader) {
   }
 }
 
+TEST(UploadedBatches, ADeviceThatWaitsForSamplesGetsTheMachinesThreads) {
+  EXPECT_EQ(loading_threads(at::kCPU), 2u);
+  EXPECT_EQ(loading_threads(at::Device(at::kCUDA, 0)), std::clamp(std::thread::hardware_concurrency(), 2u, 16u));
+}
+
 /// While the caller works on one batch, the next ones come, but not all.
 TEST(UploadedBatches, RunAheadWithABound) {
   auto data = std::make_shared<Counted>(200);
