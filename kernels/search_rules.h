@@ -13,8 +13,9 @@ using numerics::clamp_to;
 using numerics::floor_of;
 using numerics::rint_of;
 
-/// kMinMax: what was seen; kMean: the mean of sums over samples; the others search a histogram.
-enum Kind : int { kMinMax, kMean, kQuantile, kSquaredError, kDivergence };
+/// kMinMax: what was seen; kMean: the mean of sums over samples; kLeast: of some candidates that with the least error, by number,
+/// and the largest magnitude seen; the others search a histogram, kPpqMse and kPpqKl as PPQ does (search_ppq_rules.h).
+enum Kind : int { kMinMax, kMean, kQuantile, kSquaredError, kDivergence, kPpqMse, kPpqKl, kLeast };
 
 /// What is searched, and the part of a quantization scheme that decides.
 struct Rule {
@@ -22,6 +23,8 @@ struct Rule {
   double quantile = 0;  ///< kQuantile: this share of the values lies above the range's low end, and below its high end
   double quant_min = 0, quant_max = 255, min_range = 0, min_scale = 1e-8;
   bool symmetric = false, power_of_two = false;
+  int bits = 8;        ///< kPpqKl
+  int candidates = 0;  ///< kLeast
 };
 
 /// Sums over the values below a point: how many, of them, of their squares.
@@ -48,7 +51,16 @@ PPQ_RULE Distribution make_distribution(const int64_t* counts, const Moments* pr
 
 PPQ_RULE double smaller(double a, double b) { return b < a ? b : a; }
 PPQ_RULE double larger(double a, double b) { return a < b ? b : a; }
+PPQ_RULE double magnitude(double x) { return x < 0 ? -x : x; }
 PPQ_RULE double infinite() { return static_cast<double>(numerics::float_of_bits(0x7f800000u)); }
+
+/// The first of `count` errors, `stride` apart, that none is below.
+PPQ_RULE int least_of(const double* errors, int count, int64_t stride) {
+  int best = 0;
+  for (int i = 1; i < count; ++i)
+    if (errors[i * stride] < errors[best * stride]) best = i;
+  return best;
+}
 
 /// 2^ceil(log2 x) for normal x > 0, exactly.
 PPQ_RULE double power_of_two_at_least(double x) {

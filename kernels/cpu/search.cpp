@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/search_ppq_rules.h"
 
 namespace ppq::kernels::cpu {
 namespace {
@@ -54,6 +55,20 @@ Best search_bins(const Distribution& d, const Rule& rule) {
   return search::moved(best, search::least_divergent(Divergences{d, rule, best}));
 }
 
+Best search_as_ppq(const Distribution& d, const Rule& rule) {
+  const int candidates = search::ppq_candidates(rule, d);
+  if (candidates == 0) return search::ppq_range(rule, d, -1);
+  std::vector<double> bins(search::ppq_bins(rule));
+  search::fill_ppq_bins(rule, d, 0, search::ppq_bins(rule), bins.data());
+  double least = search::infinite();
+  int best = -1;
+  for (int candidate = 0; candidate < candidates; ++candidate) {
+    const double loss = search::ppq_loss(rule, d, bins.data(), candidate);
+    if (loss < least) least = loss, best = candidate;
+  }
+  return search::ppq_range(rule, d, best);
+}
+
 /// One search, and where its channels begin among all.
 struct Source {
   RangeSearch search;
@@ -71,13 +86,25 @@ struct Source {
     float low = h.minimum.const_data_ptr<float>()[channel], high = h.maximum.const_data_ptr<float>()[channel];
     found[0] = low, found[1] = high;
     found[2] = static_cast<double>(h.nonfinite.const_data_ptr<int64_t>()[channel]);
+    if (search.rule.kind == search::kLeast) {
+      const double* errors = search.rule.candidates > 0 ? search.sums.const_data_ptr<double>() + channel : nullptr;
+      found[0] = search::least_of(errors, search.rule.candidates, search.channels());
+      found[1] = search::larger(search::magnitude(low), search::magnitude(high));
+      return;
+    }
     if (search.rule.kind == search::kMinMax) return;
     found[0] = found[1] = 0;
     int32_t exponent = h.exponent.const_data_ptr<int32_t>()[channel];
     if (exponent == kEmptyExponent) return;
-    prefix.resize(h.bins() + 1);
+    const bool as_ppq = search::is_ppq(search.rule);
+    if (!as_ppq) prefix.resize(h.bins() + 1);
     Distribution d = search::make_distribution(h.counts.const_data_ptr<int64_t>() + channel * h.bins(), prefix.data(), h.bins(),
                                                h.first.const_data_ptr<int64_t>()[channel], exponent, low, high);
+    if (as_ppq) {
+      const Best best = search_as_ppq(d, search.rule);
+      found[0] = best.low, found[1] = best.high;
+      return;
+    }
     prefix[0] = {0, 0, 0};
     for (int64_t i = 0; i < d.bins; ++i) prefix[i + 1] = prefix[i] + search::moments_of_bin(d, i);
     if (values > 0) d.zeros = d.total() * zeros / values;

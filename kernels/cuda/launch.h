@@ -176,6 +176,8 @@ struct SearchTask {
 /// pitch above every task's bins. found: [rows, 3].
 void launch_search(const SearchTask* tasks, int count, int64_t rows, search::Moments* scratch, int64_t pitch, int64_t blocks,
                    double* found, Stream stream);
+/// The rows of tasks that search as PPQ does; launch_search leaves them out.
+void launch_ppq_search(const SearchTask* tasks, int count, int64_t rows, int64_t blocks, double* found, Stream stream);
 
 // ---- sums ----
 

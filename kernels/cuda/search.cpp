@@ -5,6 +5,7 @@
 #include "kernels/cuda/cuda_kernels.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/on_device.h"
+#include "kernels/search_ppq_rules.h"
 
 namespace ppq::kernels::cuda {
 namespace {
@@ -24,7 +25,7 @@ at::Tensor search_ranges(const std::vector<RangeSearch>& searches) {
   std::vector<at::Tensor> kept;
   std::vector<SearchTask> tasks;
   int64_t rows = 0, pitch = 0;
-  bool any_bins = false;
+  bool any_bins = false, any_ppq = false;
   for (const RangeSearch& one : searches) {
     const Histogram& h = one.histogram;
     SearchTask task{};
@@ -36,8 +37,12 @@ at::Tensor search_ranges(const std::vector<RangeSearch>& searches) {
     task.bins = h.counts.defined() ? h.bins() : 0;
     task.channels = one.channels();
     task.channel_end = rows += task.channels;
-    any_bins = any_bins || task.bins > 0;
-    pitch = std::max(pitch, task.bins + 1);
+    if (search::is_ppq(task.rule)) {
+      any_ppq = true;
+    } else {
+      any_bins = any_bins || task.bins > 0;
+      pitch = std::max(pitch, task.bins + 1);
+    }
     tasks.push_back(task);
   }
   const int64_t blocks = std::min<int64_t>(rows, any_bins ? 4 * multiprocessors() : 4096);
@@ -46,6 +51,10 @@ at::Tensor search_ranges(const std::vector<RangeSearch>& searches) {
   at::Tensor scratch = at::empty({blocks * pitch, 3}, doubles), found = at::empty({rows, 3}, doubles);
   launch_search(static_cast<const SearchTask*>(table.const_data_ptr()), static_cast<int>(tasks.size()), rows,
                 static_cast<search::Moments*>(scratch.mutable_data_ptr()), pitch, blocks, found.mutable_data_ptr<double>(), device.stream());
+  if (any_ppq) {
+    launch_ppq_search(static_cast<const SearchTask*>(table.const_data_ptr()), static_cast<int>(tasks.size()), rows, std::min<int64_t>(rows, 8 * multiprocessors()),
+                      found.mutable_data_ptr<double>(), device.stream());
+  }
   return found;
 }
 

@@ -5,6 +5,8 @@
 // Traffic: a histogram (8 bytes a bin) and its prefix sums (24 bytes a bin, in L2); bound by float64 arithmetic and its
 // latency, not by memory. The same bits as the CPU's: the walk does not depend on which thread computed what.
 #include "kernels/cuda/histogram.cuh"
+#include "kernels/cuda/search_tasks.cuh"
+#include "kernels/search_ppq_rules.h"
 
 namespace ppq::kernels::cuda {
 namespace {
@@ -55,16 +57,6 @@ __device__ bool find_candidate(const Distribution& d, const Rule& rule, const Be
   return search::is_refinement(d, rule, best, round - 1, i, j);
 }
 
-__device__ const SearchTask& task_of(const SearchTask* tasks, int count, int64_t row) {
-  int begin = 0, end = count - 1;  // the first task that ends after `row`
-  while (begin < end) {
-    int middle = (begin + end) / 2;
-    if (tasks[middle].channel_end > row) end = middle;
-    else begin = middle + 1;
-  }
-  return tasks[begin];
-}
-
 __global__ void __launch_bounds__(kSearchThreads, 3)
     search_kernel(const SearchTask* tasks, int count, int64_t rows, Moments* scratch, int64_t pitch, double* found) {
   PPQ_SHARED(double, table, search::kCandidates);
@@ -79,6 +71,7 @@ __global__ void __launch_bounds__(kSearchThreads, 3)
   for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
     const SearchTask& task = task_of(tasks, count, row);
     const Rule& rule = task.rule;
+    if (search::is_ppq(rule)) continue;  // ppq_search_kernel's
     const int64_t channel = row - (task.channel_end - task.channels);
     double* result = found + 3 * row;
     if (rule.kind == search::kMean) {
@@ -88,6 +81,11 @@ __global__ void __launch_bounds__(kSearchThreads, 3)
     }
     const float minimum = task.state.minimum[channel], maximum = task.state.maximum[channel];
     if (thread == 0) result[2] = static_cast<double>(task.state.nonfinite[channel]);
+    if (rule.kind == search::kLeast) {
+      if (thread == 0) result[0] = search::least_of(task.sums + channel, rule.candidates, task.channels);
+      if (thread == 1) result[1] = search::larger(search::magnitude(minimum), search::magnitude(maximum));
+      continue;
+    }
     const int exponent = rule.kind == search::kMinMax ? kNoExponent : task.state.exponent[channel];
     if (exponent == kNoExponent) {
       if (thread == 0) result[0] = rule.kind == search::kMinMax ? minimum : 0;

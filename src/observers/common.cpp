@@ -85,6 +85,7 @@ search::Rule search_rule(search::Kind kind, const QuantScheme& scheme) {
   rule.kind = kind;
   rule.quant_min = scheme.quant_min, rule.quant_max = scheme.quant_max;
   rule.min_range = scheme.min_range, rule.min_scale = scheme.min_scale;
+  rule.bits = scheme.bits;
   rule.symmetric = scheme.symmetric, rule.power_of_two = scheme.power_of_two;
   return rule;
 }

@@ -51,20 +51,27 @@ class Floating final : public Observer {
     errors_ += from.errors_.to(errors_.device());
   }
 
-  QuantParams finish() const override {
-    if (!range_.minimum.defined()) fail_nothing_seen(tensor_);
-    const int64_t bad = range_.nonfinite.sum().item<int64_t>();
-    if (bad) fail_non_finite(tensor_, bad);
-    at::Tensor scale;
-    if (scheme_.power_of_two) {
-      scale = at::exp2((errors_.cpu().argmin(0) + kLowest).to(at::kDouble));
-    } else {
-      const at::Tensor largest = at::maximum(range_.minimum.abs(), range_.maximum.abs()).cpu().to(at::kDouble);
-      scale = (largest / scheme_.quant_max).clamp_min(scheme_.min_scale);
-    }
+  std::optional<kernels::RangeSearch> search() const override {
+    if (!range_.minimum.defined()) return std::nullopt;
+    kernels::RangeSearch search{search_rule(search::kLeast, scheme_), {}, {}, errors_};
+    search.rule.candidates = scheme_.power_of_two ? kHighest - kLowest + 1 : 0;
+    search.histogram.minimum = range_.minimum, search.histogram.maximum = range_.maximum, search.histogram.nonfinite = range_.nonfinite;
+    return search;
+  }
+
+  QuantParams finish_found(const at::Tensor& found) const override {
+    const at::Tensor columns = found.t().contiguous();
+    if (const auto bad = static_cast<int64_t>(columns[2].sum().item<double>())) fail_non_finite(tensor_, bad);
+    at::Tensor scale = scheme_.power_of_two ? at::exp2(columns[0] + kLowest) : (columns[1] / scheme_.quant_max).clamp_min(scheme_.min_scale);
     scale = scale.to(at::kFloat);
     if (scheme_.granularity == Granularity::PerTensor) scale = scale.reshape({});
     return {scale, at::zeros_like(scale)};
+  }
+
+  QuantParams finish() const override {
+    const auto one = search();
+    if (!one) fail_nothing_seen(tensor_);
+    return finish_found(kernels::search_ranges({*one}).cpu());
   }
 
  private:

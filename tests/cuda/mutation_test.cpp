@@ -76,6 +76,8 @@ bool all_kernels_agree() {
       searches.push_back({rule, histogram, {}, {}});
     }
   }
+  searches.push_back(searches.back());
+  searches.back().rule.kind = search::kPpqKl;
   return good && same(backend.search_ranges(searches), kernels::search_ranges(searches));
 }
 

@@ -86,6 +86,34 @@ TEST_P(SearchKernel, ManyTensorsInOneLaunch) {
   for (size_t i : {0, 1, 2, 3}) check({searches[i]}, "one");
 }
 
+TEST_P(SearchKernel, PpqsOwnSearches) {
+  std::vector<RangeSearch> searches;
+  for (const auto& [name, x] : kernels::test::search_data())
+    for (auto [kind, bits, symmetric] : {std::tuple{search::kPpqMse, 8, false}, {search::kPpqMse, 8, true}, {search::kPpqMse, 4, true}, {search::kPpqMse, 12, false},
+                                         {search::kPpqKl, 8, true}, {search::kPpqKl, 4, true}, {search::kPpqKl, 12, true}}) {
+      RangeSearch one{rule_for(kind, bits, symmetric), histogram_of(x, 6000), {}, {}};
+      one.rule.bits = bits;
+      searches.push_back(one);
+    }
+  // Others among them are left to their own kernel.
+  searches.insert(searches.begin() + 3, {rule_for(search::kQuantile, 8, false), histogram_of(sample({400}, 1), 100), {}, {}});
+  check(searches, "ppq");
+}
+
+TEST_P(SearchKernel, LeastOfCandidates) {
+  std::vector<RangeSearch> searches;
+  for (int64_t channels : {1, 5, 300})
+    for (int candidates : {0, 1, 19}) {
+      RangeSearch one{rule_for(search::kLeast, 8, false), {}, {}, {}};
+      one.rule.candidates = candidates;
+      if (candidates) one.sums = at::randint(0, 6, {candidates, channels}, at::kDouble);  // ties
+      one.histogram = histogram_of(sample({channels, 40}, channels, 0.1f, true), 64, 0);
+      one.histogram.counts = one.histogram.first = one.histogram.exponent = at::Tensor();
+      searches.push_back(one);
+    }
+  check(searches, "least");
+}
+
 TEST_P(SearchKernel, NoScheduleShows) {
   if (GetParam() != "shim") GTEST_SKIP() << "schedules of threads can be chosen in the shim only";
   std::vector<RangeSearch> searches;

@@ -12,6 +12,7 @@
 #include "kernels/row_top2.h"
 #include "kernels/row_top2_rules.h"
 #include "kernels/search.h"
+#include "kernels/search_ppq_rules.h"
 #include "ppq/error.h"
 #include "tests/cuda/backend.h"
 
@@ -36,6 +37,7 @@ int multiprocessors() { return 3; }
 #include "kernels/cuda/quantize_to_int.cu"
 #include "kernels/cuda/row_top2.cu"
 #include "kernels/cuda/search.cu"
+#include "kernels/cuda/search_ppq.cu"
 
 #include "kernels/cuda/fake_quantize.cpp"
 #include "kernels/cuda/layout.cpp"
