@@ -44,6 +44,13 @@ static inline void store_bfloat16(uint16_t* y, Float a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(y), _mm256_castsi256_si128(packed));
 }
 static inline void store_int(uint32_t* y, Int a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(y), a.v); }
+static inline Int load_int(const int32_t* x) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x))}; }
+static inline Float to_float(Int a) { return {_mm256_cvtepi32_ps(a.v)}; }
+/// Lanes that fit 16 bits; what others give is of no use.
+static inline void store_narrow(uint16_t* y, Int a) {
+  __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(a.v, a.v), 0x08);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(y), _mm256_castsi256_si128(packed));
+}
 
 static inline Float operator+(Float a, Float b) { return {_mm256_add_ps(a.v, b.v)}; }
 static inline Float operator-(Float a, Float b) { return {_mm256_sub_ps(a.v, b.v)}; }
@@ -109,9 +116,7 @@ static inline int append(uint32_t* to, Int slots, Mask skip, Int dummies) {
   return kWidth;
 }
 static inline int append(uint16_t* to, Int slots, Mask skip, Int dummies) {
-  __m256i chosen = select(skip, dummies, slots).v;
-  __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(chosen, chosen), 0x08);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
+  store_narrow(to, select(skip, dummies, slots));
   return kWidth;
 }
 /// Stores the slots of two vectors, in any order.

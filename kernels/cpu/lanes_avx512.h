@@ -42,6 +42,10 @@ static inline void store_bfloat16(uint16_t* y, Float a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(y), _mm512_cvtepi32_epi16(rounded));
 }
 static inline void store_int(uint32_t* y, Int a) { _mm512_storeu_si512(y, a.v); }
+static inline Int load_int(const int32_t* x) { return {_mm512_loadu_si512(x)}; }
+static inline Float to_float(Int a) { return {_mm512_cvtepi32_ps(a.v)}; }
+/// The low 16 bits of each lane.
+static inline void store_narrow(uint16_t* y, Int a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(y), _mm512_cvtepi32_epi16(a.v)); }
 
 static inline Float operator+(Float a, Float b) { return {_mm512_add_ps(a.v, b.v)}; }
 static inline Float operator-(Float a, Float b) { return {_mm512_sub_ps(a.v, b.v)}; }
@@ -109,12 +113,11 @@ static inline int append(uint32_t* to, Int slots, Mask skip, Int) {
 }
 static inline int append(uint16_t* to, Int slots, Mask skip, Int) {
   if (skip.v == 0) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(slots.v));
+    store_narrow(to, slots);
     return 16;
   }
   __mmask16 kept = static_cast<__mmask16>(~skip.v);
-  __m512i packed = _mm512_maskz_compress_epi32(kept, slots.v);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(packed));
+  store_narrow(to, {_mm512_maskz_compress_epi32(kept, slots.v)});
   return __builtin_popcount(kept);
 }
 /// Stores the slots of two vectors, in any order.

@@ -25,6 +25,9 @@ static inline void store(float* y, Float a) { *y = a.v; }
 static inline void store_half(uint16_t* y, Float a) { *y = numerics::float16_of_float(a.v); }
 static inline void store_bfloat16(uint16_t* y, Float a) { *y = numerics::bfloat16_of_float(a.v); }
 static inline void store_int(uint32_t* y, Int a) { *y = static_cast<uint32_t>(a.v); }
+static inline Int load_int(const int32_t* x) { return {*x}; }
+static inline Float to_float(Int a) { return {static_cast<float>(a.v)}; }
+static inline void store_narrow(uint16_t* y, Int a) { *y = static_cast<uint16_t>(a.v); }
 
 static inline Float operator+(Float a, Float b) { return {a.v + b.v}; }
 static inline Float operator-(Float a, Float b) { return {a.v - b.v}; }

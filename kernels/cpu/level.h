@@ -41,6 +41,19 @@ struct BinTask {
   bool sparse;             ///< the hot bin is frequent: kept from one call to the next
 };
 
+/// Sixteen neighbouring channels, each with the window of its own histogram.
+struct SlotTask {
+  static constexpr int64_t kChannels = 16;
+  float inverse[kChannels];                     ///< 2^-exponent, -127 <= exponent <= 0
+  int32_t first[kChannels];                     ///< |first| <= 2^24
+  float minimum[kChannels], maximum[kChannels];  ///< of all values, set
+  uint32_t top[kChannels];                      ///< the largest bin as an unsigned number, set: NaN, Inf and values outside of a window are at or above its bins
+  void set(int64_t channel, int exponent, int64_t first_bin) {
+    inverse[channel] = numerics::pow2f(-exponent);
+    first[channel] = static_cast<int32_t>(first_bin);
+  }
+};
+
 struct Level {
   const char* name;
 
@@ -60,6 +73,9 @@ struct Level {
 
   /// Counts values into task.counters. x points at the first of n elements.
   void (*count_bins)(BinTask&, const void* x, Type, int64_t n);
+  /// Bins of `rows` rows of `length` channels, of which x points at the first of 16: slots[row][channel], of no use where the
+  /// channel's `top` lies outside of the window. Null: this level has no such way.
+  void (*slots)(SlotTask&, const void* x, Type, int64_t rows, int64_t length, uint16_t* slots);
   /// counts[i] += a[i] + b[i]; a and b become zero.
   void (*fold)(int64_t* counts, uint32_t* a, uint32_t* b, int64_t n);
   /// Takes n elements into a range.

@@ -144,6 +144,36 @@ static void count_bins(BinTask& task, const void* x, Type type, int64_t n) {
   });
 }
 
+static void slots_of_columns(SlotTask& task, const void* data, Type type, int64_t rows, int64_t length, uint16_t* slots) {
+  constexpr int64_t kParts = SlotTask::kChannels / kWidth;
+  with_type(type, [&]<class T>(T) {
+    Float inverse[kParts], first_float[kParts], minimum[kParts], maximum[kParts];
+    Int first[kParts], top[kParts];
+    for (int64_t k = 0; k < kParts; ++k) {
+      inverse[k] = load(task.inverse + k * kWidth), first[k] = load_int(task.first + k * kWidth);
+      first_float[k] = to_float(first[k]), top[k] = set_int(0);
+      minimum[k] = set(__builtin_inff()), maximum[k] = set(-__builtin_inff());
+    }
+    const T* x = static_cast<const T*>(data);
+    for (int64_t r = 0; r < rows; ++r, x += length, slots += SlotTask::kChannels) {
+      __builtin_prefetch(x + 256 * length, 0, 2);  // a narrow column of memory, which the hardware does not foresee
+      for (int64_t k = 0; k < kParts; ++k) {
+        Float value = load(x + k * kWidth);
+        minimum[k] = lesser(value, minimum[k]);
+        maximum[k] = greater(value, maximum[k]);
+        Int bin = floor_of_scaled(value, inverse[k], first_float[k], first[k]);
+        top[k] = larger_unsigned(top[k], bin);
+        store_narrow(slots + k * kWidth, bin);
+      }
+    }
+    for (int64_t k = 0; k < kParts; ++k) {
+      store(task.minimum + k * kWidth, minimum[k]);
+      store(task.maximum + k * kWidth, maximum[k]);
+      store_int(task.top + k * kWidth, top[k]);
+    }
+  });
+}
+
 static void fold(int64_t* counts, uint32_t* a, uint32_t* b, int64_t n) {
   for (int64_t i = 0; i < n; ++i) counts[i] += static_cast<int64_t>(a[i]) + static_cast<int64_t>(b[i]);
   memset(a, 0, static_cast<size_t>(n) * sizeof *a);

@@ -5,9 +5,10 @@
 #include <memory>
 #include <vector>
 
-#include "kernels/cpu/bin_filler.h"
+#include "kernels/cpu/histogram_rows.h"
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/layout.h"
+#include "kernels/cpu/observe_interleaved.h"
 #include "kernels/cpu/parallel.h"
 #include "ppq/error.h"
 
@@ -16,39 +17,9 @@ namespace {
 
 constexpr int64_t kGrain = 32768;   ///< elements a thread takes at least
 constexpr int64_t kGather = 1024;   ///< elements of one channel brought together where they lie scattered
-constexpr int64_t kTile = 16;       ///< channels of one 64-byte line
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 const void* advance(const void* data, int64_t elements, int64_t size) { return static_cast<const char*>(data) + elements * size; }
-
-/// The rows of a histogram's tensors; writes back what is not shared memory.
-class Rows {
- public:
-  explicit Rows(Histogram& h)
-      : counts_(h.counts.mutable_data_ptr<int64_t>()), first_(h.first.mutable_data_ptr<int64_t>()),
-        exponent_(h.exponent.mutable_data_ptr<int32_t>()), minimum_(h.minimum.mutable_data_ptr<float>()),
-        maximum_(h.maximum.mutable_data_ptr<float>()), nonfinite_(h.nonfinite.mutable_data_ptr<int64_t>()), bins_(h.bins()) {}
-  HistogramRow load(int64_t c) const {
-    return {counts_ + c * bins_, bins_, first_[c], exponent_[c], minimum_[c], maximum_[c], nonfinite_[c]};
-  }
-  void store(int64_t c, const HistogramRow& row) const {
-    first_[c] = row.first;
-    exponent_[c] = row.exponent;
-    minimum_[c] = row.minimum;
-    maximum_[c] = row.maximum;
-    nonfinite_[c] = row.nonfinite;
-  }
-  int64_t bins() const { return bins_; }
-
- private:
-  int64_t* counts_;
-  int64_t* first_;
-  int32_t* exponent_;
-  float* minimum_;
-  float* maximum_;
-  int64_t* nonfinite_;
-  int64_t bins_;
-};
 
 /// What a thread counted: mostly in the filler's counters; in a row of its own what did not stay there.
 struct Part {
@@ -124,36 +95,6 @@ void observe_runs(const Level& level, const Source& source, const Rows& rows) {
   });
 }
 
-/// Alternating channels (channels-last): rows × 16 channels at a time are transposed in cache. Short tensors have one set of
-/// counters for all channels, which stays near; long ones a set for each, which need not be emptied between.
-void observe_interleaved(const Level& level, const Source& source, const Rows& rows) {
-  constexpr int64_t kRows = 2048, kPitch = kRows + 16;  // not a power of two: lines would share a cache set
-  int64_t channels = source.layout.channels, outer = source.layout.outer, tiles = (channels + kTile - 1) / kTile;
-  const bool shared = outer <= 4 * kRows;
-  parallel_for(tiles, 1, [&](int64_t begin, int64_t end) {
-    std::vector<BinFiller> fillers(shared ? 1 : kTile, BinFiller(level, rows.bins()));
-    std::vector<float> buffer(kTile * kPitch);
-    for (int64_t tile = begin; tile < end; ++tile) {
-      int64_t first = tile * kTile, count = std::min(kTile, channels - first);
-      std::vector<HistogramRow> own;
-      for (int64_t c = 0; c < count; ++c) own.push_back(rows.load(first + c));
-      for (int64_t r = 0; r < outer; r += kRows) {
-        int64_t stop = std::min(outer, r + kRows);
-        level.transpose(source.data, source.type, r, stop, channels, first, count, buffer.data(), kPitch);
-        for (int64_t c = 0; c < count; ++c) {
-          BinFiller& filler = fillers[shared ? 0 : c];
-          filler.add(own[c], buffer.data() + c * kPitch, Type::Float, stop - r);
-          if (shared) filler.finish(own[c]);
-        }
-      }
-      for (int64_t c = 0; c < count; ++c) {
-        if (!shared) fillers[c].finish(own[c]);
-        rows.store(first + c, own[c]);
-      }
-    }
-  });
-}
-
 void check_channels(int64_t channels, const Layout& layout, const char* function) {
   if (channels != layout.channels) {
     throw Error(ErrorKind::Internal, function,
@@ -173,7 +114,7 @@ void observe(const at::Tensor& x_in, int64_t axis, Histogram& histogram) {
   if (source.layout.channels == 1) {
     observe_one(level, source, rows);
   } else if (source.layout.inner == 1) {
-    observe_interleaved(level, source, rows);
+    observe_interleaved(level, source.data, source.type, source.layout.outer, source.layout.channels, rows);
   } else {
     observe_runs(level, source, rows);
   }

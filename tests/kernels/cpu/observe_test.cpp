@@ -215,6 +215,37 @@ TEST(Observe, GrowsPerChannelOverBatches) {
   EXPECT_TRUE(is_expected(h, channels_of(at::cat({first, second}), 1)));
 }
 
+/// Channels-last over batches: channels that stay in their window, grow within and beyond it, were empty or hold NaN and Inf,
+/// next to each other.
+TEST(Observe, InterleavedChannelsOverBatches) {
+  struct One {
+    int64_t channels, bins;
+    at::ScalarType type;
+  };
+  for (const One& one : {One{15, 128, at::kFloat}, One{16, 2048, at::kFloat}, One{16, 70000, at::kFloat}, One{21, 300, at::kHalf}, One{40, 300, at::kFloat}}) {
+    std::vector<at::Tensor> batches;
+    for (int64_t rows : {200, 4501, 4501, 30}) {
+      at::Tensor x = random_values({rows, one.channels}, static_cast<uint64_t>(rows + one.channels)).clamp_(-2.5, 2.5);
+      if (batches.empty()) {
+        x.select(1, 0).fill_(kNan), x.select(1, 1).fill_(0.25), x.select(1, 2).mul_(1e-4), x.select(1, 3).mul_(2e4);
+      } else if (batches.size() == 2) {
+        x[4000][2] = 3.0f, x[10][4] = 2.51f, x[11][5] = kNan, x[12][5] = -kInf, x[4300][6] = -40.0f, x[3000][9] = -2.6f, x[1][one.channels - 1] = 900.0f;
+        x.select(1, 7).zero_(), x.select(1, 8).mul_(0.5);
+      }
+      batches.push_back(x.to(one.type));
+    }
+    const auto all = channels_of(at::cat(batches), 1);
+    for (const Level* level : cpu::available_levels()) {
+      cpu::UseLevel use(*level);
+      Histogram h = make_histogram(one.channels, one.bins, at::kCPU);
+      for (const at::Tensor& x : batches) observe(x, 1, h);
+      EXPECT_TRUE(is_expected(h, all)) << level->name << " channels " << one.channels << " bins " << one.bins;
+      for (const at::Tensor& x : batches) observe(x, 1, h);
+      EXPECT_TRUE(at::equal(h.counts.sum(1) + h.nonfinite, at::full({one.channels}, static_cast<int64_t>(2 * all[0].size())))) << level->name;
+    }
+  }
+}
+
 TEST(Merge, GivesWhatOneHistogramWouldHaveSeen) {
   for (double spread : {0.001, 1.0, 1000.0}) {
     at::Tensor a = random_values({3, 5000}, 1), b = with_awkward_values(random_values({3, 4000}, 2, spread), true);
