@@ -1,7 +1,6 @@
 #include "kernels/cpu/observe_interleaved.h"
 
 #include <algorithm>
-#include <optional>
 #include <memory>
 #include <utility>
 #include <vector>
