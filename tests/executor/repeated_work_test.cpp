@@ -6,31 +6,15 @@
 
 #include "ppq/error.h"
 #include "ppq/onnx.h"
+#include "support/recorder.h"
 #include "support/thrown.h"
 
 namespace ppq {
 namespace {
 
+using test::Recorder;
 using test::thrown;
 using testing::HasSubstr;
-
-/// A device whose graphs do, when they are replayed, what was recorded: nothing happens while recording.
-struct Recorder {
-  struct Graph final : kernels::CapturedWork {
-    explicit Graph(std::function<void()> recorded) : work(std::move(recorded)) {}
-    void replay() override { work(); }
-    std::function<void()> work;
-  };
-  RepeatedWork::Capture capture() {
-    return [this](const std::function<void()>& work) -> std::unique_ptr<kernels::CapturedWork> {
-      ++recorded;
-      if (refuse) throw Error(*refuse, "CUDA graph", "operation not permitted");
-      return std::make_unique<Graph>(work);
-    };
-  }
-  int recorded = 0;
-  std::optional<ErrorKind> refuse;
-};
 
 /// Sums up what it is shown, in place, and notes where the inputs lay.
 struct Summing {

@@ -1,6 +1,7 @@
 #include "passes/calibration_shard.h"
 
 #include "passes/quantizing.h"
+#include "support/recorder.h"
 
 namespace ppq::test {
 namespace {
@@ -29,24 +30,6 @@ struct Sharing {
   double scale(const CalibrationShard& shard, size_t i, size_t k = 0) const { return shard.observers(i)[k]->finish().scale.item<double>(); }
 };
 
-/// Graphs that do, when replayed, what was recorded.
-struct Recorder {
-  struct Graph final : kernels::CapturedWork {
-    explicit Graph(std::function<void()> recorded) : work(std::move(recorded)) {}
-    void replay() override { work(); }
-    std::function<void()> work;
-  };
-  RepeatedWork::Capture capture(bool refuse = false) {
-    return [this, refuse](const std::function<void()>& work) -> std::unique_ptr<kernels::CapturedWork> {
-      ++recorded;
-      if (!refuse) return std::make_unique<Graph>(work);
-      work();  // as far as it got
-      throw Error(ErrorKind::Unsupported, "CUDA graph", "refused");
-    };
-  }
-  int recorded = 0;
-};
-
 TEST(CalibrationShard, ReplaysARecordedBatchAndSeesEverySampleOnce) {
   Sharing s({"minmax", "mse"});
   CalibrationShard plain(s.wanted, at::kCPU), replaying(s.wanted, at::kCPU);
@@ -73,9 +56,10 @@ TEST(CalibrationShard, ARefusedRecordingLosesNoBatchAndSaysWhy) {
   Recorder recorder;
   s.samples[9] = at::full({1, 3}, 50.0);  // in the third batch, which would be the recorded one
   s.run(plain, nullptr);
-  s.run(refused, recorder.capture(true));
+  recorder.refuse = ErrorKind::Unsupported, recorder.half_way = true;
+  s.run(refused, recorder.capture());
   EXPECT_EQ(recorder.recorded, 1);
-  EXPECT_EQ(refused.obstacle(), "refused");
+  EXPECT_EQ(refused.obstacle(), "operation not permitted");
   EXPECT_EQ(refused.replays(), 0u);
   EXPECT_EQ(s.scale(refused, 1), s.scale(plain, 1));
   EXPECT_NEAR(s.scale(plain, 1), 100.0 / 255, 1e-6);
