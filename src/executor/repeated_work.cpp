@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 
+#include <utility>
+
 #include "executor/host_waits.h"
 #include "executor/program.h"
 #include "ppq/error.h"
@@ -75,11 +77,12 @@ RepeatedProgram::RepeatedProgram(std::shared_ptr<const Program> program, Repeate
 Tensors RepeatedProgram::run(const Tensors& inputs) {
   const size_t before = work_.replays();
   work_.run(inputs);
-  if (work_.replays() == before) return std::move(outputs_);
-  // The next replay overwrites them.
+  if (work_.replays() == before) return std::exchange(outputs_, {});
+  // Recording left the tensors that every replay writes to.
+  if (!outputs_.empty()) recorded_ = std::exchange(outputs_, {});
   at::AutoDispatchBelowAutograd no_autograd;
   Tensors kept;
-  for (const at::Tensor& x : outputs_) kept.push_back(x.defined() ? x.clone() : x);
+  for (const at::Tensor& x : recorded_) kept.push_back(x.defined() ? x.clone() : x);
   return kept;
 }
 

@@ -64,7 +64,8 @@ class RepeatedProgram {
   Tensors run(const Tensors& inputs);
 
  private:
-  Tensors outputs_;
+  Tensors outputs_;   ///< of the run that was just made, or recorded
+  Tensors recorded_;  ///< where the graph leaves its outputs
   RepeatedWork work_;
 };
 

@@ -153,5 +153,24 @@ TEST(RepeatedProgram, GivesOutputsThatAreKept) {
   }
 }
 
+/// On a device the host's part of the work runs once, while it is recorded; a replay writes to the tensors of that time. Here it
+/// does nothing at all, so inputs that are recorded stay the same, and what runs plainly between must not take their place.
+TEST(RepeatedProgram, OutputsOfAGraphOutliveAPlainRunBetweenReplays) {
+  struct Still final : kernels::CapturedWork {
+    void replay() override {}
+  };
+  auto graph = read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[N] x) => (float[N] y) <float one = {1}> { y = Add(x, one) }");
+  RepeatedProgram program(lower(*graph, {}), [](const std::function<void()>& work) {
+    work();
+    return std::make_unique<Still>();
+  });
+  const at::Tensor whole = at::full({3}, 4.0f), ragged = at::full({2}, 7.0f);
+  for (const at::Tensor& x : {whole, whole, whole, whole, ragged, whole, ragged, whole}) {
+    const Tensors y = program.run({x});
+    ASSERT_EQ(y.size(), 1u);
+    EXPECT_TRUE(at::equal(y[0], x + 1));
+  }
+}
+
 }  // namespace
 }  // namespace ppq
