@@ -11,7 +11,7 @@
 #include "commands.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "exporters/deploy.h"
+#include "exporters/qualcomm/deploy.h"
 #include "exporters/exporter.h"
 #include "model.h"
 #include "ppq/error.h"

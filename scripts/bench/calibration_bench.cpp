@@ -10,7 +10,7 @@
 #include "core/log.h"
 #include "executor/host_waits.h"
 #include "ppq/ppq.h"
-#include "quant/batching.h"
+#include "calibration/batching.h"
 
 namespace ppq {
 namespace {

@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <limits>
 
-#include "analysis/measure.h"
+#include "calibration/measure.h"
 #include "core/file.h"
 #include "data/npy.h"
-#include "exporters/encoding.h"
+#include "exporters/qualcomm/encoding.h"
 #include "ppq/error.h"
 
 namespace ppq {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "analysis/measure.h"
+#include "calibration/measure.h"
 #include "ppq/dataset.h"
 #include "ppq/graph.h"
 #include "ppq/pass.h"

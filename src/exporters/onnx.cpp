@@ -1,5 +1,5 @@
 // The graph alone, as the passes left it.
-#include "exporters/encoding.h"
+#include "exporters/qualcomm/encoding.h"
 #include "ppq/onnx.h"
 
 namespace ppq {

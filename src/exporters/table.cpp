@@ -1,7 +1,7 @@
 #include <filesystem>
 
 #include "core/log.h"
-#include "exporters/encoding.h"
+#include "exporters/qualcomm/encoding.h"
 #include "ppq/error.h"
 #include "ppq/quantizer.h"
 

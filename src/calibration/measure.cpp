@@ -1,0 +1,53 @@
+#include "calibration/measure.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/kernels.h"
+#include "ppq/error.h"
+#include "ppq/graph.h"
+
+namespace ppq {
+
+void Measure::add(const at::Tensor& q, const at::Tensor& f) {
+  if (q.sizes() != f.sizes())
+    throw Error(ErrorKind::Data, "comparison", "shapes differ: got " + to_string(q.sizes()) + ", expected " + to_string(f.sizes()));
+  if (f.numel() == 0) return;
+  at::Tensor sums;
+  if (q.scalar_type() == at::kFloat && f.scalar_type() == at::kFloat) {
+    sums = kernels::error_sums(q, f).cpu();
+  } else {
+    const at::Tensor a = q.to(at::kDouble), b = f.to(at::kDouble), d = a - b;
+    sums = at::stack({(d * d).sum(), (b * b).sum(), (a * a).sum(), (a * b).sum()}).cpu();
+  }
+  const double* s = sums.const_data_ptr<double>();
+  noise += s[0], signal += s[1], quantized += s[2], product += s[3];
+  count += f.numel();
+}
+
+void Measure::add(const Measure& other) {
+  noise += other.noise, signal += other.signal, quantized += other.quantized, product += other.product;
+  count += other.count;
+}
+
+double Measure::snr() const {
+  if (noise == 0) return 0;
+  return signal > 0 ? noise / signal : INFINITY;
+}
+
+double Measure::snr_db() const {
+  constexpr double kMost = 200;
+  const double ratio = snr();
+  return ratio > 0 ? std::min(kMost, -10 * std::log10(ratio)) : kMost;
+}
+
+double Measure::cosine() const {
+  if (noise == 0) return 1;
+  return signal > 0 && quantized > 0 ? product / (std::sqrt(signal) * std::sqrt(quantized)) : 0;
+}
+
+double Measure::mse() const { return count ? noise / static_cast<double>(count) : 0; }
+
+}  // namespace ppq

@@ -1,0 +1,77 @@
+#include "passes/cleanup/rewrite.h"
+
+#include <ATen/ATen.h>
+
+namespace ppq::passes {
+
+Pinned::Pinned(const Graph& graph) {
+  const auto add = [&](const std::shared_ptr<Graph>& body) {
+    for (const auto& name : body->outer_names()) {
+      if (const Value* value = graph.find_value(name)) captured_.insert(value);
+    }
+  };
+  for (const Node* node : graph.nodes()) {
+    for (const auto& [key, attribute] : node->attributes) {
+      if (const auto* body = std::get_if<std::shared_ptr<Graph>>(&attribute)) add(*body);
+      if (const auto* bodies = std::get_if<std::vector<std::shared_ptr<Graph>>>(&attribute)) {
+        for (const auto& body : *bodies) add(body);
+      }
+    }
+  }
+}
+
+Node* only_reader(const Value* value, const Pinned& pinned) {
+  if (!value || value->uses().size() != 1 || pinned(value)) return nullptr;
+  return value->uses()[0].node;
+}
+
+std::optional<std::vector<int64_t>> static_sizes(const Value* value) {
+  if (!value || !value->shape) return std::nullopt;
+  std::vector<int64_t> sizes;
+  for (const Dim& dim : *value->shape) {
+    if (!dim.known()) return std::nullopt;
+    sizes.push_back(dim.value);
+  }
+  return sizes;
+}
+
+int64_t rank_of(const Value* value) {
+  return value && value->shape ? static_cast<int64_t>(value->shape->size()) : -1;
+}
+
+void put_constant(Graph& graph, Node* node, size_t index, at::Tensor tensor, const std::string& name, const Pinned& pinned) {
+  Value* present = node->input(index);
+  if (present && present->is_constant() && !present->is_graph_input() && only_reader(present, pinned)) {
+    present->set_constant(std::move(tensor));
+    return;
+  }
+  graph.set_input(node, index, graph.add_constant(graph.unique_name(name), std::move(tensor)));
+}
+
+void absorb_reader(Graph& graph, Node* first, Node* second) {
+  Value* between = first->output(0);
+  Value* result = second->output(0);
+  graph.remove_node(second);
+  graph.set_outputs(first, {result});
+  graph.remove_value(between);
+}
+
+at::Tensor float_constant(const Node& node, size_t index) {
+  const at::Tensor tensor = node.constant_input(index);
+  return tensor.defined() && tensor.is_floating_point() ? tensor : at::Tensor();
+}
+
+bool is_per_channel(const at::Tensor& tensor, int64_t rank, int64_t axis, int64_t channels) {
+  if (tensor.dim() > rank) return false;
+  for (int64_t i = 0; i < tensor.dim(); ++i) {
+    const int64_t place = rank - tensor.dim() + i;
+    if (tensor.size(i) != 1 && (place != axis || tensor.size(i) != channels)) return false;
+  }
+  return true;
+}
+
+at::Tensor per_channel(const at::Tensor& tensor, int64_t channels) {
+  return tensor.to(at::kDouble).reshape({-1}).expand({channels}).contiguous();
+}
+
+}  // namespace ppq::passes

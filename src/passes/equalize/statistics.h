@@ -1,0 +1,29 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <unordered_map>
+
+#include "calibration/channel_moments.h"
+
+namespace ppq::passes {
+
+/// How far the channels in front of a Clip(0, b) reach.
+struct ClipReach {
+  double bound = 0;
+  at::Tensor most;  ///< float64 [C], at least b/64: no value is expected above it, on other samples either
+  at::Tensor cut;   ///< bool [C]: the bound takes a share of the channel that matters
+};
+
+/// What samples show of the float network, by name of the value.
+struct EqualizationStatistics {
+  std::unordered_map<std::string, ClipReach> clips;         ///< what flows into each Clip
+  std::unordered_map<std::string, ChannelMoments> moments;  ///< what flows into each layer
+};
+
+/// From all samples of the context. Half of them predict the largest values of the other half, and the other way round: by
+/// how much a tensor's channels exceed what is expected of them, all its channels are given more room.
+EqualizationStatistics equalization_statistics(const Graph& graph, const PassContext& context);
+
+}  // namespace ppq::passes

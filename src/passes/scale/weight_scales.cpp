@@ -1,0 +1,237 @@
+#include "passes/scale/weight_scales.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_set>
+
+#include "data/upload_ahead.h"
+#include "observers/observer.h"
+#include "graph/sockets.h"
+
+namespace ppq::passes {
+namespace {
+
+constexpr double kShares[] = {0.97, 0.94, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4};
+constexpr size_t kMostSamples = 16;
+constexpr double kPlaces = 64;          ///< of an output read a sample, about
+constexpr int64_t kEnoughPlaces = 784;  ///< of all samples
+
+/// Of all weights together: searching ranges takes all threads.
+std::vector<QuantParams> params_by(const char* method, const std::vector<Slot>& slots) {
+  std::vector<std::unique_ptr<Observer>> observers;
+  std::vector<const Observer*> all;
+  for (const Slot& slot : slots) {
+    observers.push_back(make_observer(method, slot.quant()->scheme, slot.value()->name()));
+    observers.back()->observe(slot.value()->constant(), 1);
+    all.push_back(observers.back().get());
+  }
+  return finish_all(all);
+}
+
+/// Of a weight, or of each of its channels: what is left when magnitudes above a share of the largest are cut off.
+struct Range {
+  at::Tensor least, most, largest;
+  Range(const at::Tensor& weight, const QuantScheme& scheme) {
+    const at::Tensor rows = scheme.granularity == Granularity::PerChannel ? weight.transpose(0, scheme.axis).flatten(1) : weight.reshape({1, -1});
+    least = rows.amin(1).to(at::kDouble).clamp_max(0), most = rows.amax(1).to(at::kDouble).clamp_min(0);
+    if (scheme.granularity == Granularity::PerTensor) least = least.reshape({}), most = most.reshape({});
+    largest = at::maximum(-least, most);
+  }
+  at::Tensor low(double share) const { return at::maximum(least, -share * largest); }
+  at::Tensor high(double share) const { return at::minimum(most, share * largest); }
+};
+
+/// Of each channel the candidate with the least error; a later one must be better than those before it.
+QuantParams least(const std::vector<QuantParams>& candidates, const at::Tensor& errors) {
+  QuantParams best = candidates[0];
+  at::Tensor error = errors[0].reshape(best.scale.sizes());
+  for (size_t c = 1; c < candidates.size(); ++c) {
+    const at::Tensor other = errors[static_cast<int64_t>(c)].reshape(best.scale.sizes()), better = other < error;
+    error = at::where(better, other, error);
+    best = {at::where(better, candidates[c].scale, best.scale), at::where(better, candidates[c].offset, best.offset)};
+  }
+  return best;
+}
+
+/// The activation that alone reads a layer's output; null where there is none.
+const Node* activation_of(const Node& layer) {
+  static const std::unordered_set<std::string> kTypes = {"Relu", "Clip", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Softplus", "Gelu", "Mish"};
+  const Node* next = only_reader(*layer.output());
+  if (!next || !kTypes.count(next->op_type) || next->input(0) != layer.output() || next->outputs().size() != 1) return nullptr;
+  for (size_t i = 1; i < next->inputs().size(); ++i)
+    if (next->input(i) && !next->constant_input(i).defined()) return nullptr;
+  // A slope of its own at each place does not fit an output that is read at some places only.
+  const at::Tensor slope = next->is("PRelu") ? next->constant_input(1) : at::Tensor();
+  if (slope.defined() && slope.dim() > 1 && slope.numel() != slope.size(0)) return nullptr;
+  return next;
+}
+
+/// A program of one node: constants as they are, other inputs in order.
+std::shared_ptr<const Program> alone(const Node& node, const std::vector<size_t>& inputs, const Graph& graph, at::Device device, const Attributes& attributes) {
+  Graph one;
+  one.opsets = graph.opsets;
+  std::vector<Value*> values;
+  for (size_t i = 0; i < node.inputs().size(); ++i) {
+    const bool given = std::find(inputs.begin(), inputs.end(), i) != inputs.end();
+    const at::Tensor constant = given ? at::Tensor() : node.constant_input(i);
+    values.push_back(given ? one.add_value("x" + std::to_string(i)) : constant.defined() ? one.add_constant("x" + std::to_string(i), constant) : nullptr);
+    if (given) one.add_input(values.back());
+  }
+  Value* y = one.add_value("y");
+  one.add_output(y);
+  one.add_node(node.op_type, node.name, values, {y})->attributes = attributes;
+  LowerOptions options;
+  options.device = device;
+  return lower(one, options);
+}
+
+/// One layer: its outputs, behind the activation, with rounded weights against those with float ones.
+class Layer {
+ public:
+  Layer(const Graph& graph, const Slot& slot, std::vector<QuantParams> candidates, bool mean_is_free)
+      : graph_(graph), node_(slot.node), quant_(slot.quant()), mean_is_free_(mean_is_free && !node_->is("MatMul")), weight_(node_->constant_input(1)),
+        candidates_(std::move(candidates)) {}
+
+  const Value* data() const { return node_->input(0); }
+  const TensorQuant* quant() const { return quant_.get(); }
+  const std::vector<QuantParams>& candidates() const { return candidates_; }
+  bool seen() const { return count_ > 0; }
+
+  void add(const at::Tensor& x) {
+    if (x.numel() == 0 || count_ >= kEnoughPlaces) return;
+    if (!layer_) prepare(x);
+    const at::Tensor rows = is_product() ? rows_of(x) : x;
+    const at::Tensor exact = ppq::run(*layer_, {rows, weight_.to(x.device())})[0], wanted = activated(exact);
+    axis_ = is_product() ? exact.dim() - 1 : 1;
+    const int64_t channels = exact.size(axis_);
+    others_.clear();
+    for (int64_t i = 0; i < exact.dim(); ++i)
+      if (i != axis_) others_.push_back(i);
+    if (!squares_.defined()) squares_ = at::zeros({static_cast<int64_t>(candidates_.size()), channels}, exact.options().dtype(at::kDouble)), sums_ = at::zeros_like(squares_);
+    count_ += exact.numel() / channels;
+    for (int64_t c = 0; c < squares_.size(0); ++c) {
+      const at::Tensor weight = fake_quantize(weight_, quant_->scheme, candidates_[static_cast<size_t>(c)]);
+      at::Tensor rounded = ppq::run(*layer_, {rows, weight.to(x.device())})[0];
+      if (mean_is_free_) {
+        sums_[c] += (rounded - exact).sum(others_).to(at::kDouble);
+        rounded = rounded - along_channels(sums_[c] / static_cast<double>(count_), rounded);
+      }
+      squares_[c] += at::linalg_vector_norm(activated(rounded) - wanted, 2, others_).to(at::kDouble).square();
+    }
+  }
+
+  /// Error of each candidate: float64 [candidates, channels of the scale].
+  at::Tensor errors() const {
+    // ConvTranspose: scales of one group serve every group.
+    return squares_.reshape({squares_.size(0), -1, candidates_[0].scale.numel()}).sum(1).cpu();
+  }
+
+ private:
+  bool is_product() const { return node_->is("Gemm") || node_->is("MatMul"); }
+
+  void prepare(const at::Tensor& x) {
+    Attributes attributes = node_->attributes;
+    layer_ = alone(*node_, {0, 1}, graph_, x.device(), attributes);
+    if (const Node* next = activation_of(*node_)) activation_ = alone(*next, {0}, graph_, x.device(), next->attributes);
+    if (is_product() || node_->is("ConvTranspose") || attributes.get_string("auto_pad", "NOTSET") != "NOTSET") return;
+    const at::Tensor y = ppq::run(*layer_, {x.slice(0, 0, 1), weight_.to(x.device())})[0];
+    const double places = static_cast<double>(y.numel()) / static_cast<double>(y.size(0) * y.size(1));
+    const auto step = static_cast<int64_t>(std::round(std::pow(places / kPlaces, 1.0 / static_cast<double>(y.dim() - 2))));
+    if (step < 2) return;
+    // Every step-th place along each axis of space.
+    std::vector<int64_t> strides = attributes.get_ints("strides");
+    if (strides.empty()) strides.assign(static_cast<size_t>(y.dim() - 2), 1);
+    for (int64_t& stride : strides) stride *= step;
+    attributes.set("strides", strides);
+    layer_ = alone(*node_, {0, 1}, graph_, x.device(), attributes);
+  }
+
+  at::Tensor rows_of(const at::Tensor& x) const {
+    const at::Tensor rows = x.reshape({-1, x.size(-1)});
+    const int64_t step = std::max<int64_t>(1, rows.size(0) / (static_cast<int64_t>(kPlaces) * x.size(0)));
+    return rows.slice(0, 0, rows.size(0), step);
+  }
+
+  at::Tensor activated(const at::Tensor& x) const { return activation_ ? ppq::run(*activation_, {x})[0] : x; }
+
+  at::Tensor along_channels(const at::Tensor& channels, const at::Tensor& like) const {
+    std::vector<int64_t> shape(static_cast<size_t>(like.dim()), 1);
+    shape[static_cast<size_t>(axis_)] = -1;
+    return channels.reshape(shape).to(like.scalar_type());
+  }
+
+  const Graph& graph_;
+  Node* node_;
+  TensorQuantPtr quant_;
+  bool mean_is_free_;
+  at::Tensor weight_;
+  std::vector<QuantParams> candidates_;
+  std::shared_ptr<const Program> layer_, activation_;
+  at::Tensor squares_, sums_;  ///< of the error behind and in front of the activation, float64 [candidates, output channels]
+  int64_t axis_ = 1, count_ = 0;  ///< of channels; places of a channel
+  std::vector<int64_t> others_;
+};
+
+}  // namespace
+
+bool has_searchable_scale(const Slot& slot) {
+  const Node& node = *slot.node;
+  if (slot.output || slot.index != 1 || !is_computing(node) || node.input(0)->is_constant()) return false;
+  const at::Tensor weight = node.constant_input(1);
+  const QuantScheme& scheme = slot.quant()->scheme;
+  if (!weight.defined() || weight.scalar_type() != at::kFloat || weight.numel() == 0) return false;
+  if (scheme.format != NumberFormat::Linear || scheme.granularity == Granularity::PerBlock || scheme.dynamic) return false;
+  if (node.is("Gemm")) return node.attributes.get_int("transA", 0) == 0;
+  return node.is("MatMul") ? weight.dim() == 2 : weight.dim() >= 3;
+}
+
+std::vector<std::vector<QuantParams>> candidate_scales(const std::vector<Slot>& slots) {
+  const std::vector<QuantParams> extremes = params_by("minmax", slots), by_weight = params_by("mse", slots);
+  std::vector<std::vector<QuantParams>> result;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    const at::Tensor weight = slots[i].value()->constant();
+    const QuantScheme& scheme = slots[i].quant()->scheme;
+    const Range range(weight, scheme);
+    auto& candidates = result.emplace_back(1, extremes[i]);
+    for (const double share : kShares) candidates.push_back(params_from_range(range.low(share), range.high(share), scheme));
+    candidates.push_back(by_weight[i]);
+  }
+  return result;
+}
+
+std::unordered_map<const TensorQuant*, QuantParams> scales_by_output(const Graph& graph, const std::vector<Slot>& slots, const PassContext& context,
+                                                                     bool mean_is_free) {
+  std::unordered_map<const TensorQuant*, QuantParams> result;
+  std::vector<std::unique_ptr<Layer>> layers;
+  LowerOptions options;
+  options.device = context.device;
+  auto candidates = candidate_scales(slots);
+  for (size_t i = 0; i < slots.size(); ++i) {
+    layers.push_back(std::make_unique<Layer>(graph, slots[i], std::move(candidates[i]), mean_is_free));
+    options.watch.push_back(layers.back()->data());
+  }
+  if (layers.empty()) return result;
+  const size_t all = context.calibration->size(), count = std::min(kMostSamples, all);
+  std::vector<size_t> spread(count);
+  for (size_t i = 0; i < count; ++i) spread[i] = i * all / count;
+  const auto program = lower(graph, options);
+  BatchLoader loader(subset(context.calibration, spread), context.batch_size, loading_threads(context.device));
+  UploadedBatches batches(loader, context.device);
+  size_t done = 0;
+  while (const auto batch = batches.next()) {
+    ppq::run(*program, batch->tensors, [&](size_t which, const at::Tensor& x) { layers[which]->add(x); });
+    done += batch->count;
+    if (context.progress) context.progress("scales of weights", done, count);
+  }
+  // Readers of one constant share its scale: their errors count together.
+  std::unordered_map<const TensorQuant*, at::Tensor> errors;
+  for (const auto& layer : layers)
+    if (layer->seen()) errors[layer->quant()] = errors.count(layer->quant()) ? errors[layer->quant()] + layer->errors() : layer->errors();
+  for (const auto& layer : layers)
+    if (layer->seen() && !result.count(layer->quant())) result[layer->quant()] = least(layer->candidates(), errors.at(layer->quant()));
+  return result;
+}
+
+}  // namespace ppq::passes

@@ -1,0 +1,144 @@
+#include <algorithm>
+#include <map>
+#include <set>
+#include <unordered_map>
+
+#include "passes/passes.h"
+#include "graph/quant_slots.h"
+#include "ppq/error.h"
+
+/// Gives operands that must be on one scale one quantization: inputs of Add, Sub, Sum (one range that holds all), Concat
+/// and Resize (the output's), pooling on request. Groups are found first over all operations (union-find), then each is
+/// solved once. Because slots share TensorQuants, a change reaches the producers, also through passive operations.
+/// Leaves constants, fixed ranges, float slots and minifloats alone.
+namespace ppq::passes {
+namespace {
+
+enum class Target { None, Input, Output, Large };
+
+Target parse_target(const std::string& text, const char* key, std::initializer_list<Target> allowed) {
+  Target target = Target::None;
+  if (text == "Align to Input") target = Target::Input;
+  else if (text == "Align to Output") target = Target::Output;
+  else if (text == "Align to Large") target = Target::Large;
+  else if (text != "None") throw Error(ErrorKind::Usage, std::string("setting fusion_setting.") + key, "got '" + text + "'", "choose None, Align to Input, Align to Output or Align to Large");
+  if (std::find(allowed.begin(), allowed.end(), target) == allowed.end())
+    throw Error(ErrorKind::Usage, std::string("setting fusion_setting.") + key, "'" + text + "' is not possible here");
+  return target;
+}
+
+class AlignQuantization final : public Pass {
+ public:
+  const char* name() const override { return "align-quantization"; }
+
+  size_t run(Graph& graph, PassContext& context) override {
+    const FusionSetting& fusion = context.setting->fusion_setting;
+    const Target elementwise = parse_target(fusion.align_elementwise_to, "align_elementwise_to", {Target::None, Target::Output, Target::Large});
+    const Target concat = parse_target(fusion.align_concat_to, "align_concat_to", {Target::None, Target::Output, Target::Large});
+    const Target pooling = parse_target(fusion.align_avgpooling_to, "align_avgpooling_to", {Target::None, Target::Input, Target::Output});
+    const Target resize = parse_target(fusion.align_resize_to, "align_resize_to", {Target::None, Target::Input, Target::Output});
+    for (Node* node : graph.nodes()) {
+      if (!node->quantized) continue;
+      Target target = Target::None;
+      if (node->is("Add") || node->is("Sub") || node->is("Sum")) target = elementwise;
+      else if (node->is("Concat")) target = concat;
+      else if (node->is("AveragePool") || node->is("GlobalAveragePool")) target = pooling;
+      else if (node->is("Resize") || node->is("Upsample") || node->is("Interp")) target = resize;
+      if (target != Target::None) join(*node, target, fusion.force_alignment_overlap);
+    }
+    return solve(graph);
+  }
+
+ private:
+  static bool aligns(const TensorQuantPtr& quant) {
+    return quant && !quant->fixed && quant->state == QuantState::Active && quant->params.defined() &&
+           quant->scheme.format == NumberFormat::Linear && quant->scheme.granularity == Granularity::PerTensor;
+  }
+
+  void join(Node& node, Target target, bool force) {
+    std::vector<TensorQuantPtr> members, masters;
+    const TensorQuantPtr output = node.quant_of_output();
+    if (target == Target::Output && !aligns(output)) return;
+    for (size_t i = 0; i < node.input_quant.size(); ++i) {
+      TensorQuantPtr& quant = node.input_quant[i];
+      if (!aligns(quant) || node.input(i)->is_constant()) continue;
+      if (!force && node.input(i)->uses().size() > 1) quant = std::make_shared<TensorQuant>(*quant);  // this reader alone
+      members.push_back(quant);
+    }
+    if (members.empty()) return;
+    if (target == Target::Large) masters = members;
+    if (target == Target::Output) masters = {output}, slaves_.insert(members.begin(), members.end()), members.push_back(output);
+    if (target == Target::Input) {
+      masters = {members.front()};
+      for (const TensorQuantPtr& quant : node.output_quant)
+        if (aligns(quant)) slaves_.insert(quant), members.push_back(quant);
+    }
+    if (target == Target::Output) slaves_.erase(output);  // a passive operation's input is its output
+    for (const TensorQuantPtr& member : members) {
+      if (member->scheme != members.front()->scheme) continue;
+      order_.push_back(member);
+      unite(members.front(), member);
+    }
+    masters_.insert(masters_.end(), masters.begin(), masters.end());
+  }
+
+  TensorQuantPtr root(TensorQuantPtr quant) {
+    while (parent_.count(quant) && parent_[quant] != quant) quant = parent_[quant];
+    return quant;
+  }
+  void unite(const TensorQuantPtr& a, const TensorQuantPtr& b) {
+    const TensorQuantPtr ra = root(a), rb = root(b);
+    parent_.try_emplace(ra, ra), parent_.try_emplace(rb, rb);
+    if (ra != rb) parent_[rb] = ra;
+  }
+
+  size_t solve(const Graph& graph) {
+    std::map<TensorQuantPtr, std::vector<TensorQuantPtr>> groups;
+    std::set<TensorQuantPtr> listed;
+    for (const TensorQuantPtr& quant : order_)
+      if (listed.insert(quant).second) groups[root(quant)].push_back(quant);
+    size_t changed = 0;
+    for (auto& [top, members] : groups) {
+      if (members.size() < 2) continue;
+      // Masters decide, unless they follow another operation's output themselves.
+      std::vector<TensorQuantPtr> deciding;
+      for (const TensorQuantPtr& master : masters_)
+        if (!slaves_.count(master) && std::find(members.begin(), members.end(), master) != members.end()) deciding.push_back(master);
+      if (deciding.empty()) deciding = members;
+      const TensorQuantPtr merged = enclosing(deciding);
+      for (const TensorQuantPtr& member : members) replace_quant(graph, member, merged);
+      ++changed;
+    }
+    return changed;
+  }
+
+  /// One of them when its range holds the others', else a new one over the whole.
+  static TensorQuantPtr enclosing(const std::vector<TensorQuantPtr>& quants) {
+    double low = 0, high = 0;
+    std::vector<std::pair<double, double>> ranges;
+    for (const TensorQuantPtr& quant : quants) {
+      const auto [a, b] = range_of(quant->params, quant->scheme);
+      ranges.emplace_back(a.item<double>(), b.item<double>());
+      low = std::min(low, ranges.back().first), high = std::max(high, ranges.back().second);
+    }
+    size_t widest = 0;
+    for (size_t i = 1; i < quants.size(); ++i)
+      if (ranges[i].second - ranges[i].first > ranges[widest].second - ranges[widest].first) widest = i;
+    const double slack = 1e-6 * (high - low);
+    const bool holds = ranges[widest].first <= low + slack && ranges[widest].second >= high - slack;
+    auto merged = std::make_shared<TensorQuant>(*quants[widest]);
+    // Symmetric ranges of one format nest; asymmetric ones may overlap.
+    if (!holds && !merged->scheme.symmetric) merged->params = params_from_range(low, high, merged->scheme);
+    return merged;
+  }
+
+  std::map<TensorQuantPtr, TensorQuantPtr> parent_;
+  std::vector<TensorQuantPtr> order_, masters_;
+  std::set<TensorQuantPtr> slaves_;
+};
+
+}  // namespace
+
+std::unique_ptr<Pass> make_align_quantization() { return std::make_unique<AlignQuantization>(); }
+
+}  // namespace ppq::passes

@@ -1,0 +1,94 @@
+#include "passes/passes.h"
+#include "graph/quant_slots.h"
+#include "graph/sockets.h"
+
+/// Joins the quantization of tensors that the target computes in one go.
+/// - Computing operation (or any operation) and the activation that alone reads it: one quantization, of the activation's
+///   output.
+/// - Swish, Mish, HardSwish patterns x·f(x): the inner tensors stay float, the product is quantized.
+/// - Passive operations (pooling by maximum, data movement): output and input have one quantization.
+/// Does not fire where the inner tensor is a graph output or has other readers, where a slot is float or fixed, or where
+/// schemes differ.
+namespace ppq::passes {
+namespace {
+
+class FuseQuantization final : public Pass {
+ public:
+  const char* name() const override { return "fuse-quantization"; }
+
+  size_t run(Graph& graph, PassContext& context) override {
+    const FusionSetting& fusion = context.setting->fusion_setting;
+    size_t changed = 0;
+    if (fusion.fuse_activation) {
+      for (Node* node : graph.nodes()) changed += fuse_gate(*node, *context.platform);
+      for (Node* node : graph.nodes()) changed += fuse_activation(*node, *context.platform);
+    }
+    if (fusion.fuse_passive_op)
+      for (Node* node : graph.nodes()) changed += fuse_passive(*node);
+    return changed;
+  }
+
+ private:
+  static bool joinable(const TensorQuantPtr& a, const TensorQuantPtr& b) {
+    return a && b && a != b && !a->fixed && a->state == QuantState::Initial && a->scheme == b->scheme;
+  }
+
+  static size_t fuse_activation(Node& activation, const PlatformSpec& platform) {
+    const bool linear = activation.is("Relu") || activation.is("Clip");
+    std::string type = activation.op_type;
+    if (!platform.fused_activations.count(type)) return 0;
+    Value* inner = activation.input(0);
+    Node* node = inner ? inner->producer() : nullptr;
+    if (!node || !node->quantized || !activation.quantized || only_reader(*inner) != &activation) return 0;
+    if (!is_computing(*node) && !(linear && !is_passive(*node))) return 0;
+    const TensorQuantPtr outer = activation.quant_of_output();
+    TensorQuantPtr &produced = node->output_quant[inner->producer_index()], &read = activation.input_quant[0];
+    if (!joinable(produced, outer) || !joinable(read, outer)) return 0;
+    produced = read = outer;
+    return 1;
+  }
+
+  /// x → Sigmoid → Mul(x, ·), x → HardSigmoid → Mul, x → Softplus → Tanh → Mul. Everything but the product stays float.
+  static size_t fuse_gate(Node& product, const PlatformSpec& platform) {
+    if (!product.is("Mul") || !product.quantized || product.inputs().size() != 2 || !product.quant_of_output()) return 0;
+    for (size_t side : {0u, 1u}) {
+      Value *x = product.input(side), *gate = product.input(1 - side);
+      if (!x || !gate || x == gate || !x->producer() || !gate->producer()) continue;
+      std::vector<Node*> chain;
+      if (gate->producer()->is("Sigmoid") || gate->producer()->is("HardSigmoid")) {
+        if (!platform.fused_activations.count(gate->producer()->is("Sigmoid") ? "Swish" : "HardSwish")) continue;
+        chain = {gate->producer()};
+      } else if (gate->producer()->is("Tanh") && platform.fused_activations.count("Mish")) {
+        const Value* inner = gate->producer()->input(0);
+        if (!inner || !inner->producer() || !inner->producer()->is("Softplus") || !only_reader(*inner)) continue;
+        chain = {gate->producer(), inner->producer()};
+      }
+      if (chain.empty() || chain.back()->input(0) != x || !only_reader(*gate)) continue;
+      if (x->uses().size() != 2 || x->is_graph_output()) continue;
+      Node* source = x->producer();
+      bool all = source->quantized;
+      for (Node* node : chain) all &= node->quantized;
+      if (!all) continue;
+      source->output_quant[x->producer_index()] = nullptr;
+      product.input_quant[0] = product.input_quant[1] = nullptr;
+      for (Node* node : chain) node->input_quant[0] = node->output_quant[0] = nullptr;
+      return 1;
+    }
+    return 0;
+  }
+
+  static size_t fuse_passive(Node& node) {
+    if (!node.quantized || !is_passive(node)) return 0;
+    const TensorQuantPtr data = node.quant_of_input(0);
+    size_t changed = 0;
+    for (TensorQuantPtr& quant : node.output_quant)
+      if (joinable(quant, data)) quant = data, changed = 1;
+    return changed;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Pass> make_fuse_quantization() { return std::make_unique<FuseQuantization>(); }
+
+}  // namespace ppq::passes

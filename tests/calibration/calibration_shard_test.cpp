@@ -1,0 +1,121 @@
+#include "calibration/calibration_shard.h"
+
+#include "passes/quantizing.h"
+#include "support/recorder.h"
+
+namespace ppq::test {
+namespace {
+
+using passes::CalibrationShard;
+using passes::Wanted;
+
+/// y = relu(x × 2), watched at x and y, over batches of random rows.
+struct Sharing {
+  std::unique_ptr<Graph> graph = parse_model("<ir_version: 8, opset_import: [\"\" : 15]> g (float[N,3] x) => (float[N,3] y) <float two = {2}> { a = Mul(x, two) y = Relu(a) }", {});
+  std::vector<Wanted> wanted;
+  std::vector<at::Tensor> samples;
+  std::vector<std::string> warnings;
+
+  explicit Sharing(const std::vector<std::string>& observers, size_t count = 23) {
+    at::manual_seed(11);
+    for (size_t i = 0; i < count; ++i) samples.push_back(at::randn({1, 3}) * static_cast<double>(1 + i % 4));
+    QuantScheme scheme;
+    scheme.symmetric = false;
+    scheme.quant_min = 0, scheme.quant_max = 255;
+    for (const char* name : {"x", "y"}) wanted.push_back({graph->find_value(name), scheme, observers});
+  }
+  void run(CalibrationShard& shard, RepeatedWork::Capture capture, size_t batch = 4) {
+    shard.run(*graph, make_dataset(samples), {batch, std::move(capture)}, [](size_t) { return true; }, [&](std::string text) { warnings.push_back(text); });
+  }
+  double scale(const CalibrationShard& shard, size_t i, size_t k = 0) const { return shard.observers(i)[k]->finish().scale.item<double>(); }
+};
+
+TEST(CalibrationShard, ReplaysARecordedBatchAndSeesEverySampleOnce) {
+  Sharing s({"minmax", "mse"});
+  CalibrationShard plain(s.wanted, at::kCPU), replaying(s.wanted, at::kCPU);
+  Recorder recorder;
+  s.run(plain, nullptr);
+  s.run(replaying, recorder.capture());
+  EXPECT_EQ(plain.replays(), 0u);
+  EXPECT_EQ(recorder.recorded, 1);
+  EXPECT_EQ(replaying.replays(), 3u) << "five whole batches, two of them before, and three samples";
+  EXPECT_EQ(replaying.obstacle(), "");
+  const at::Tensor all = at::cat(s.samples), y = at::relu(all * 2);
+  for (const CalibrationShard* shard : {&plain, &replaying}) {
+    const double low = std::min(0.0, all.min().item<double>());
+    EXPECT_FLOAT_EQ(static_cast<float>(s.scale(*shard, 0)), static_cast<float>((all.max().item<double>() - low) / 255));
+    EXPECT_FLOAT_EQ(static_cast<float>(s.scale(*shard, 1)), static_cast<float>(y.max().item<double>() / 255));
+  }
+  for (size_t i = 0; i < 2; ++i) EXPECT_EQ(s.scale(replaying, i, 1), s.scale(plain, i, 1));
+}
+
+/// What is recorded is not executed by a device, so the batch must be shown anew when the recording is refused. On the CPU the
+/// recorded work does happen: the third batch then counts twice.
+TEST(CalibrationShard, ARefusedRecordingLosesNoBatchAndSaysWhy) {
+  Sharing s({"percentile-global", "mse"});
+  CalibrationShard once(s.wanted, at::kCPU), twice(s.wanted, at::kCPU), refused(s.wanted, at::kCPU);
+  for (size_t i = 8; i < 12; ++i) s.samples[i] = at::full({1, 3}, 50.0 + static_cast<double>(i));
+  Recorder recorder;
+  recorder.refuse = ErrorKind::Unsupported, recorder.half_way = true;
+  s.run(refused, recorder.capture());
+  EXPECT_EQ(recorder.recorded, 1);
+  EXPECT_EQ(refused.obstacle(), "operation not permitted");
+  EXPECT_EQ(refused.replays(), 0u);
+  s.run(once, nullptr);
+  s.samples.insert(s.samples.end(), s.samples.begin() + 8, s.samples.begin() + 12);
+  s.run(twice, nullptr);
+  for (size_t k = 0; k < 2; ++k) EXPECT_EQ(s.scale(refused, 1, k), s.scale(twice, 1, k)) << k;
+  EXPECT_NE(s.scale(once, 1, 1), s.scale(twice, 1, 1)) << "or the test shows nothing";
+}
+
+TEST(CalibrationShard, ObserversThatKeepBooksOnTheHostAreNotRecorded) {
+  bool any = false;
+  for (const ObserverRow& row : observer_table()) {
+    Sharing s({row.name});
+    std::unique_ptr<CalibrationShard> shard;
+    try {
+      shard = std::make_unique<CalibrationShard>(s.wanted, at::kCPU);
+    } catch (const Error&) {
+      continue;  // not for this scheme
+    }
+    Recorder recorder;
+    const bool steady = shard->observers(0)[0]->steady();
+    any |= steady;
+    s.run(*shard, recorder.capture());
+    EXPECT_EQ(recorder.recorded, steady) << row.name;
+    EXPECT_EQ(shard->obstacle().empty(), steady) << row.name;
+  }
+  EXPECT_TRUE(any);
+}
+
+TEST(CalibrationShard, StopsWhenItIsTold) {
+  Sharing s({"minmax"});
+  CalibrationShard shard(s.wanted, at::kCPU);
+  size_t seen = 0;
+  shard.run(*s.graph, make_dataset(s.samples), {4, nullptr}, [&](size_t count) { return (seen += count) < 8; }, [](const std::string&) {});
+  EXPECT_EQ(seen, 8u);
+  const at::Tensor part = at::relu(at::cat(std::vector<at::Tensor>(s.samples.begin(), s.samples.begin() + 8)) * 2);
+  EXPECT_FLOAT_EQ(static_cast<float>(s.scale(shard, 1)), static_cast<float>(part.max().item<double>() / 255));
+}
+
+TEST(CalibrationShard, MergedSharesAreTheWhole) {
+  Sharing s({"mse", "minmax", "percentile-global"});
+  CalibrationShard whole(s.wanted, at::kCPU), left(s.wanted, at::kCPU), right(s.wanted, at::kCPU);
+  const auto all = s.samples;
+  s.run(whole, nullptr);
+  s.samples.assign(all.begin(), all.begin() + 9);
+  s.run(left, nullptr);
+  s.samples.assign(all.begin() + 9, all.end());
+  s.run(right, nullptr);
+  left.merge(right);
+  for (size_t i = 0; i < 2; ++i)
+    for (size_t k = 0; k < 3; ++k) EXPECT_EQ(s.scale(left, i, k), s.scale(whole, i, k)) << i << " " << k;
+}
+
+TEST(CalibrationShard, UnknownObserversAreUsageErrors) {
+  Sharing s({"minmx"});
+  EXPECT_EQ(thrown([&] { CalibrationShard(s.wanted, at::kCPU); }).kind(), ErrorKind::Usage);
+}
+
+}  // namespace
+}  // namespace ppq::test

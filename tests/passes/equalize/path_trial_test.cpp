@@ -1,0 +1,84 @@
+#include "passes/equalize/path_trial.h"
+
+#include "passes/quantizing.h"
+
+namespace ppq::test {
+namespace {
+
+struct Chain : Quantizing {
+  Chain() : Quantizing("(float[N,2,4,4] x, float[4,2,1,1] w, float[3,4,1,1] v, float[4,3,1,1] u) => (float[N,4] y)",
+                       "[first] a = Conv(x, w) b = Relu(a) [second] c = Conv(b, v) d = Relu(c) [third] e = Conv(d, u) p = GlobalAveragePool(e) y = Flatten(p)",
+                       {"w", "v", "u"}) {
+    at::manual_seed(8);
+    std::vector<at::Tensor> samples;
+    for (int i = 0; i < 6; ++i) samples.push_back(at::randn({1, 2, 4, 4}));
+    calibrate_with(samples);
+  }
+};
+
+TEST(PathTrial, SeesWhatFlowsThroughThePair) {
+  Chain q;
+  const auto pairs = passes::find_equalization_pairs(*q.graph, {});
+  ASSERT_EQ(pairs.size(), 2u);
+  std::vector<size_t> visited;
+  passes::visit_paths(*q.graph, pairs, 3, q.context, [&](size_t i, const passes::PathTrial& trial) {
+    visited.push_back(i);
+    ASSERT_EQ(trial.inputs.size(), 3u);
+    ASSERT_EQ(trial.inputs[0].size(), 1u);
+    EXPECT_EQ(trial.sources()[0]->name(), i == 0 ? "x" : "b");
+    // Behind the second layer a Relu belongs to it; behind the third comes something else.
+    EXPECT_EQ(trial.results()[0]->name(), i == 0 ? "d" : "e");
+    for (size_t batch = 0; batch < trial.inputs.size(); ++batch)
+      EXPECT_LE(relative_difference(run_float(trial.graph(), trial.inputs[batch]), trial.outputs[batch]), 1e-6);
+  });
+  EXPECT_THAT(visited, testing::ElementsAre(0u, 1u));
+}
+
+/// Against rounding by hand: weights with one step of their range, activations with one of what flows.
+TEST(PathTrial, ErrorIsThatOfThePairAlone) {
+  Chain q;
+  const auto pairs = passes::find_equalization_pairs(*q.graph, {});
+  passes::visit_paths(*q.graph, pairs, 6, q.context, [&](size_t i, const passes::PathTrial& trial) {
+    if (i != 0) return;
+    double low = 1e30, high = -1e30, most = 0;
+    for (const Tensors& in : trial.inputs) low = std::min(low, in[0].min().item<double>()), high = std::max(high, in[0].max().item<double>());
+    auto each = [](const at::Tensor& x, double scale, double offset) {
+      at::Tensor result = x.clone().contiguous();
+      for (int64_t k = 0; k < result.numel(); ++k) result.data_ptr<float>()[k] = static_cast<float>(round_to(result.data_ptr<float>()[k], scale, offset));
+      return result;
+    };
+    auto of_range = [&](const at::Tensor& x, double a, double b) {
+      const PlainRange range(a, b);
+      return each(x, range.scale, range.offset);
+    };
+    auto weight = [&](const char* node) {
+      const at::Tensor w = q.node(node).constant_input(1);
+      return of_range(w, w.min().item<double>(), w.max().item<double>());
+    };
+    // What the observer sees between the layers: weights rounded, activations not.
+    for (const Tensors& in : trial.inputs) most = std::max(most, at::relu(at::conv2d(in[0], weight("first"))).max().item<double>());
+    double noise = 0, signal = 0;
+    for (size_t batch = 0; batch < trial.inputs.size(); ++batch) {
+      const at::Tensor between = of_range(at::relu(at::conv2d(of_range(trial.inputs[batch][0], low, high), weight("first"))), 0, most);
+      const at::Tensor out = at::relu(at::conv2d(between, weight("second")));
+      noise += (out - trial.outputs[batch][0]).square().sum().item<double>(), signal += trial.outputs[batch][0].square().sum().item<double>();
+    }
+    EXPECT_NEAR(trial.error(trial.graph()) / (noise / signal), 1, 0.02);
+    q.setting.bias_correct = true;
+    EXPECT_LT(trial.error(trial.graph()), 0.999 * noise / signal) << "an error's mean does not count";
+  });
+}
+
+TEST(PathTrial, PairsAreFoundByNameInACopy) {
+  Chain q;
+  const auto pairs = passes::find_equalization_pairs(*q.graph, {});
+  const auto copy = q.graph->clone();
+  const auto twin = passes::pair_in(*copy, pairs[0]);
+  EXPECT_EQ(twin.upstream[0], copy->find_node("first"));
+  EXPECT_EQ(twin.downstream[0], copy->find_node("second"));
+  copy->find_node("first")->name = "other";
+  EXPECT_THAT([&] { passes::pair_in(*copy, pairs[0]); }, testing::Throws<Error>());
+}
+
+}  // namespace
+}  // namespace ppq::test
