@@ -32,8 +32,9 @@ int64_t wrapped(int64_t axis, const at::Tensor& x, const char* function) {
 }
 void check_bins(int64_t channels, int64_t bins) {
   if (channels < 1 || bins < 2 || bins > 1 << 20) {
-    throw Error(ErrorKind::Internal, "make_histogram",
-                "channels and bins: got " + std::to_string(channels) + " and " + std::to_string(bins) + ", expected 1 or more and 2..1048576");
+    throw Error(
+        ErrorKind::Internal, "make_histogram",
+        "channels and bins: got " + std::to_string(channels) + " and " + std::to_string(bins) + ", expected 1 or more and 2..1048576");
   }
 }
 
@@ -69,8 +70,7 @@ at::Tensor fake_quantize(const at::Tensor& x, const at::Tensor& scale, const at:
 
 void fake_quantize_(at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format) {
   axis = wrapped(axis, x, "fake_quantize_");
-  on_cuda(x, "fake_quantize_") ? cuda::fake_quantize_(x, scale, offset, axis, format)
-                               : cpu::fake_quantize_(x, scale, offset, axis, format);
+  on_cuda(x, "fake_quantize_") ? cuda::fake_quantize_(x, scale, offset, axis, format) : cpu::fake_quantize_(x, scale, offset, axis, format);
 }
 
 at::Tensor fake_quantize_blocks(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, int64_t block,
@@ -98,7 +98,7 @@ Histogram make_histogram(int64_t channels, int64_t bins, at::Device device) {
   check_bins(channels, bins);
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   auto on_device = [&](at::ScalarType type) { return at::TensorOptions().device(device).dtype(type); };
-  return {at::zeros({channels, bins}, on_device(at::kLong)),       at::zeros({channels}, on_device(at::kLong)),
+  return {at::zeros({channels, bins}, on_device(at::kLong)),         at::zeros({channels}, on_device(at::kLong)),
           at::full({channels}, kEmptyExponent, on_device(at::kInt)), at::full({channels}, kInfinity, on_device(at::kFloat)),
           at::full({channels}, -kInfinity, on_device(at::kFloat)),   at::zeros({channels}, on_device(at::kLong))};
 }
@@ -147,8 +147,7 @@ void observe_range_blocks(const at::Tensor& x, int64_t axis, int64_t block, Rang
     throw Error(ErrorKind::Internal, "observe_range_blocks",
                 "blocks: got a range of shape " + text_of(range.minimum.sizes()) + ", expected " + text_of(sizes));
   }
-  on_cuda(x, "observe_range_blocks") ? cuda::observe_range_blocks(x, axis, block, range)
-                                     : cpu::observe_range_blocks(x, axis, block, range);
+  on_cuda(x, "observe_range_blocks") ? cuda::observe_range_blocks(x, axis, block, range) : cpu::observe_range_blocks(x, axis, block, range);
 }
 
 std::unique_ptr<CapturedWork> capture(at::Device device, const std::function<void()>& work) {

@@ -22,17 +22,16 @@ struct Format {
 
 /// Fake quantization: (clamp(round(x/scale)+offset) - offset) × scale. x: float32, float16 or bfloat16, any dense strides.
 /// scale and offset: float32 with one element (axis < 0), or [C] along `axis`. NaN stays NaN.
-at::Tensor fake_quantize(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
-                         const Format& format);
+at::Tensor fake_quantize(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format);
 /// The same, into x's own memory.
 void fake_quantize_(at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format);
 /// Blocks of `block` elements along `axis` (the last may be shorter) share a scale: scale and offset have x's shape with that
 /// axis divided.
-at::Tensor fake_quantize_blocks(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
-                                int64_t block, const Format& format);
+at::Tensor fake_quantize_blocks(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, int64_t block,
+                                const Format& format);
 /// The integers of the linear format, as `dtype` (uint8, int8, uint16, int16, int32).
-at::Tensor quantize_to_int(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
-                           const Format& format, at::ScalarType dtype);
+at::Tensor quantize_to_int(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format,
+                           at::ScalarType dtype);
 
 /// Gradients of fake quantization (LSQ, arXiv 1902.08153; offset as LSQ+, arXiv 2004.09576).
 struct Gradients {
@@ -40,8 +39,8 @@ struct Gradients {
 };
 /// `masked`: straight-through with zero outside the range (LSQ); else dy passes everywhere. Scale and offset gradients are
 /// scaled by 1/sqrt(elements sharing the scale × quant_max); sums are deterministic.
-Gradients fake_quantize_backward(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& scale,
-                                 const at::Tensor& offset, int64_t axis, const Format& format, bool masked = true);
+Gradients fake_quantize_backward(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset,
+                                 int64_t axis, const Format& format, bool masked = true);
 
 /// Growing histograms, one a channel. Bins lie on a grid anchored at 0: bin i of channel c covers
 /// [(first[c]+i) × 2^exponent[c], (first[c]+i+1) × 2^exponent[c]). When a value falls outside, the exponent grows and bin

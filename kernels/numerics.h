@@ -21,7 +21,14 @@ namespace ppq::numerics {
 
 /// The numbers of ppq::Rounding, for code that includes no ATen.
 enum RoundingMode : int {
-  kHalfEven = 0, kHalfUp = 1, kHalfDown = 2, kHalfTowardsZero = 3, kHalfFarFromZero = 4, kToNearInt = 5, kUp = 6, kDown = 7
+  kHalfEven = 0,
+  kHalfUp = 1,
+  kHalfDown = 2,
+  kHalfTowardsZero = 3,
+  kHalfFarFromZero = 4,
+  kToNearInt = 5,
+  kUp = 6,
+  kDown = 7
 };
 
 // ---- bits ----
@@ -113,13 +120,20 @@ PPQ_RULE T round_as(T x) {
 template <class T>
 PPQ_RULE T round_by(T x, int mode) {
   switch (mode) {
-    case kHalfEven: return round_as<kHalfEven>(x);
-    case kHalfUp: return round_as<kHalfUp>(x);
-    case kHalfDown: return round_as<kHalfDown>(x);
-    case kHalfTowardsZero: return round_as<kHalfTowardsZero>(x);
-    case kUp: return round_as<kUp>(x);
-    case kDown: return round_as<kDown>(x);
-    default: return round_as<kHalfFarFromZero>(x);
+    case kHalfEven:
+      return round_as<kHalfEven>(x);
+    case kHalfUp:
+      return round_as<kHalfUp>(x);
+    case kHalfDown:
+      return round_as<kHalfDown>(x);
+    case kHalfTowardsZero:
+      return round_as<kHalfTowardsZero>(x);
+    case kUp:
+      return round_as<kUp>(x);
+    case kDown:
+      return round_as<kDown>(x);
+    default:
+      return round_as<kHalfFarFromZero>(x);
   }
 }
 
@@ -141,8 +155,7 @@ struct FormatRule {
 };
 /// Minifloats: the limits are narrowed to the largest number 2^(2^(e-1)) × (2 - 2^-m) whose all-ones exponent is ordinary
 /// (8 exponent bits: float's own largest exponent). Valid: 1 <= exponent_bits <= 8, emin <= mantissa_bits <= 23.
-PPQ_RULE FormatRule make_format(double quant_min, double quant_max, int rounding, bool floating, int exponent_bits,
-                                int mantissa_bits) {
+PPQ_RULE FormatRule make_format(double quant_min, double quant_max, int rounding, bool floating, int exponent_bits, int mantissa_bits) {
   FormatRule rule{quant_min, quant_max, rounding, floating, false, 0, mantissa_bits};
   if (!floating) {
     rule.wide = quant_max > 16777216.0 || quant_min < -16777216.0;
@@ -205,11 +218,11 @@ template <int mode>
 PPQ_RULE int64_t quantize_value_to_int(float x, float scale, float offset, const FormatRule& rule) {
   if (x != x) return static_cast<int64_t>(clamp_to(static_cast<double>(offset), rule.quant_min, rule.quant_max));
   if (rule.wide) {
-    return static_cast<int64_t>(linear_quantize<mode>(static_cast<double>(x), static_cast<double>(scale),
-                                                      static_cast<double>(offset), rule.quant_min, rule.quant_max));
+    return static_cast<int64_t>(linear_quantize<mode>(static_cast<double>(x), static_cast<double>(scale), static_cast<double>(offset),
+                                                      rule.quant_min, rule.quant_max));
   }
-  return static_cast<int64_t>(linear_quantize<mode>(x, scale, offset, static_cast<float>(rule.quant_min),
-                                                    static_cast<float>(rule.quant_max)));
+  return static_cast<int64_t>(
+      linear_quantize<mode>(x, scale, offset, static_cast<float>(rule.quant_min), static_cast<float>(rule.quant_max)));
 }
 
 // ---- FP8 codes ----

@@ -18,11 +18,13 @@ struct BlockView {
 BlockView view_of(const at::Tensor& x, int64_t axis, int64_t block, const char* function) {
   if (axis < 0 || axis >= x.dim() || block < 1) {
     throw Error(ErrorKind::Internal, function,
-                "axis and block: got " + std::to_string(axis) + " and " + std::to_string(block) + " for " + std::to_string(x.dim()) + " dimensions");
+                "axis and block: got " + std::to_string(axis) + " and " + std::to_string(block) + " for " + std::to_string(x.dim()) +
+                    " dimensions");
   }
   const int64_t length = x.size(axis);
   block = std::clamp<int64_t>(length, 1, block);
-  return {c10::multiply_integers(x.sizes().slice(0, axis)), length, c10::multiply_integers(x.sizes().slice(axis + 1)), block, (length + block - 1) / block};
+  return {c10::multiply_integers(x.sizes().slice(0, axis)), length, c10::multiply_integers(x.sizes().slice(axis + 1)), block,
+          (length + block - 1) / block};
 }
 
 /// Channels [begin, begin + count), in the memory of all.

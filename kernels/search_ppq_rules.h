@@ -47,7 +47,8 @@ PPQ_HD static inline void fill_ppq_bins(const Rule& rule, const Distribution& d,
         a = b, b = t;
       }
     }
-    const int from = static_cast<int>(clamp_to(floor_of((a - span.low) / width), 0.0, last)), to = static_cast<int>(clamp_to(floor_of((b - span.low) / width), 0.0, last));
+    const int from = static_cast<int>(clamp_to(floor_of((a - span.low) / width), 0.0, last)),
+              to = static_cast<int>(clamp_to(floor_of((b - span.low) / width), 0.0, last));
     if (from == to || n < kWhole || b <= a) {
       const int at = static_cast<int>(clamp_to(floor_of(((a + b) / 2 - span.low) / width), 0.0, last));
       if (at >= begin && at < end) bins[at] += n;
@@ -72,7 +73,9 @@ PPQ_RULE int ppq_candidates(const Rule& rule, const Distribution& d) {
 
 /// Mean squared error: candidate 0 is the whole range; others start every 8 bins, and a level spans 1, 2, ... of them.
 PPQ_RULE int ppq_start(const Rule& rule, int candidate) { return candidate == 0 ? 0 : (candidate - 1) / ppq_steps(rule) * kPpqMseInterval; }
-PPQ_RULE int ppq_step(const Rule& rule, int candidate) { return candidate == 0 ? ppq_steps(rule) + 1 : (candidate - 1) % ppq_steps(rule) + 1; }
+PPQ_RULE int ppq_step(const Rule& rule, int candidate) {
+  return candidate == 0 ? ppq_steps(rule) + 1 : (candidate - 1) % ppq_steps(rule) + 1;
+}
 template <class Bins>
 PPQ_HD static inline double ppq_mse_loss(const Rule& rule, const Distribution& d, const Bins& bins, int candidate) {
   const int start = ppq_start(rule, candidate), step = ppq_step(rule, candidate), levels = ppq_levels(rule), end = start + levels * step;

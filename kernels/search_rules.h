@@ -118,8 +118,10 @@ PPQ_RULE double quantile(const Distribution& d, double q) {
   int64_t bin = 0, end = d.bins;  // the first bin that reaches it
   while (bin < end) {
     int64_t middle = (bin + end) / 2;
-    if (d.prefix[middle + 1].count >= wanted) end = middle;
-    else bin = middle + 1;
+    if (d.prefix[middle + 1].count >= wanted)
+      end = middle;
+    else
+      bin = middle + 1;
   }
   if (bin == d.bins) return d.maximum;
   return d.low + d.width * (static_cast<double>(bin) + (wanted - d.prefix[bin].count) / static_cast<double>(d.counts[bin]));
@@ -271,8 +273,10 @@ PPQ_RULE int64_t first_bin_at(const Distribution& d, double scale, double level)
   int64_t bin = 0, end = d.bins;
   while (bin < end) {
     int64_t middle = (bin + end) / 2;
-    if (level_of(d, middle, scale) >= level) end = middle;
-    else bin = middle + 1;
+    if (level_of(d, middle, scale) >= level)
+      end = middle;
+    else
+      bin = middle + 1;
   }
   return bin;
 }

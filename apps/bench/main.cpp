@@ -98,15 +98,18 @@ void bench_observers(Report& report, const Size& size) {
   report.compare("observe constant", size.name, {ours("observe", at::ones_like(x), -1, 1, 2048), aminmax(x)}, size.rounds, size.repeat);
   Contender whole = ours("per tensor", x, -1, 1, 2048);
   report.compare("observe per channel nchw", size.name, {ours("per channel", x, 1, channels, 2048), whole}, size.rounds, size.repeat);
-  report.compare("observe per channel channels-last", size.name, {ours("per channel", last, 1, channels, 2048), whole}, size.rounds, size.repeat);
+  report.compare("observe per channel channels-last", size.name, {ours("per channel", last, 1, channels, 2048), whole}, size.rounds,
+                 size.repeat);
   auto range = std::make_shared<Range>(make_range(1, at::kCPU));
-  report.compare("observe range", size.name, {{"range", [x, range] { observe_range(x, -1, *range); }}, aminmax(x)}, size.rounds, size.repeat);
+  report.compare("observe range", size.name, {{"range", [x, range] { observe_range(x, -1, *range); }}, aminmax(x)}, size.rounds,
+                 size.repeat);
   at::Tensor flat = x.view({-1, 64}), blocks = flat.view({flat.size(0), 2, 32});
   auto block_range = std::make_shared<Range>(make_block_range(flat.sizes(), 1, 32, at::kCPU));
   report.compare("observe range, blocks of 32", size.name,
                  {{"blocks", [flat, block_range] { observe_range_blocks(flat, 1, 32, *block_range); }},
                   {"aminmax of rows", [blocks] { at::aminmax(blocks, 2); }},
-                  {"whole range", [x, range] { observe_range(x, -1, *range); }}}, size.rounds, size.repeat);
+                  {"whole range", [x, range] { observe_range(x, -1, *range); }}},
+                 size.rounds, size.repeat);
 }
 
 /// The end of a calibration of 300 tensors with histograms of 4096 bins. LibTorch has nothing to compare with.
@@ -125,8 +128,8 @@ void bench_search(Report& report, int rounds) {
       one.rule.quantile = 0.9999;
       searches.push_back(one);
     }
-    report.compare(std::string("range search, ") + name + ", asymmetric 8 bits", "300 tensors", {{"search_ranges", [searches] { search_ranges(searches); }}},
-                   std::min(rounds, 5), 1);
+    report.compare(std::string("range search, ") + name + ", asymmetric 8 bits", "300 tensors",
+                   {{"search_ranges", [searches] { search_ranges(searches); }}}, std::min(rounds, 5), 1);
   }
 }
 
@@ -141,17 +144,28 @@ void bench_fake_quantize(Report& report, const Size& size) {
   };
   Contender multiply{"mul_", [z]() mutable { z.mul_(1.0); }};
   Contender stock{"fake_quantize_per_tensor_affine", [x] { at::fake_quantize_per_tensor_affine(x, 0.03, 0, -128, 127); }};
-  report.compare("fake quantize in place, symmetric", size.name, {in_place("fake_quantize_", y, scale, zero, -1), multiply, stock}, size.rounds, size.repeat);
-  report.compare("fake quantize in place, with offset", size.name, {in_place("fake_quantize_", y, scale, offset, -1), multiply}, size.rounds, size.repeat);
+  report.compare("fake quantize in place, symmetric", size.name, {in_place("fake_quantize_", y, scale, zero, -1), multiply, stock},
+                 size.rounds, size.repeat);
+  report.compare("fake quantize in place, with offset", size.name, {in_place("fake_quantize_", y, scale, offset, -1), multiply},
+                 size.rounds, size.repeat);
   report.compare("fake quantize new tensor", size.name,
-                 {{"fake_quantize", [=] { fake_quantize(x, scale, zero, -1, format); }}, stock, {"mul", [x] { at::mul(x, 1.0); }}}, size.rounds, size.repeat);
+                 {{"fake_quantize", [=] { fake_quantize(x, scale, zero, -1, format); }}, stock, {"mul", [x] { at::mul(x, 1.0); }}},
+                 size.rounds, size.repeat);
   Contender whole = in_place("per tensor", z, scale, zero, -1);
-  report.compare("fake quantize per channel nchw", size.name, {in_place("per channel", y, scales, zeros, 1), whole}, size.rounds, size.repeat);
-  report.compare("fake quantize per channel channels-last", size.name, {in_place("per channel", last, scales, zeros, 1), whole}, size.rounds, size.repeat);
+  report.compare("fake quantize per channel nchw", size.name, {in_place("per channel", y, scales, zeros, 1), whole}, size.rounds,
+                 size.repeat);
+  report.compare("fake quantize per channel channels-last", size.name, {in_place("per channel", last, scales, zeros, 1), whole},
+                 size.rounds, size.repeat);
   Format fp8{-448, 448, Rounding::HalfEven, true, 4, 3};
-  report.compare("fake quantize e4m3 in place", size.name, {{"fake_quantize_", [=]() mutable { fake_quantize_(y, scale, zero, -1, fp8); }}, multiply}, size.rounds, size.repeat);
-  report.compare("backward", size.name, {{"fake_quantize_backward", [=] { fake_quantize_backward(x, x, scale, zero, -1, format); }}, {"mul", [x] { at::mul(x, x); }}}, size.rounds, size.repeat);
-  report.compare("error sums", size.name, {{"error_sums", [=] { error_sums(x, z); }}, {"(q-f)^2 sum", [x, z] { at::sub(x, z).square_().sum(); }}}, size.rounds, size.repeat);
+  report.compare("fake quantize e4m3 in place", size.name,
+                 {{"fake_quantize_", [=]() mutable { fake_quantize_(y, scale, zero, -1, fp8); }}, multiply}, size.rounds, size.repeat);
+  report.compare(
+      "backward", size.name,
+      {{"fake_quantize_backward", [=] { fake_quantize_backward(x, x, scale, zero, -1, format); }}, {"mul", [x] { at::mul(x, x); }}},
+      size.rounds, size.repeat);
+  report.compare("error sums", size.name,
+                 {{"error_sums", [=] { error_sums(x, z); }}, {"(q-f)^2 sum", [x, z] { at::sub(x, z).square_().sum(); }}}, size.rounds,
+                 size.repeat);
 }
 
 }  // namespace

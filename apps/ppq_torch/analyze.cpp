@@ -1,6 +1,5 @@
 #include <ATen/ATen.h>
 
-
 #include "analysis/report.h"
 #include "commands.h"
 #include "core/file.h"
@@ -13,16 +12,18 @@ namespace ppq::app {
 
 int analyze_command(const Args& args) {
   CommandLine line("analyze", "Measure the error of a table, tensor by tensor, against the same graph in float");
-  line.group("Job")("model", "the graph the table belongs to (quantized.onnx)", cxxopts::value<std::string>())("table", "encodings", cxxopts::value<std::string>())(
-      "platform", "the target the table is for", cxxopts::value<std::string>())("calib", "samples to measure on", cxxopts::value<std::string>())(
-      "output", "folder for report.json and report.html", cxxopts::value<std::string>())(
+  line.group("Job")("model", "the graph the table belongs to (quantized.onnx)", cxxopts::value<std::string>())(
+      "table", "encodings", cxxopts::value<std::string>())("platform", "the target the table is for", cxxopts::value<std::string>())(
+      "calib", "samples to measure on", cxxopts::value<std::string>())("output", "folder for report.json and report.html",
+                                                                       cxxopts::value<std::string>())(
       "device", "auto, cpu, cuda or cuda:N", cxxopts::value<std::string>()->default_value("auto"))(
       "layerwise-samples", "samples of the layerwise analysis (0: none)", cxxopts::value<int64_t>()->default_value("4"));
   line.add_data_options();
   line.add_common();
   if (!line.parse(args)) return 0;
   apply_threads(line);
-  const std::string model = line.required("model"), table = line.required("table"), output = line.required("output"), calib = line.required("calib");
+  const std::string model = line.required("model"), table = line.required("table"), output = line.required("output"),
+                    calib = line.required("calib");
   const PlatformSpec& platform = find_platform(line.required("platform"));
   const DataOptions data = data_options(line);
   AnalysisOptions options;

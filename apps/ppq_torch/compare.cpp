@@ -24,9 +24,17 @@ CommandLine declare() {
 nlohmann::ordered_json to_json(const DumpComparison& result) {
   nlohmann::ordered_json tensors = nlohmann::ordered_json::array();
   for (const TensorComparison& t : result.tensors)
-    tensors.push_back({{"name", t.name}, {"samples", t.samples}, {"snr", t.snr}, {"cosine", t.cosine}, {"max_difference", t.max_difference},
-                       {"max_steps", t.max_steps ? nlohmann::ordered_json(*t.max_steps) : nlohmann::ordered_json()}, {"off", t.off}});
-  return {{"samples", result.samples}, {"tensors", tensors}, {"only_reference", result.only_reference}, {"only_candidate", result.only_candidate},
+    tensors.push_back({{"name", t.name},
+                       {"samples", t.samples},
+                       {"snr", t.snr},
+                       {"cosine", t.cosine},
+                       {"max_difference", t.max_difference},
+                       {"max_steps", t.max_steps ? nlohmann::ordered_json(*t.max_steps) : nlohmann::ordered_json()},
+                       {"off", t.off}});
+  return {{"samples", result.samples},
+          {"tensors", tensors},
+          {"only_reference", result.only_reference},
+          {"only_candidate", result.only_candidate},
           {"first_off", result.first_off() ? nlohmann::ordered_json(result.first_off()->name) : nlohmann::ordered_json()}};
 }
 
@@ -60,7 +68,8 @@ int compare_command(const Args& args) {
   if (layout != "nchw" && layout != "nhwc") throw Error(ErrorKind::Usage, "--layout", "got '" + layout + "', expected nchw or nhwc");
   options.layout = layout == "nhwc" ? Layout::NHWC : Layout::NCHW;
   options.max_steps = line.real("steps");
-  if (!(options.max_steps > 0)) throw Error(ErrorKind::Usage, "--steps", "got " + std::to_string(options.max_steps) + ", expected more than 0");
+  if (!(options.max_steps > 0))
+    throw Error(ErrorKind::Usage, "--steps", "got " + std::to_string(options.max_steps) + ", expected more than 0");
   if (line.has("table")) read_scales(line.text("table"), options);
   const DumpComparison result = compare_dumps(reference, candidate, options);
   if (line.flag("json"))

@@ -46,7 +46,8 @@ Items list_settings() {
   Items items;
   for (const auto& name : QuantizationSettingFactory::names()) {
     const QuantizationSetting s = QuantizationSettingFactory::by_name(name);
-    items.push_back({name, std::string("equalization ") + (s.equalization ? "on" : "off") + ", fusion " + (s.fusion ? "on" : "off") + ", bias correction " + (s.bias_correct ? "on" : "off")});
+    items.push_back({name, std::string("equalization ") + (s.equalization ? "on" : "off") + ", fusion " + (s.fusion ? "on" : "off") +
+                               ", bias correction " + (s.bias_correct ? "on" : "off")});
   }
   return items;
 }
@@ -100,11 +101,15 @@ int list_command(const Args& args) {
   std::string what;
   Args rest;
   for (const auto& arg : args) {
-    if (what.empty() && arg.rfind("-", 0) != 0) what = arg;
-    else rest.push_back(arg);
+    if (what.empty() && arg.rfind("-", 0) != 0)
+      what = arg;
+    else
+      rest.push_back(arg);
   }
   if (!line.parse(rest)) return 0;
-  if (what.empty()) throw Error(ErrorKind::Usage, "ppq_torch list", "what to list is missing", "one of ops, passes, observers, platforms, exporters, settings, devices");
+  if (what.empty())
+    throw Error(ErrorKind::Usage, "ppq_torch list", "what to list is missing",
+                "one of ops, passes, observers, platforms, exporters, settings, devices");
   print(items_of(what), line.flag("json"));
   return 0;
 }

@@ -64,8 +64,9 @@ void keep_freed_memory() {
 /// OpenMP's threads spin while they wait for one another; with another job on the same cores that makes both many times
 /// slower. The runtime reads its wish before main, so the program starts once more with it, for the commands that compute.
 void wait_without_spinning(const Args& args, char** argv) {
-  const bool computes = !args.empty() && args[0] != "list" && args[0] != "inspect" && args[0] != "compare" && args[0] != "--version" &&
-                        std::none_of(args.begin(), args.end(), [](const std::string& a) { return a == "--help" || a == "-h" || a == "help"; });
+  const bool computes =
+      !args.empty() && args[0] != "list" && args[0] != "inspect" && args[0] != "compare" && args[0] != "--version" &&
+      std::none_of(args.begin(), args.end(), [](const std::string& a) { return a == "--help" || a == "-h" || a == "help"; });
   if (!computes || std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
   setenv("OMP_WAIT_POLICY", "passive", 1);
   execv("/proc/self/exe", argv);  // returns only where it cannot: then it goes on as it is

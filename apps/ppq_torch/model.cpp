@@ -17,15 +17,19 @@ std::unique_ptr<Graph> read_model(const std::string& path, const std::vector<std
   for (const InputSpec& spec : specs) names.push_back(spec.name);
   for (const auto& [given, sizes] : shapes) {
     if (given.empty() && names.size() != 1)
-      throw Error(ErrorKind::Usage, "--input-shape", "the model has " + std::to_string(names.size()) + " inputs: write name:sizes", did_you_mean("", names));
+      throw Error(ErrorKind::Usage, "--input-shape", "the model has " + std::to_string(names.size()) + " inputs: write name:sizes",
+                  did_you_mean("", names));
     Value* value = given.empty() ? graph->find_value(names[0]) : graph->find_value(given);
-    if (!value || !value->is_graph_input()) throw Error(ErrorKind::Usage, "--input-shape", "the model has no input '" + given + "'", did_you_mean(given, names));
+    if (!value || !value->is_graph_input())
+      throw Error(ErrorKind::Usage, "--input-shape", "the model has no input '" + given + "'", did_you_mean(given, names));
     if (value->shape && value->shape->size() != sizes.size())
-      throw Error(ErrorKind::Usage, "--input-shape", "wrong rank for " + value->name() + ": got " + to_string(sizes) + ", expected " + to_string(*value->shape));
+      throw Error(ErrorKind::Usage, "--input-shape",
+                  "wrong rank for " + value->name() + ": got " + to_string(sizes) + ", expected " + to_string(*value->shape));
     Shape shape;
     for (size_t i = 0; i < sizes.size(); ++i) {
       if (value->shape && (*value->shape)[i].known() && (*value->shape)[i].value != sizes[i] && i > 0)
-        throw Error(ErrorKind::Usage, "--input-shape", "does not fit " + value->name() + ": got " + to_string(sizes) + ", expected " + to_string(*value->shape));
+        throw Error(ErrorKind::Usage, "--input-shape",
+                    "does not fit " + value->name() + ": got " + to_string(sizes) + ", expected " + to_string(*value->shape));
       shape.push_back({sizes[i], ""});
     }
     value->shape = shape;

@@ -40,7 +40,8 @@ std::vector<int64_t> parse_sizes(const std::string& option, const std::string& t
       digits += c;
       continue;
     }
-    if ((c != 'x' && c != 'X' && c != ',') || digits.empty() || digits.size() > 12) usage(option, "got '" + text + "', expected sizes such as 1x3x224x224");
+    if ((c != 'x' && c != 'X' && c != ',') || digits.empty() || digits.size() > 12)
+      usage(option, "got '" + text + "', expected sizes such as 1x3x224x224");
     sizes.push_back(std::stoll(digits));
     digits.clear();
   }
@@ -70,10 +71,10 @@ CommandLine::CommandLine(std::string command, std::string summary)
 
 void CommandLine::add_common() {
   group("General")("h,help", "print this help")("threads", "CPU threads (0: all cores)", cxxopts::value<int64_t>()->default_value("0"))(
-      "quiet", "only errors and warnings", cxxopts::value<bool>()->default_value("false"))(
-      "verbose", "more about every step", cxxopts::value<bool>()->default_value("false"))(
-      "log-format", "text or json", cxxopts::value<std::string>()->default_value("text"))(
-      "no-progress", "no progress lines", cxxopts::value<bool>()->default_value("false"));
+      "quiet", "only errors and warnings", cxxopts::value<bool>()->default_value("false"))("verbose", "more about every step",
+                                                                                           cxxopts::value<bool>()->default_value("false"))(
+      "log-format", "text or json", cxxopts::value<std::string>()->default_value("text"))("no-progress", "no progress lines",
+                                                                                          cxxopts::value<bool>()->default_value("false"));
 }
 
 void CommandLine::add_data_options() {
@@ -84,7 +85,8 @@ void CommandLine::add_data_options() {
   group("Images (no defaults that change pixel values)")("resize-shorter", "resize the shorter side to N", cxxopts::value<int64_t>())(
       "image-size", "resize to HxW", cxxopts::value<std::string>())("crop", "centre crop HxW", cxxopts::value<std::string>())(
       "mean", "a,b,c on the 0..255 scale", cxxopts::value<std::vector<std::string>>())(
-      "std", "a,b,c on the 0..255 scale", cxxopts::value<std::vector<std::string>>())("color", "rgb, bgr or gray", cxxopts::value<std::string>());
+      "std", "a,b,c on the 0..255 scale", cxxopts::value<std::vector<std::string>>())("color", "rgb, bgr or gray",
+                                                                                      cxxopts::value<std::string>());
 }
 
 std::vector<std::string> CommandLine::names() const {
@@ -120,7 +122,8 @@ Args CommandLine::with_config(const Args& args) const {
   for (const auto& [key, value] : config.items()) {
     const std::string name = "--" + key;
     if (std::find(known.begin(), known.end(), name) == known.end()) usage(path, "unknown key '" + key + "'", did_you_mean(name, known));
-    const bool given = std::any_of(args.begin(), args.end(), [&](const std::string& a) { return a == name || a.rfind(name + "=", 0) == 0; });
+    const bool given =
+        std::any_of(args.begin(), args.end(), [&](const std::string& a) { return a == name || a.rfind(name + "=", 0) == 0; });
     if (given || value.is_null()) continue;
     for (const auto& item : value.is_array() ? value : nlohmann::json::array({value})) {
       if (item.is_structured()) usage(path, "key '" + key + "': expected a value or a list of values");
@@ -145,7 +148,8 @@ bool CommandLine::parse(const Args& given) {
       const size_t equals = args[i].find('=');
       const std::string name = args[i].substr(0, equals);
       const std::string value = equals != std::string::npos ? args[i].substr(equals + 1) : i + 1 < args.size() ? args[i + 1] : "";
-      if (name.rfind("--", 0) == 0 && !value.empty() && message.find(value) != std::string::npos) usage(name, "got '" + value + "', expected a number");
+      if (name.rfind("--", 0) == 0 && !value.empty() && message.find(value) != std::string::npos)
+        usage(name, "got '" + value + "', expected a number");
     }
     usage("ppq_torch " + command_, message, "see `ppq_torch " + command_ + " --help`");
   } catch (const cxxopts::exceptions::exception& e) {
@@ -155,10 +159,12 @@ bool CommandLine::parse(const Args& given) {
     std::fputs(options_.help(options_.groups()).c_str(), stdout);
     return false;
   }
-  if (!parsed_.unmatched().empty()) usage("ppq_torch " + command_, "unexpected argument '" + parsed_.unmatched()[0] + "'", "options start with --");
+  if (!parsed_.unmatched().empty())
+    usage("ppq_torch " + command_, "unexpected argument '" + parsed_.unmatched()[0] + "'", "options start with --");
   LogConfig log;
   log.level = flag("quiet") ? LogLevel::Quiet : flag("verbose") ? LogLevel::Verbose : LogLevel::Normal;
-  if (text("log-format") != "text" && text("log-format") != "json") usage("--log-format", "got '" + text("log-format") + "', expected text or json");
+  if (text("log-format") != "text" && text("log-format") != "json")
+    usage("--log-format", "got '" + text("log-format") + "', expected text or json");
   log.json = text("log-format") == "json";
   log.progress = !flag("no-progress");
   configure_log(log);
@@ -218,7 +224,8 @@ DataOptions data_options(const CommandLine& line) {
   options.raw_layout = parse_layout("--raw-layout", line.text("raw-layout"));
   options.layout = parse_layout("--layout", line.text("layout"));
   if (line.has("resize-shorter")) options.resize_shorter = line.number("resize-shorter");
-  if (options.resize_shorter && *options.resize_shorter < 1) usage("--resize-shorter", "got " + std::to_string(*options.resize_shorter) + ", expected at least 1");
+  if (options.resize_shorter && *options.resize_shorter < 1)
+    usage("--resize-shorter", "got " + std::to_string(*options.resize_shorter) + ", expected at least 1");
   if (line.has("image-size")) options.image_size = parse_height_width("--image-size", line.text("image-size"));
   if (line.has("crop")) options.crop = parse_height_width("--crop", line.text("crop"));
   options.mean = parse_numbers("--mean", line.list("mean"));

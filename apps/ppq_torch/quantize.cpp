@@ -11,8 +11,8 @@
 #include "commands.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "exporters/qualcomm/deploy.h"
 #include "exporters/exporter.h"
+#include "exporters/qualcomm/deploy.h"
 #include "model.h"
 #include "ppq/error.h"
 #include "ppq/onnx.h"
@@ -30,13 +30,15 @@ constexpr size_t kMostEvaluated = 64;
 
 CommandLine declare() {
   CommandLine line("quantize", "Quantize a model for a platform: the graph, its parameter table and a report");
-  line.group("Job")("model", "the ONNX model", cxxopts::value<std::string>())("calib", "calibration samples: a folder, a file or an input list", cxxopts::value<std::string>())(
+  line.group("Job")("model", "the ONNX model", cxxopts::value<std::string>())(
+      "calib", "calibration samples: a folder, a file or an input list", cxxopts::value<std::string>())(
       "platform", "the target (see `ppq_torch list platforms`)", cxxopts::value<std::string>())(
       "eval", "samples to measure the result on (default: samples that were not used for calibration)", cxxopts::value<std::string>())(
       "output", "output folder (default: <model>_<platform>)", cxxopts::value<std::string>())(
       "device", "auto, cpu, cuda, cuda:N, or cuda:N,M to share the calibration", cxxopts::value<std::string>()->default_value("auto"))(
-      "allow-tf32", "let CUDA compute float32 with 10 bits of mantissa: faster, less exact", cxxopts::value<bool>()->default_value("false"))(
-      "no-cuda-graphs", "do not record batches as CUDA graphs", cxxopts::value<bool>()->default_value("false"))(
+      "allow-tf32", "let CUDA compute float32 with 10 bits of mantissa: faster, less exact",
+      cxxopts::value<bool>()->default_value("false"))("no-cuda-graphs", "do not record batches as CUDA graphs",
+                                                      cxxopts::value<bool>()->default_value("false"))(
       "calib-steps", "calibrate with at most N samples", cxxopts::value<int64_t>()->default_value("512"))(
       "batch-size", "samples run together (0: chosen)", cxxopts::value<int64_t>()->default_value("0"))(
       "max-memory", "memory for activations, such as 512M or 4G (0: chosen)", cxxopts::value<std::string>()->default_value("0"));
@@ -48,14 +50,18 @@ CommandLine declare() {
       "dispatch", "conservative, pointwise, allin, …", cxxopts::value<std::string>())(
       "overrides", "encodings JSON to start from; they stay fixed", cxxopts::value<std::string>())(
       "verify", "check the graph after every pass", cxxopts::value<bool>()->default_value("false"))(
-      "seed", "seed of random choices; no pass of this version makes any, so results never depend on it", cxxopts::value<int64_t>()->default_value("0"));
+      "seed", "seed of random choices; no pass of this version makes any, so results never depend on it",
+      cxxopts::value<int64_t>()->default_value("0"));
   line.group("Output")("export", "formats, comma separated (default: the platform's)", cxxopts::value<std::vector<std::string>>())(
       "encodings", "version of encodings JSON: 0.6.1, 1.0.0 or 2.0.0", cxxopts::value<std::string>()->default_value("0.6.1"))(
-      "save-graph", "also write the graph here", cxxopts::value<std::string>())("save-table", "also write the table here", cxxopts::value<std::string>())(
-      "raw-samples", "also write the calibration samples as raw float32 files and input_list.txt: nhwc (SNPE) or nchw (QAIRT)", cxxopts::value<std::string>())(
-      "layerwise-samples", "samples of the layerwise analysis (0: none)", cxxopts::value<int64_t>()->default_value("2"))(
-      "resume", "go on from the calibration that an interrupted run with the same inputs kept in the output folder", cxxopts::value<bool>()->default_value("false"))(
-      "dry-run", "read everything, say what would be done, and stop", cxxopts::value<bool>()->default_value("false"))(
+      "save-graph", "also write the graph here", cxxopts::value<std::string>())("save-table", "also write the table here",
+                                                                                cxxopts::value<std::string>())(
+      "raw-samples", "also write the calibration samples as raw float32 files and input_list.txt: nhwc (SNPE) or nchw (QAIRT)",
+      cxxopts::value<std::string>())("layerwise-samples", "samples of the layerwise analysis (0: none)",
+                                     cxxopts::value<int64_t>()->default_value("2"))(
+      "resume", "go on from the calibration that an interrupted run with the same inputs kept in the output folder",
+      cxxopts::value<bool>()->default_value("false"))("dry-run", "read everything, say what would be done, and stop",
+                                                      cxxopts::value<bool>()->default_value("false"))(
       "config", "JSON file of these options; the command line beats it", cxxopts::value<std::string>())(
       "dump-config", "print the effective options as JSON and stop", cxxopts::value<bool>()->default_value("false"));
   line.add_data_options();
@@ -67,7 +73,8 @@ void apply_bits(QuantizationSetting& setting, const std::vector<std::string>& it
   for (const std::string& item : items) {
     const size_t equals = item.rfind('=');
     const std::string digits = equals == std::string::npos ? "" : item.substr(equals + 1);
-    if (digits != "4" && digits != "8" && digits != "16") throw Error(ErrorKind::Usage, "--bits", "got '" + item + "', expected PATTERN=4, =8 or =16");
+    if (digits != "4" && digits != "8" && digits != "16")
+      throw Error(ErrorKind::Usage, "--bits", "got '" + item + "', expected PATTERN=4, =8 or =16");
     setting.extra.bits[item.substr(0, equals)] = std::stoi(digits);
   }
 }
@@ -127,8 +134,9 @@ std::vector<std::string> describe_inputs(const Graph& graph, const Dataset& data
     const at::Tensor values = first[i].to(at::kDouble);
     char text[256];
     if (values.numel() == 0) continue;
-    std::snprintf(text, sizeof text, "%s: %s, min %.4g, mean %.4g, max %.4g in the first sample", specs[i].name.c_str(), to_string(first[i].sizes()).c_str(),
-                  values.min().item<double>(), values.mean().item<double>(), values.max().item<double>());
+    std::snprintf(text, sizeof text, "%s: %s, min %.4g, mean %.4g, max %.4g in the first sample", specs[i].name.c_str(),
+                  to_string(first[i].sizes()).c_str(), values.min().item<double>(), values.mean().item<double>(),
+                  values.max().item<double>());
     lines.emplace_back(text);
   }
   return lines;
@@ -137,7 +145,9 @@ std::vector<std::string> describe_inputs(const Graph& graph, const Dataset& data
 /// Which part of the timing a pass belongs to.
 std::string stage_of(const std::string& pass) {
   if (pass == "calibrate") return "calibrate";
-  if (pass == "choose-observer" || pass == "correct-bias" || pass == "search-weight-scales" || pass == "learn-step-size" || pass == "adaptive-rounding") return "tune";
+  if (pass == "choose-observer" || pass == "correct-bias" || pass == "search-weight-scales" || pass == "learn-step-size" ||
+      pass == "adaptive-rounding")
+    return "tune";
   return "optimize";
 }
 
@@ -235,7 +245,8 @@ class QuantizeJob {
       // Before the entries are read: float entries mark nodes, and dispatching leaves marked graphs alone.
       dispatch_graph(*graph_, platform_->id, setting_.dispatcher);
       const auto read = read_encodings(*graph_, *platform_, line_.text("overrides"), true);
-      log_info("overrides: " + std::to_string(read.applied) + " encodings, " + std::to_string(read.unknown.size()) + " names that the model does not have");
+      log_info("overrides: " + std::to_string(read.applied) + " encodings, " + std::to_string(read.unknown.size()) +
+               " names that the model does not have");
       for (const auto& name : read.unknown) report_.warnings.push_back("overrides name a tensor that the model does not have: " + name);
     }
   }
@@ -250,14 +261,17 @@ class QuantizeJob {
   /// Everything the numbers of calibration depend on, part by part.
   std::string fingerprint() const {
     auto hash = [](const std::string& text) { return std::to_string(std::hash<std::string>{}(text)); };
-    nlohmann::json parts = {{"version", PPQ_VERSION}, {"platform", platform_->name}, {"device", device_names()}, {"setting", hash(setting_.to_json())}};
+    nlohmann::json parts = {
+        {"version", PPQ_VERSION}, {"platform", platform_->name}, {"device", device_names()}, {"setting", hash(setting_.to_json())}};
     parts["model"] = hash(describe_files(line_.text("model")) + describe_network(*graph_));
     if (line_.has("overrides")) parts["overrides"] = hash(describe_files(line_.text("overrides")));
     const size_t count = samples_.calibration->size();
-    parts["samples"] = std::to_string(count) + ":" + hash(describe_files(line_.text("calib")) + samples_.calibration->name(0) + samples_.calibration->name(count - 1));
+    parts["samples"] = std::to_string(count) + ":" +
+                       hash(describe_files(line_.text("calib")) + samples_.calibration->name(0) + samples_.calibration->name(count - 1));
     const auto options = line_.effective();
     std::string given;
-    for (const char* option : {"input-shape", "native-dtype", "raw-layout", "layout", "resize-shorter", "image-size", "crop", "mean", "std", "color"})
+    for (const char* option :
+         {"input-shape", "native-dtype", "raw-layout", "layout", "resize-shorter", "image-size", "crop", "mean", "std", "color"})
       if (options.contains(option)) given += options[option].dump() + "|";
     parts["preprocessing"] = hash(given);
     return parts.dump();
@@ -272,8 +286,9 @@ class QuantizeJob {
   std::vector<std::string> formats() const { return line_.has("export") ? line_.list("export") : platform_->exporters; }
 
   void describe_plan() const {
-    std::printf("model: %zu nodes after clean-up\nplatform: %s\ncalibration: %zu samples\nevaluation: %zu %s\npasses:", graph_->node_count(), platform_->name.c_str(),
-                samples_.calibration->size(), samples_.evaluation->size(), samples_.evaluated_on.c_str());
+    std::printf(
+        "model: %zu nodes after clean-up\nplatform: %s\ncalibration: %zu samples\nevaluation: %zu %s\npasses:", graph_->node_count(),
+        platform_->name.c_str(), samples_.calibration->size(), samples_.evaluation->size(), samples_.evaluated_on.c_str());
     for (const auto& pass : quantization_pipeline(*platform_, setting_)) std::printf(" %s", pass.c_str());
     std::printf("\noutput: %s\n", output_.c_str());
   }
@@ -336,8 +351,8 @@ class QuantizeJob {
     write_file(output_ + "/setting.json", setting_.to_json() + "\n");
     write_file(output_ + "/DEPLOY.md", deploy_guide(*graph_, *platform_, options));
     if (line_.has("raw-samples"))
-      write_raw_samples(*samples_.calibration, input_specs(*graph_), output_, line_.text("raw-samples") == "nhwc" ? Layout::NHWC : Layout::NCHW,
-                        samples_.calibration->size());
+      write_raw_samples(*samples_.calibration, input_specs(*graph_), output_,
+                        line_.text("raw-samples") == "nhwc" ? Layout::NHWC : Layout::NCHW, samples_.calibration->size());
     report_.timing["export"] = seconds_since(start);
     finish_report();
     write_file(output_ + "/report.json", to_json(report_));
@@ -351,7 +366,8 @@ class QuantizeJob {
 
   std::string written_files() const {
     std::string names;
-    for (const char* name : {"quantized.onnx", "quantized.table", "report.html", "report.json", "setting.json", "DEPLOY.md", "input_list.txt"})
+    for (const char* name :
+         {"quantized.onnx", "quantized.table", "report.html", "report.json", "setting.json", "DEPLOY.md", "input_list.txt"})
       if (std::filesystem::exists(output_ + "/" + name)) names += std::string(" ") + name;
     return names;
   }
@@ -369,7 +385,8 @@ class QuantizeJob {
     for (const Node* node : graph_->nodes()) report_.quantized_nodes += node->quantized;
     for (const char* key : {"resize-shorter", "image-size", "crop", "mean", "std", "color", "layout", "raw-layout"}) {
       const auto options = line_.effective();
-      if (options.contains(key)) report_.preprocessing.emplace_back(key, options[key].is_string() ? options[key].get<std::string>() : options[key].dump());
+      if (options.contains(key))
+        report_.preprocessing.emplace_back(key, options[key].is_string() ? options[key].get<std::string>() : options[key].dump());
     }
     report_.peak_rss_bytes = peak_rss_bytes();
     report_.peak_device_bytes = peak_device_bytes(devices_);

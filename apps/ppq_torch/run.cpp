@@ -33,7 +33,8 @@ std::vector<const Value*> wanted_values(const Graph& graph, const std::vector<st
       continue;
     }
     const Value* value = graph.find_value(name);
-    if (!value || !(value->producer() || value->is_graph_input())) throw Error(ErrorKind::Usage, "--tensors", "the model has no tensor '" + name + "'", did_you_mean(name, candidates));
+    if (!value || !(value->producer() || value->is_graph_input()))
+      throw Error(ErrorKind::Usage, "--tensors", "the model has no tensor '" + name + "'", did_you_mean(name, candidates));
     if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
   }
   return values;
@@ -43,9 +44,12 @@ std::vector<const Value*> wanted_values(const Graph& graph, const std::vector<st
 
 int run_command(const Args& args) {
   CommandLine line("run", "Run a model over samples and write its outputs as DIR/<sample>/<output>.npy");
-  line.group("Job")("model", "the ONNX model (with --table: quantized.onnx)", cxxopts::value<std::string>())("table", "encodings to simulate", cxxopts::value<std::string>())(
-      "platform", "the target the table is for", cxxopts::value<std::string>())("input", "samples: a folder, a file or an input list", cxxopts::value<std::string>())(
-      "output", "folder to write", cxxopts::value<std::string>())("tensors", "inner tensors to write too: a,b or all", cxxopts::value<std::vector<std::string>>())(
+  line.group("Job")("model", "the ONNX model (with --table: quantized.onnx)", cxxopts::value<std::string>())(
+      "table", "encodings to simulate", cxxopts::value<std::string>())(
+      "platform", "the target the table is for", cxxopts::value<std::string>())("input", "samples: a folder, a file or an input list",
+                                                                                cxxopts::value<std::string>())(
+      "output", "folder to write", cxxopts::value<std::string>())("tensors", "inner tensors to write too: a,b or all",
+                                                                  cxxopts::value<std::vector<std::string>>())(
       "device", "auto, cpu, cuda or cuda:N", cxxopts::value<std::string>()->default_value("auto"));
   line.add_data_options();
   line.add_common();
@@ -70,7 +74,8 @@ int run_command(const Args& args) {
   for (size_t i = 0; i < dataset->size(); ++i) {
     const Tensors results = run(*program, dataset->sample(i));
     for (size_t k = 0; k < results.size(); ++k)
-      write_npy(output + "/" + file_name(dataset->name(i)) + "/" + file_name(options.outputs[k]->name()) + ".npy", results[k].cpu().contiguous());
+      write_npy(output + "/" + file_name(dataset->name(i)) + "/" + file_name(options.outputs[k]->name()) + ".npy",
+                results[k].cpu().contiguous());
     bar.update(i + 1);
   }
   bar.finish();

@@ -49,8 +49,7 @@ auto with_error_context(ErrorKind kind, std::string_view where, Body&& body) -> 
 }
 
 /// The `limit` candidates nearest to `name` (edit distance, case ignored), best first; far ones are left out.
-std::vector<std::string> nearest_names(std::string_view name, const std::vector<std::string>& candidates,
-                                       size_t limit = 3);
+std::vector<std::string> nearest_names(std::string_view name, const std::vector<std::string>& candidates, size_t limit = 3);
 
 /// "did you mean a, b?" or, when nothing is near, "choose from: a, b, c".
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);

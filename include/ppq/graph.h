@@ -22,10 +22,33 @@ class Node;
 
 /// Element types, numbered as in ONNX's TensorProto.DataType.
 enum class DataType : int32_t {
-  Undefined = 0, Float = 1, UInt8 = 2, Int8 = 3, UInt16 = 4, Int16 = 5, Int32 = 6, Int64 = 7, String = 8, Bool = 9,
-  Float16 = 10, Double = 11, UInt32 = 12, UInt64 = 13, Complex64 = 14, Complex128 = 15, BFloat16 = 16,
-  Float8E4M3FN = 17, Float8E4M3FNUZ = 18, Float8E5M2 = 19, Float8E5M2FNUZ = 20, UInt4 = 21, Int4 = 22,
-  Float4E2M1 = 23, Float8E8M0 = 24, UInt2 = 25, Int2 = 26
+  Undefined = 0,
+  Float = 1,
+  UInt8 = 2,
+  Int8 = 3,
+  UInt16 = 4,
+  Int16 = 5,
+  Int32 = 6,
+  Int64 = 7,
+  String = 8,
+  Bool = 9,
+  Float16 = 10,
+  Double = 11,
+  UInt32 = 12,
+  UInt64 = 13,
+  Complex64 = 14,
+  Complex128 = 15,
+  BFloat16 = 16,
+  Float8E4M3FN = 17,
+  Float8E4M3FNUZ = 18,
+  Float8E5M2 = 19,
+  Float8E5M2FNUZ = 20,
+  UInt4 = 21,
+  Int4 = 22,
+  Float4E2M1 = 23,
+  Float8E8M0 = 24,
+  UInt2 = 25,
+  Int2 = 26
 };
 
 /// "float32", "int64", …
@@ -55,9 +78,8 @@ struct Opaque {
   std::string bytes;
 };
 
-using AttrValue = std::variant<int64_t, float, std::string, at::Tensor, std::shared_ptr<Graph>, std::vector<int64_t>,
-                               std::vector<float>, std::vector<std::string>, std::vector<at::Tensor>,
-                               std::vector<std::shared_ptr<Graph>>, Opaque>;
+using AttrValue = std::variant<int64_t, float, std::string, at::Tensor, std::shared_ptr<Graph>, std::vector<int64_t>, std::vector<float>,
+                               std::vector<std::string>, std::vector<at::Tensor>, std::vector<std::shared_ptr<Graph>>, Opaque>;
 
 /// A node's attributes in file order. Typed getters throw Model when the attribute has another type.
 class Attributes {
@@ -142,7 +164,7 @@ class Node {
  public:
   std::string name;
   std::string op_type;
-  std::string domain;    ///< "" is ai.onnx
+  std::string domain;  ///< "" is ai.onnx
   std::string overload;
   std::string doc;
   Attributes attributes;

@@ -45,20 +45,22 @@ struct Checkpoint {
 struct PassContext {
   const PlatformSpec* platform = nullptr;
   const QuantizationSetting* setting = nullptr;
-  DatasetPtr calibration;       ///< samples for calibration, already limited to calib_steps
+  DatasetPtr calibration;  ///< samples for calibration, already limited to calib_steps
   size_t batch_size = 1;
-  size_t max_memory = 0;        ///< bytes for the activations of one batch; 0: the pass's own limit
+  size_t max_memory = 0;  ///< bytes for the activations of one batch; 0: the pass's own limit
   at::Device device = at::kCPU;
   std::vector<at::Device> devices;  ///< that share the samples of a calibration; empty: `device` alone
   bool device_graphs = true;        ///< CUDA: record a batch of a calibration as a graph and replay it for batches of its shape
   Progress progress;
   std::vector<std::string>* warnings = nullptr;
-  bool verify = false;          ///< check the graph after each pass
+  bool verify = false;  ///< check the graph after each pass
   /// The float network that errors are measured against; null: effects of passes are not measured.
   const Graph* reference = nullptr;
   PassRecord* record = nullptr;  ///< of the pass that runs, for what only it can say
   Checkpoint checkpoint;
-  void warn(std::string text) const { if (warnings) warnings->push_back(std::move(text)); }
+  void warn(std::string text) const {
+    if (warnings) warnings->push_back(std::move(text));
+  }
 };
 
 /// A rewrite of the graph or of its quantization.

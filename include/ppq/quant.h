@@ -11,7 +11,14 @@ namespace ppq {
 
 /// Rounding of x/scale. Numbers and ties follow PPQ's RoundingPolicy.
 enum class Rounding : int {
-  HalfEven = 0, HalfUp = 1, HalfDown = 2, HalfTowardsZero = 3, HalfFarFromZero = 4, ToNearInt = 5, Up = 6, Down = 7
+  HalfEven = 0,
+  HalfUp = 1,
+  HalfDown = 2,
+  HalfTowardsZero = 3,
+  HalfFarFromZero = 4,
+  ToNearInt = 5,
+  Up = 6,
+  Down = 7
 };
 enum class Granularity { PerTensor, PerChannel, PerBlock };
 /// Linear: integers. Floating: FP8-like minifloats with `exponent_bits`.
@@ -23,7 +30,7 @@ struct QuantScheme {
   double quant_min = 0, quant_max = 255;  ///< inclusive
   bool symmetric = false;                 ///< offset is 0
   Granularity granularity = Granularity::PerTensor;
-  int axis = 0;                           ///< channel axis, or the blocked axis
+  int axis = 0;  ///< channel axis, or the blocked axis
   int64_t block_size = 0;
   bool power_of_two = false;
   bool dynamic = false;
@@ -31,7 +38,7 @@ struct QuantScheme {
   NumberFormat format = NumberFormat::Linear;
   int exponent_bits = 0;
   std::string observer = "minmax";
-  double min_range = 0;                   ///< the target widens smaller ranges to this (SNPE and QNN: 1e-4)
+  double min_range = 0;  ///< the target widens smaller ranges to this (SNPE and QNN: 1e-4)
   double min_scale = 1e-8;
   bool operator==(const QuantScheme&) const = default;
 };
@@ -80,9 +87,7 @@ std::pair<at::Tensor, at::Tensor> range_of(const QuantParams& params, const Quan
 
 /// q(x) as float: (clamp(round(x/scale) + offset) - offset) × scale, or the minifloat equivalent. A new tensor.
 at::Tensor fake_quantize(const at::Tensor& x, const QuantScheme& scheme, const QuantParams& params);
-inline at::Tensor fake_quantize(const at::Tensor& x, const TensorQuant& quant) {
-  return fake_quantize(x, quant.scheme, quant.params);
-}
+inline at::Tensor fake_quantize(const at::Tensor& x, const TensorQuant& quant) { return fake_quantize(x, quant.scheme, quant.params); }
 /// The integers themselves, in the narrowest type that holds quant_min..quant_max (int8, uint8, int16, uint16, int32).
 at::Tensor quantize_to_int(const at::Tensor& x, const QuantScheme& scheme, const QuantParams& params);
 

@@ -27,8 +27,8 @@ class Quantizer {
 
   /// Configures quantization, runs the pipeline of passes with the samples, and returns the graph. `inputs` are used
   /// once to trace shapes (zeros are fine). calib_steps outside 8..512 warns with the reason. Throws Data, Unsupported, …
-  Graph& quantize(const Tensors& inputs, DatasetPtr calib_dataloader, TorchExecutor& executor,
-                  const QuantizationSetting& setting, size_t calib_steps = 32, CollateFn collate_fn = nullptr);
+  Graph& quantize(const Tensors& inputs, DatasetPtr calib_dataloader, TorchExecutor& executor, const QuantizationSetting& setting,
+                  size_t calib_steps = 32, CollateFn collate_fn = nullptr);
   Graph& quantize(const at::Tensor& inputs, const std::vector<at::Tensor>& calib_dataloader, TorchExecutor& executor,
                   const QuantizationSetting& setting, size_t calib_steps = 32, CollateFn collate_fn = nullptr);
 

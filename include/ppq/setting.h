@@ -84,13 +84,13 @@ struct MatrixFactorizationSetting {
 
 /// Our additions; in JSON under the separate key "ppq_torch", so PPQ still reads the file.
 struct ExtraSetting {
-  std::map<std::string, bool> passes;              ///< --passes a,-b
-  std::vector<std::string> keep_float;             ///< patterns: node name, op type or regex
-  std::map<std::string, int> bits;                 ///< pattern -> bits
-  bool cross_clip_equalization = true;             ///< equalization looks through Clip(0, b)
+  std::map<std::string, bool> passes;   ///< --passes a,-b
+  std::vector<std::string> keep_float;  ///< patterns: node name, op type or regex
+  std::map<std::string, int> bits;      ///< pattern -> bits
+  bool cross_clip_equalization = true;  ///< equalization looks through Clip(0, b)
   bool absorb_high_bias = false;
-  bool choose_equalization_by_data = true;         ///< keep a pair's scales only where the measured error falls
-  std::string weight_search = "auto";              ///< weight scale: "minmax", "mse", "output", "auto"
+  bool choose_equalization_by_data = true;  ///< keep a pair's scales only where the measured error falls
+  std::string weight_search = "auto";       ///< weight scale: "minmax", "mse", "output", "auto"
   bool operator==(const ExtraSetting&) const = default;
 };
 

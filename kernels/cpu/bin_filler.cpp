@@ -13,7 +13,7 @@ using numerics::grid_index;
 using numerics::grown_index;
 
 constexpr int64_t kChunk = 4096;
-constexpr int64_t kLanes = 16;           ///< dummy slots
+constexpr int64_t kLanes = 16;               ///< dummy slots
 constexpr int64_t kNarrow = 65536 - kLanes;  ///< slots that fit 16 bits
 constexpr int64_t kLargestIndex = 1 << 24;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -52,8 +52,12 @@ void HistogramRow::add(const HistogramRow& other, std::vector<int64_t>& scratch)
 }
 
 BinFiller::BinFiller(const Level& level, int64_t bins)
-    : level_(level), bins_(bins), window_(std::min(2 * bins, std::max(bins, kNarrow))), counters_(2 * (window_ + kLanes)),
-      low_(kInfinity), high_(-kInfinity) {}
+    : level_(level),
+      bins_(bins),
+      window_(std::min(2 * bins, std::max(bins, kNarrow))),
+      counters_(2 * (window_ + kLanes)),
+      low_(kInfinity),
+      high_(-kInfinity) {}
 
 void BinFiller::start(const HistogramRow& row) {
   started_ = true;

@@ -51,7 +51,7 @@ class BinFiller {
   std::vector<int64_t> scratch_;
   std::vector<float> values_;
   bool started_ = false;
-  int exponent_ = 0;      ///< of the window; it has no place while low_ > high_
+  int exponent_ = 0;  ///< of the window; it has no place while low_ > high_
   int64_t first_ = 0;
   float low_, high_;      ///< range of everything seen, and of the row the window was taken from
   uint64_t pending_ = 0;  ///< values counted since the counters were emptied

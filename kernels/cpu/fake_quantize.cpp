@@ -63,7 +63,8 @@ class QuickParameters {
   static constexpr float kReach = 512, kBase = 3072;
   static bool usable(const numerics::FormatRule& rule) {
     const double low = rule.quant_min, high = rule.quant_max;
-    return !rule.floating && rule.rounding == numerics::kHalfEven && high - low <= 2 * kReach && low == std::rint(low) && high == std::rint(high);
+    return !rule.floating && rule.rounding == numerics::kHalfEven && high - low <= 2 * kReach && low == std::rint(low) &&
+           high == std::rint(high);
   }
   int64_t pitch_;
   at::Tensor numbers_;
@@ -75,8 +76,12 @@ void run(const at::Tensor& x, at::Tensor& y, const at::Tensor& scale, const at::
   const Level& level = current_level();
   Layout layout = layout_of(x, axis);
   Parameters parameters(scale, offset, layout.channels, function);
-  QuantizeTask task{x.const_data_ptr(), y.mutable_data_ptr(), type_of(x, function), parameters.scale.const_data_ptr<float>(),
-                    parameters.offset.const_data_ptr<float>(), rule_of(format, function)};
+  QuantizeTask task{x.const_data_ptr(),
+                    y.mutable_data_ptr(),
+                    type_of(x, function),
+                    parameters.scale.const_data_ptr<float>(),
+                    parameters.offset.const_data_ptr<float>(),
+                    rule_of(format, function)};
   QuickParameters quick(task, layout.channels);
   int64_t size = x.element_size();
   for_rows(
@@ -92,11 +97,16 @@ void run(const at::Tensor& x, at::Tensor& y, const at::Tensor& scale, const at::
 
 IntType int_type_of(at::ScalarType dtype) {
   switch (dtype) {
-    case at::kByte: return IntType::UInt8;
-    case at::kChar: return IntType::Int8;
-    case at::kUInt16: return IntType::UInt16;
-    case at::kShort: return IntType::Int16;
-    case at::kInt: return IntType::Int32;
+    case at::kByte:
+      return IntType::UInt8;
+    case at::kChar:
+      return IntType::Int8;
+    case at::kUInt16:
+      return IntType::UInt16;
+    case at::kShort:
+      return IntType::Int16;
+    case at::kInt:
+      return IntType::Int32;
     default:
       throw Error(ErrorKind::Unsupported, "quantize_to_int",
                   std::string("integer type: got ") + at::toString(dtype) + ", expected uint8, int8, uint16, int16 or int32");
@@ -114,8 +124,7 @@ void check_fits(IntType type, const Format& format) {
 
 }  // namespace
 
-at::Tensor fake_quantize(const at::Tensor& x_in, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
-                         const Format& format) {
+at::Tensor fake_quantize(const at::Tensor& x_in, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format) {
   at::Tensor x = dense(x_in), y = at::empty_like(x);
   run(x, y, scale, offset, axis, format, "fake_quantize");
   return y;
@@ -129,13 +138,13 @@ void fake_quantize_(at::Tensor& x, const at::Tensor& scale, const at::Tensor& of
   }
 }
 
-at::Tensor fake_quantize_blocks(const at::Tensor& x_in, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
-                                int64_t block, const Format& format) {
+at::Tensor fake_quantize_blocks(const at::Tensor& x_in, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, int64_t block,
+                                const Format& format) {
   const char* function = "fake_quantize_blocks";
   if (axis < 0 || axis >= x_in.dim() || block < 1) {
     throw Error(ErrorKind::Internal, function,
-                "axis and block: got " + std::to_string(axis) + " and " + std::to_string(block) + " for " +
-                    std::to_string(x_in.dim()) + " dimensions");
+                "axis and block: got " + std::to_string(axis) + " and " + std::to_string(block) + " for " + std::to_string(x_in.dim()) +
+                    " dimensions");
   }
   const Level& level = current_level();
   at::Tensor x = x_in.contiguous(), y = at::empty_like(x);
@@ -168,8 +177,8 @@ at::Tensor fake_quantize_blocks(const at::Tensor& x_in, const at::Tensor& scale,
   return y;
 }
 
-at::Tensor quantize_to_int(const at::Tensor& x_in, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
-                           const Format& format, at::ScalarType dtype) {
+at::Tensor quantize_to_int(const at::Tensor& x_in, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format,
+                           at::ScalarType dtype) {
   const char* function = "quantize_to_int";
   const Level& level = current_level();
   IntType int_type = int_type_of(dtype);
@@ -177,8 +186,12 @@ at::Tensor quantize_to_int(const at::Tensor& x_in, const at::Tensor& scale, cons
   at::Tensor x = dense(x_in), y = at::empty_like(x, x.options().dtype(dtype));
   Layout layout = layout_of(x, axis);
   Parameters parameters(scale, offset, layout.channels, function);
-  QuantizeTask task{x.const_data_ptr(), y.mutable_data_ptr(), type_of(x, function), parameters.scale.const_data_ptr<float>(),
-                    parameters.offset.const_data_ptr<float>(), rule_of(format, function)};
+  QuantizeTask task{x.const_data_ptr(),
+                    y.mutable_data_ptr(),
+                    type_of(x, function),
+                    parameters.scale.const_data_ptr<float>(),
+                    parameters.offset.const_data_ptr<float>(),
+                    rule_of(format, function)};
   for_rows(
       layout,
       [&](int64_t start, int64_t begin, int64_t end, int64_t length, int64_t period) {

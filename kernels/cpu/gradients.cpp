@@ -61,8 +61,8 @@ at::Tensor finish(const std::vector<double>& sums, double factor, const at::Tens
 
 }  // namespace
 
-Gradients fake_quantize_backward(const at::Tensor& grad_in, const at::Tensor& x_in, const at::Tensor& scale,
-                                 const at::Tensor& offset, int64_t axis, const Format& format, bool masked) {
+Gradients fake_quantize_backward(const at::Tensor& grad_in, const at::Tensor& x_in, const at::Tensor& scale, const at::Tensor& offset,
+                                 int64_t axis, const Format& format, bool masked) {
   const char* function = "fake_quantize_backward";
   if (grad_in.sizes() != x_in.sizes()) throw Error(ErrorKind::Internal, function, "gradient and input differ in shape");
   const Level& level = current_level();
@@ -70,8 +70,12 @@ Gradients fake_quantize_backward(const at::Tensor& grad_in, const at::Tensor& x_
   if (grad.strides() != x.strides() || grad.scalar_type() != x.scalar_type()) grad = at::empty_like(x).copy_(grad_in);
   Layout layout = layout_of(x, axis);
   Parameters parameters(scale, offset, layout.channels, function);
-  QuantizeTask task{x.const_data_ptr(), dx.mutable_data_ptr(), type_of(x, function), parameters.scale.const_data_ptr<float>(),
-                    parameters.offset.const_data_ptr<float>(), rule_of(format, function)};
+  QuantizeTask task{x.const_data_ptr(),
+                    dx.mutable_data_ptr(),
+                    type_of(x, function),
+                    parameters.scale.const_data_ptr<float>(),
+                    parameters.offset.const_data_ptr<float>(),
+                    rule_of(format, function)};
   Sums total(layout.channels);
   if (layout.count() > 0) {
     bool interleaved = layout.inner == 1 && layout.channels > 1;

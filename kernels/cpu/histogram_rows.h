@@ -9,9 +9,13 @@ namespace ppq::kernels::cpu {
 class Rows {
  public:
   explicit Rows(Histogram& h)
-      : counts_(h.counts.mutable_data_ptr<int64_t>()), first_(h.first.mutable_data_ptr<int64_t>()),
-        exponent_(h.exponent.mutable_data_ptr<int32_t>()), minimum_(h.minimum.mutable_data_ptr<float>()),
-        maximum_(h.maximum.mutable_data_ptr<float>()), nonfinite_(h.nonfinite.mutable_data_ptr<int64_t>()), bins_(h.bins()) {}
+      : counts_(h.counts.mutable_data_ptr<int64_t>()),
+        first_(h.first.mutable_data_ptr<int64_t>()),
+        exponent_(h.exponent.mutable_data_ptr<int32_t>()),
+        minimum_(h.minimum.mutable_data_ptr<float>()),
+        maximum_(h.maximum.mutable_data_ptr<float>()),
+        nonfinite_(h.nonfinite.mutable_data_ptr<int64_t>()),
+        bins_(h.bins()) {}
   HistogramRow load(int64_t c) const {
     return {counts_ + c * bins_, bins_, first_[c], exponent_[c], minimum_[c], maximum_[c], nonfinite_[c]};
   }

@@ -77,9 +77,15 @@ static inline Float clamp_lanes(Float x, Float low, Float high) { return lesser(
 template <class Body>
 static inline void with_type(Type type, Body body) {
   switch (type) {
-    case Type::Float: body(float{}); break;
-    case Type::Half: body(HalfBits{}); break;
-    case Type::BFloat16: body(BFloat16Bits{}); break;
+    case Type::Float:
+      body(float{});
+      break;
+    case Type::Half:
+      body(HalfBits{});
+      break;
+    case Type::BFloat16:
+      body(BFloat16Bits{});
+      break;
   }
 }
 template <int value>
@@ -89,13 +95,27 @@ template <class Body>
 static inline void with_mode(int mode, Body body) {
   using namespace numerics;
   switch (mode) {
-    case kHalfEven: body(Constant<kHalfEven>{}); break;
-    case kHalfUp: body(Constant<kHalfUp>{}); break;
-    case kHalfDown: body(Constant<kHalfDown>{}); break;
-    case kHalfTowardsZero: body(Constant<kHalfTowardsZero>{}); break;
-    case kUp: body(Constant<kUp>{}); break;
-    case kDown: body(Constant<kDown>{}); break;
-    default: body(Constant<kHalfFarFromZero>{}); break;
+    case kHalfEven:
+      body(Constant<kHalfEven>{});
+      break;
+    case kHalfUp:
+      body(Constant<kHalfUp>{});
+      break;
+    case kHalfDown:
+      body(Constant<kHalfDown>{});
+      break;
+    case kHalfTowardsZero:
+      body(Constant<kHalfTowardsZero>{});
+      break;
+    case kUp:
+      body(Constant<kUp>{});
+      break;
+    case kDown:
+      body(Constant<kDown>{});
+      break;
+    default:
+      body(Constant<kHalfFarFromZero>{});
+      break;
   }
 }
 

@@ -23,9 +23,7 @@ static inline Float set(float x) { return {_mm256_set1_ps(x)}; }
 static inline Int set_int(int32_t x) { return {_mm256_set1_epi32(x)}; }
 static inline Int lane_numbers() { return {_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)}; }
 static inline Float load(const float* x) { return {_mm256_loadu_ps(x)}; }
-static inline Float load_half(const uint16_t* x) {
-  return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)))};
-}
+static inline Float load_half(const uint16_t* x) { return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)))}; }
 static inline Float load_bfloat16(const uint16_t* x) {
   __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
   return {_mm256_castsi256_ps(_mm256_slli_epi32(wide, 16))};
@@ -86,24 +84,22 @@ static inline Int operator-(Int a, Int b) { return {_mm256_sub_epi32(a.v, b.v)};
 static inline Int operator&(Int a, Int b) { return {_mm256_and_si256(a.v, b.v)}; }
 static inline Int operator|(Int a, Int b) { return {_mm256_or_si256(a.v, b.v)}; }
 template <int by>
-static inline Int shift_left(Int a) { return {_mm256_slli_epi32(a.v, by)}; }
+static inline Int shift_left(Int a) {
+  return {_mm256_slli_epi32(a.v, by)};
+}
 template <int by>
-static inline Int shift_right(Int a) { return {_mm256_srai_epi32(a.v, by)}; }
+static inline Int shift_right(Int a) {
+  return {_mm256_srai_epi32(a.v, by)};
+}
 static inline Int larger_int(Int a, Int b) { return {_mm256_max_epi32(a.v, b.v)}; }
 static inline Int lesser_int(Int a, Int b) { return {_mm256_min_epi32(a.v, b.v)}; }
 static inline Int larger_unsigned(Int a, Int b) { return {_mm256_max_epu32(a.v, b.v)}; }
 static inline Int lesser_unsigned(Int a, Int b) { return {_mm256_min_epu32(a.v, b.v)}; }
 static inline Mask equal(Int a, Int b) { return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(a.v, b.v))}; }
-static inline Mask not_below(Int a, Int b) {
-  return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(a.v, b.v), a.v))};
-}
+static inline Mask not_below(Int a, Int b) { return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(a.v, b.v), a.v))}; }
 /// The lanes of m in which a and b have a bit in common.
-static inline Mask with_common_bits(Mask m, Int a, Int b) {
-  return {_mm256_andnot_ps(equal(a & b, {_mm256_setzero_si256()}).v, m.v)};
-}
-static inline Int select(Mask m, Int yes, Int no) {
-  return {_mm256_blendv_epi8(no.v, yes.v, _mm256_castps_si256(m.v))};
-}
+static inline Mask with_common_bits(Mask m, Int a, Int b) { return {_mm256_andnot_ps(equal(a & b, {_mm256_setzero_si256()}).v, m.v)}; }
+static inline Int select(Mask m, Int yes, Int no) { return {_mm256_blendv_epi8(no.v, yes.v, _mm256_castps_si256(m.v))}; }
 /// floor(x × inverse) - first.
 static inline Int floor_of_scaled(Float x, Float inverse, Float, Int first) { return floor_to_int(x * inverse) - first; }
 static inline Int bits_of(Float a) { return {_mm256_castps_si256(a.v)}; }

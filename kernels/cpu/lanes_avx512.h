@@ -23,9 +23,7 @@ static inline Float set(float x) { return {_mm512_set1_ps(x)}; }
 static inline Int set_int(int32_t x) { return {_mm512_set1_epi32(x)}; }
 static inline Int lane_numbers() { return {_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)}; }
 static inline Float load(const float* x) { return {_mm512_loadu_ps(x)}; }
-static inline Float load_half(const uint16_t* x) {
-  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)))};
-}
+static inline Float load_half(const uint16_t* x) { return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)))}; }
 static inline Float load_bfloat16(const uint16_t* x) {
   __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
@@ -70,9 +68,7 @@ static inline Mask operator<(Float a, Float b) { return {_mm512_cmp_ps_mask(a.v,
 static inline Mask operator<=(Float a, Float b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ)}; }
 static inline Mask operator>(Float a, Float b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)}; }
 static inline Mask operator>=(Float a, Float b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GE_OQ)}; }
-static inline Mask is_finite(Float a) {
-  return {_mm512_cmp_ps_mask(_mm512_abs_ps(a.v), _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ)};
-}
+static inline Mask is_finite(Float a) { return {_mm512_cmp_ps_mask(_mm512_abs_ps(a.v), _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ)}; }
 static inline Mask either(Mask a, Mask b) { return {static_cast<__mmask16>(a.v | b.v)}; }
 static inline Mask all_lanes() { return {0xffff}; }
 static inline bool all(Mask m) { return m.v == 0xffff; }
@@ -85,9 +81,13 @@ static inline Int operator-(Int a, Int b) { return {_mm512_sub_epi32(a.v, b.v)};
 static inline Int operator&(Int a, Int b) { return {_mm512_and_si512(a.v, b.v)}; }
 static inline Int operator|(Int a, Int b) { return {_mm512_or_si512(a.v, b.v)}; }
 template <int by>
-static inline Int shift_left(Int a) { return {_mm512_slli_epi32(a.v, by)}; }
+static inline Int shift_left(Int a) {
+  return {_mm512_slli_epi32(a.v, by)};
+}
 template <int by>
-static inline Int shift_right(Int a) { return {_mm512_srai_epi32(a.v, by)}; }
+static inline Int shift_right(Int a) {
+  return {_mm512_srai_epi32(a.v, by)};
+}
 static inline Int larger_int(Int a, Int b) { return {_mm512_max_epi32(a.v, b.v)}; }
 static inline Int lesser_int(Int a, Int b) { return {_mm512_min_epi32(a.v, b.v)}; }
 static inline Int larger_unsigned(Int a, Int b) { return {_mm512_max_epu32(a.v, b.v)}; }

@@ -65,9 +65,13 @@ static inline Int operator-(Int a, Int b) { return {static_cast<int32_t>(static_
 static inline Int operator&(Int a, Int b) { return {a.v & b.v}; }
 static inline Int operator|(Int a, Int b) { return {a.v | b.v}; }
 template <int by>
-static inline Int shift_left(Int a) { return {static_cast<int32_t>(static_cast<uint32_t>(a.v) << by)}; }
+static inline Int shift_left(Int a) {
+  return {static_cast<int32_t>(static_cast<uint32_t>(a.v) << by)};
+}
 template <int by>
-static inline Int shift_right(Int a) { return {a.v >> by}; }
+static inline Int shift_right(Int a) {
+  return {a.v >> by};
+}
 static inline Int larger_int(Int a, Int b) { return {a.v > b.v ? a.v : b.v}; }
 static inline Int lesser_int(Int a, Int b) { return a.v < b.v ? a : b; }
 static inline Int larger_unsigned(Int a, Int b) { return static_cast<uint32_t>(a.v) > static_cast<uint32_t>(b.v) ? a : b; }

@@ -29,9 +29,12 @@ at::Tensor dense(const at::Tensor& x) { return x.is_non_overlapping_and_dense() 
 
 Type type_of(const at::Tensor& x, const char* function) {
   switch (x.scalar_type()) {
-    case at::kFloat: return Type::Float;
-    case at::kHalf: return Type::Half;
-    case at::kBFloat16: return Type::BFloat16;
+    case at::kFloat:
+      return Type::Float;
+    case at::kHalf:
+      return Type::Half;
+    case at::kBFloat16:
+      return Type::BFloat16;
     default:
       throw Error(ErrorKind::Unsupported, function,
                   std::string("element type: got ") + at::toString(x.scalar_type()) + ", expected float32, float16 or bfloat16");
@@ -49,9 +52,9 @@ Parameters::Parameters(const at::Tensor& scale_in, const at::Tensor& offset_in, 
 
 numerics::FormatRule rule_of(const Format& format, const char* function) {
   if (!(format.quant_min <= format.quant_max)) {
-    throw Error(ErrorKind::Internal, function,
-                "quantized range: got " + std::to_string(format.quant_min) + ".." + std::to_string(format.quant_max) +
-                    ", expected min <= max");
+    throw Error(
+        ErrorKind::Internal, function,
+        "quantized range: got " + std::to_string(format.quant_min) + ".." + std::to_string(format.quant_max) + ", expected min <= max");
   }
   if (format.floating) {
     int e = format.exponent_bits, m = format.mantissa_bits;
@@ -61,8 +64,8 @@ numerics::FormatRule rule_of(const Format& format, const char* function) {
                       " mantissa bits, expected 1 to 8 and 0 to 23");
     }
   }
-  return numerics::make_format(format.quant_min, format.quant_max, static_cast<int>(format.rounding), format.floating,
-                               format.exponent_bits, format.mantissa_bits);
+  return numerics::make_format(format.quant_min, format.quant_max, static_cast<int>(format.rounding), format.floating, format.exponent_bits,
+                               format.mantissa_bits);
 }
 
 }  // namespace ppq::kernels::cpu

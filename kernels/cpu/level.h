@@ -44,10 +44,11 @@ struct BinTask {
 /// Sixteen neighbouring channels, each with the window of its own histogram.
 struct SlotTask {
   static constexpr int64_t kChannels = 16;
-  float inverse[kChannels];                     ///< 2^-exponent, -127 <= exponent <= 0
-  int32_t first[kChannels];                     ///< |first| <= 2^24
+  float inverse[kChannels];                      ///< 2^-exponent, -127 <= exponent <= 0
+  int32_t first[kChannels];                      ///< |first| <= 2^24
   float minimum[kChannels], maximum[kChannels];  ///< of all values, set
-  uint32_t top[kChannels];                      ///< the largest bin as an unsigned number, set: NaN, Inf and values outside of a window are at or above its bins
+  uint32_t
+      top[kChannels];  ///< the largest bin as an unsigned number, set: NaN, Inf and values outside of a window are at or above its bins
   void set(int64_t channel, int exponent, int64_t first_bin) {
     inverse[channel] = numerics::pow2f(-exponent);
     first[channel] = static_cast<int32_t>(first_bin);
@@ -65,8 +66,8 @@ struct Level {
   void (*quantize_int_varying)(const QuantizeTask&, IntType, int64_t begin, int64_t end, int64_t length);
 
   /// One row with one scale: writes the input's gradient, returns the row's sums of scale and offset terms.
-  void (*backward_uniform)(const QuantizeTask&, const void* grad, int64_t start, int64_t length, int64_t channel,
-                           bool masked, double* scale_sum, double* offset_sum);
+  void (*backward_uniform)(const QuantizeTask&, const void* grad, int64_t start, int64_t length, int64_t channel, bool masked,
+                           double* scale_sum, double* offset_sum);
   /// Rows [begin, end): adds to sums[length].
   void (*backward_varying)(const QuantizeTask&, const void* grad, int64_t begin, int64_t end, int64_t length, bool masked,
                            double* scale_sums, double* offset_sums);
@@ -84,8 +85,8 @@ struct Level {
   void (*range_varying)(const void* x, Type, int64_t begin, int64_t end, int64_t length, float* minimum, float* maximum,
                         int64_t* nonfinite);
   /// Copies elements [begin, end) of rows × `length` as float32, transposed: out[channel - first][row].
-  void (*transpose)(const void* x, Type, int64_t row_begin, int64_t row_end, int64_t length, int64_t first,
-                    int64_t count, float* out, int64_t out_stride);
+  void (*transpose)(const void* x, Type, int64_t row_begin, int64_t row_end, int64_t length, int64_t first, int64_t count, float* out,
+                    int64_t out_stride);
 
   /// sums[4] = Σ(q-f)², Σf², Σq², Σqf over n elements.
   void (*error_sums)(const void* q, const void* f, Type, int64_t n, double* sums);

@@ -8,8 +8,20 @@
 namespace ppq::kernels::cpu::PPQ_LEVEL {
 
 static inline Level make_level(const char* name) {
-  return {name,          fake_quantize_uniform, fake_quantize_varying, quantize_int_uniform, quantize_int_varying, backward_uniform,
-          backward_varying, count_bins,         kWidth > 1 ? slots_of_columns : nullptr, fold,                  range,                 range_varying,        transpose,            error_sums};
+  return {name,
+          fake_quantize_uniform,
+          fake_quantize_varying,
+          quantize_int_uniform,
+          quantize_int_varying,
+          backward_uniform,
+          backward_varying,
+          count_bins,
+          kWidth > 1 ? slots_of_columns : nullptr,
+          fold,
+          range,
+          range_varying,
+          transpose,
+          error_sums};
 }
 
 }  // namespace ppq::kernels::cpu::PPQ_LEVEL

@@ -57,9 +57,15 @@ struct BinLanes {
   Float inverse, first_float, minimum, maximum;
   Int first, bins, hot, dummies, top;
   explicit inline BinLanes(const BinTask& task)
-      : inverse(set(numerics::pow2f(-task.exponent))), first_float(set(static_cast<float>(task.first))), minimum(set(task.minimum)),
-        maximum(set(task.maximum)), first(set_int(static_cast<int32_t>(task.first))), bins(set_int(static_cast<int32_t>(task.bins))),
-        hot(set_int(static_cast<int32_t>(task.hot))), dummies(lane_numbers() + bins), top(set_int(0)) {}
+      : inverse(set(numerics::pow2f(-task.exponent))),
+        first_float(set(static_cast<float>(task.first))),
+        minimum(set(task.minimum)),
+        maximum(set(task.maximum)),
+        first(set_int(static_cast<int32_t>(task.first))),
+        bins(set_int(static_cast<int32_t>(task.bins))),
+        hot(set_int(static_cast<int32_t>(task.hot))),
+        dummies(lane_numbers() + bins),
+        top(set_int(0)) {}
   /// Bin of each lane; far ones, NaN and Inf are at or above `bins` as unsigned numbers.
   inline Int take(Float value) {
     minimum = lesser(value, minimum);
@@ -206,8 +212,8 @@ static void range(const void* data, Type type, int64_t n, float* minimum, float*
   });
 }
 
-static void range_varying(const void* data, Type type, int64_t begin, int64_t end, int64_t length, float* minimum,
-                          float* maximum, int64_t* nonfinite) {
+static void range_varying(const void* data, Type type, int64_t begin, int64_t end, int64_t length, float* minimum, float* maximum,
+                          int64_t* nonfinite) {
   with_type(type, [&]<class T>(T) {
     Float none_low = set(__builtin_inff()), none_high = set(-__builtin_inff());
     for (int64_t r = begin; r < end; ++r) {
@@ -227,8 +233,8 @@ static void range_varying(const void* data, Type type, int64_t begin, int64_t en
   });
 }
 
-static void transpose(const void* data, Type type, int64_t row_begin, int64_t row_end, int64_t length, int64_t first,
-                      int64_t count, float* out, int64_t out_stride) {
+static void transpose(const void* data, Type type, int64_t row_begin, int64_t row_end, int64_t length, int64_t first, int64_t count,
+                      float* out, int64_t out_stride) {
   with_type(type, [&]<class T>(T) {
     const T* x = static_cast<const T*>(data) + row_begin * length + first;
     int64_t rows = row_end - row_begin, whole_rows = rows - rows % kWidth, whole_columns = count - count % kWidth;

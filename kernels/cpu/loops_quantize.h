@@ -14,7 +14,9 @@ struct Quantizer {
   Float low, high;
   int emin, mantissa_bits;
   explicit inline Quantizer(const numerics::FormatRule& rule)
-      : low(set(static_cast<float>(rule.quant_min))), high(set(static_cast<float>(rule.quant_max))), emin(rule.emin),
+      : low(set(static_cast<float>(rule.quant_min))),
+        high(set(static_cast<float>(rule.quant_max))),
+        emin(rule.emin),
         mantissa_bits(rule.mantissa_bits) {}
   inline Float operator()(Float x, Float scale, Float offset) const {
     Float q;
@@ -94,7 +96,8 @@ static inline void quantize_varying_row(const QuantizeTask& task, int64_t start,
 }
 /// The quick way down `rows` rows of `columns` vectors, whose parameters stay in registers. x and y point at the first.
 template <int columns, class T, class Quantize>
-static inline void quick_columns(const QuantizeTask& task, const T* x, T* y, int64_t rows, int64_t length, int64_t first, const Quantize& quantize) {
+static inline void quick_columns(const QuantizeTask& task, const T* x, T* y, int64_t rows, int64_t length, int64_t first,
+                                 const Quantize& quantize) {
   constexpr int kRows = kGroup / columns;
   Float inverse[columns], low[columns], high[columns], scale[columns];
   for (int k = 0; k < columns; ++k) {
@@ -110,7 +113,8 @@ static inline void quick_columns(const QuantizeTask& task, const T* x, T* y, int
       result[i] = linear(load(x + at(i)), inverse[k], low[k], high[k], scale[k]);
     }
     if (linear.doubtful()) {
-      for (int i = 0; i < kGroup; ++i) result[i] = quantize(load(x + at(i)), scale[i % columns], load(task.offset + first + i % columns * kWidth));
+      for (int i = 0; i < kGroup; ++i)
+        result[i] = quantize(load(x + at(i)), scale[i % columns], load(task.offset + first + i % columns * kWidth));
     }
     for (int i = 0; i < kGroup; ++i) store(y + at(i), result[i]);
   }
@@ -176,10 +180,7 @@ static void fake_quantize_uniform(const QuantizeTask& task, int64_t begin, int64
 
 static void fake_quantize_varying(const QuantizeTask& task, int64_t begin, int64_t end, int64_t length) {
   with_quantizer(
-      task,
-      [&]<class T, class Quantize>(T, const Quantize& quantize) {
-        quantize_varying_rows<T>(task, begin, end, length, quantize);
-      },
+      task, [&]<class T, class Quantize>(T, const Quantize& quantize) { quantize_varying_rows<T>(task, begin, end, length, quantize); },
       [&]<class T, int mode>(T, Constant<mode>) {
         const T* x = static_cast<const T*>(task.x);
         T* y = static_cast<T*>(task.y);
@@ -195,20 +196,28 @@ static void fake_quantize_varying(const QuantizeTask& task, int64_t begin, int64
 template <class Body>
 static inline void with_int_type(IntType type, Body body) {
   switch (type) {
-    case IntType::UInt8: body(uint8_t{}); break;
-    case IntType::Int8: body(int8_t{}); break;
-    case IntType::UInt16: body(uint16_t{}); break;
-    case IntType::Int16: body(int16_t{}); break;
-    case IntType::Int32: body(int32_t{}); break;
+    case IntType::UInt8:
+      body(uint8_t{});
+      break;
+    case IntType::Int8:
+      body(int8_t{});
+      break;
+    case IntType::UInt16:
+      body(uint16_t{});
+      break;
+    case IntType::Int16:
+      body(int16_t{});
+      break;
+    case IntType::Int32:
+      body(int32_t{});
+      break;
   }
 }
 template <class Body>
 static inline void with_int_task(const QuantizeTask& task, IntType type, Body body) {
   with_type(task.type, [&]<class T>(T) {
     with_int_type(type, [&]<class I>(I) {
-      with_mode(task.rule.rounding, [&]<int mode>(Constant<mode> m) {
-        body(static_cast<const T*>(task.x), static_cast<I*>(task.y), m);
-      });
+      with_mode(task.rule.rounding, [&]<int mode>(Constant<mode> m) { body(static_cast<const T*>(task.x), static_cast<I*>(task.y), m); });
     });
   });
 }
@@ -242,8 +251,7 @@ struct ScaleOffset {
   T scale, offset;
 };
 
-static void quantize_int_uniform(const QuantizeTask& task, IntType type, int64_t begin, int64_t end, int64_t length,
-                                 int64_t period) {
+static void quantize_int_uniform(const QuantizeTask& task, IntType type, int64_t begin, int64_t end, int64_t length, int64_t period) {
   with_int_task(task, type, [&]<class T, class I, int mode>(const T* x, I* y, Constant<mode>) {
     for (int64_t r = begin; r < end; ++r) {
       const ScaleOffset<float> both{task.scale[r % period], task.offset[r % period]};
@@ -259,8 +267,12 @@ static void quantize_int_varying(const QuantizeTask& task, IntType type, int64_t
     for (int64_t r = begin; r < end; ++r) {
       quantize_int_row<mode>(
           task, x + r * length, y + r * length, length,
-          [&](int64_t i) { return ScaleOffset<Float>{load(task.scale + i), load(task.offset + i)}; },
-          [&](int64_t i) { return ScaleOffset<float>{task.scale[i], task.offset[i]}; });
+          [&](int64_t i) {
+            return ScaleOffset<Float>{load(task.scale + i), load(task.offset + i)};
+          },
+          [&](int64_t i) {
+            return ScaleOffset<float>{task.scale[i], task.offset[i]};
+          });
     }
   });
 }

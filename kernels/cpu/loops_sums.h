@@ -31,8 +31,8 @@ static inline LaneTerms gradient_lanes(Float dy, Float x, Float scale, Float off
 
 /// Elements whose offsets from the start are 16 k .. 16 k + 15 go to partial sums 0 .. 15.
 template <int mode, class T>
-static inline void backward_row(const T* x, const T* dy, T* dx, int64_t length, float scale, float offset,
-                                const numerics::FormatRule& rule, bool masked, double* scale_lanes, double* offset_lanes) {
+static inline void backward_row(const T* x, const T* dy, T* dx, int64_t length, float scale, float offset, const numerics::FormatRule& rule,
+                                bool masked, double* scale_lanes, double* offset_lanes) {
   int64_t i = 0;
   for (; i + kSumLanes <= length; i += kSumLanes) {
     float terms[2][kSumLanes];
@@ -55,8 +55,8 @@ static inline void backward_row(const T* x, const T* dy, T* dx, int64_t length, 
   }
 }
 
-static void backward_uniform(const QuantizeTask& task, const void* grad, int64_t start, int64_t length, int64_t channel,
-                             bool masked, double* scale_sum, double* offset_sum) {
+static void backward_uniform(const QuantizeTask& task, const void* grad, int64_t start, int64_t length, int64_t channel, bool masked,
+                             double* scale_sum, double* offset_sum) {
   with_type(task.type, [&]<class T>(T) {
     with_mode(task.rule.rounding, [&]<int mode>(Constant<mode>) {
       const numerics::FormatRule rule = task.rule;
@@ -92,8 +92,8 @@ static inline void backward_varying_row(const T* x, const T* dy, T* dx, int64_t 
   }
 }
 
-static void backward_varying(const QuantizeTask& task, const void* grad, int64_t begin, int64_t end, int64_t length,
-                             bool masked, double* scale_sums, double* offset_sums) {
+static void backward_varying(const QuantizeTask& task, const void* grad, int64_t begin, int64_t end, int64_t length, bool masked,
+                             double* scale_sums, double* offset_sums) {
   with_type(task.type, [&]<class T>(T) {
     with_mode(task.rule.rounding, [&]<int mode>(Constant<mode>) {
       const numerics::FormatRule rule = task.rule;

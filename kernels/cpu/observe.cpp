@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "kernels/cpu/histogram_rows.h"
 #include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/histogram_rows.h"
 #include "kernels/cpu/layout.h"
 #include "kernels/cpu/observe_interleaved.h"
 #include "kernels/cpu/parallel.h"
@@ -15,8 +15,8 @@
 namespace ppq::kernels::cpu {
 namespace {
 
-constexpr int64_t kGrain = 32768;   ///< elements a thread takes at least
-constexpr int64_t kGather = 1024;   ///< elements of one channel brought together where they lie scattered
+constexpr int64_t kGrain = 32768;  ///< elements a thread takes at least
+constexpr int64_t kGather = 1024;  ///< elements of one channel brought together where they lie scattered
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 const void* advance(const void* data, int64_t elements, int64_t size) { return static_cast<const char*>(data) + elements * size; }

@@ -36,8 +36,7 @@ void count_one(const uint16_t* slots, int64_t rows, int64_t* counts) {
 /// histograms are new, are transposed in cache and counted by fillers.
 class Tile {
  public:
-  Tile(const Level& level, int64_t bins)
-      : level_(level), bins_(bins), slots_(std::make_unique_for_overwrite<uint16_t[]>(kRows * kTile)) {}
+  Tile(const Level& level, int64_t bins) : level_(level), bins_(bins), slots_(std::make_unique_for_overwrite<uint16_t[]>(kRows * kTile)) {}
 
   /// Begins channels [first, first + own.size()) of a tensor of `outer` rows. Fillers of long tensors are emptied at the end.
   void start(std::vector<HistogramRow> own, int64_t first, int64_t outer) {

@@ -83,7 +83,8 @@ Seen observe_rows(const T* x, int64_t rows, int64_t length, bool symmetric, doub
   std::mutex mutex;
   parallel_for(rows, std::max<int64_t>(1, kGrain / length), [&](int64_t begin, int64_t end) {
     Seen seen;
-    for (int64_t row = begin; row < end; ++row) intervals[row] = top2::interval_of(largest_two(x + row * length, length, seen), symmetric, steps);
+    for (int64_t row = begin; row < end; ++row)
+      intervals[row] = top2::interval_of(largest_two(x + row * length, length, seen), symmetric, steps);
     const std::lock_guard<std::mutex> lock(mutex);
     all.low = std::min(all.low, seen.low), all.high = std::max(all.high, seen.high), all.nonfinite += seen.nonfinite;
   });

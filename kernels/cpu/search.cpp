@@ -126,7 +126,8 @@ at::Tensor search_ranges(const std::vector<RangeSearch>& searches) {
   std::vector<Source> sources;
   int64_t rows = 0;
   for (const RangeSearch& one : searches) {
-    sources.push_back({contiguous(one), rows, one.zeros.defined() ? one.zeros[0].item<double>() : 0, one.zeros.defined() ? one.zeros[1].item<double>() : 0});
+    sources.push_back({contiguous(one), rows, one.zeros.defined() ? one.zeros[0].item<double>() : 0,
+                       one.zeros.defined() ? one.zeros[1].item<double>() : 0});
     rows += one.channels();
   }
   at::Tensor found = at::empty({rows, 3}, at::kDouble);

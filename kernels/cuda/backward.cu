@@ -17,13 +17,20 @@ using numerics::GradientTerms;
 
 __device__ __noinline__ GradientTerms gradient_any(float dy, float x, float scale, float offset, const FormatRule* rule, bool masked) {
   switch (rule->rounding) {
-    case numerics::kHalfEven: return numerics::gradient_terms<numerics::kHalfEven>(dy, x, scale, offset, *rule, masked);
-    case numerics::kHalfUp: return numerics::gradient_terms<numerics::kHalfUp>(dy, x, scale, offset, *rule, masked);
-    case numerics::kHalfDown: return numerics::gradient_terms<numerics::kHalfDown>(dy, x, scale, offset, *rule, masked);
-    case numerics::kHalfTowardsZero: return numerics::gradient_terms<numerics::kHalfTowardsZero>(dy, x, scale, offset, *rule, masked);
-    case numerics::kUp: return numerics::gradient_terms<numerics::kUp>(dy, x, scale, offset, *rule, masked);
-    case numerics::kDown: return numerics::gradient_terms<numerics::kDown>(dy, x, scale, offset, *rule, masked);
-    default: return numerics::gradient_terms<numerics::kHalfFarFromZero>(dy, x, scale, offset, *rule, masked);
+    case numerics::kHalfEven:
+      return numerics::gradient_terms<numerics::kHalfEven>(dy, x, scale, offset, *rule, masked);
+    case numerics::kHalfUp:
+      return numerics::gradient_terms<numerics::kHalfUp>(dy, x, scale, offset, *rule, masked);
+    case numerics::kHalfDown:
+      return numerics::gradient_terms<numerics::kHalfDown>(dy, x, scale, offset, *rule, masked);
+    case numerics::kHalfTowardsZero:
+      return numerics::gradient_terms<numerics::kHalfTowardsZero>(dy, x, scale, offset, *rule, masked);
+    case numerics::kUp:
+      return numerics::gradient_terms<numerics::kUp>(dy, x, scale, offset, *rule, masked);
+    case numerics::kDown:
+      return numerics::gradient_terms<numerics::kDown>(dy, x, scale, offset, *rule, masked);
+    default:
+      return numerics::gradient_terms<numerics::kHalfFarFromZero>(dy, x, scale, offset, *rule, masked);
   }
 }
 
@@ -44,7 +51,8 @@ __device__ bool same_alignment(const T* a, const T* b) {
 }
 
 template <class T>
-__global__ void __launch_bounds__(kBackwardThreads) backward_rows_kernel(const __grid_constant__ BackwardWork work, const __grid_constant__ RowPlan plan) {
+__global__ void __launch_bounds__(kBackwardThreads)
+    backward_rows_kernel(const __grid_constant__ BackwardWork work, const __grid_constant__ RowPlan plan) {
   PPQ_SHARED(double, scratch, kBackwardThreads / 32);
   const T *x = static_cast<const T*>(work.x), *grad = static_cast<const T*>(work.grad);
   T* grad_x = static_cast<T*>(work.grad_x);
@@ -66,7 +74,8 @@ __global__ void __launch_bounds__(kBackwardThreads) backward_rows_kernel(const _
       Vector<T> result;
       PPQ_UNROLL for (int k = 0; k < kVector<T>; ++k) {
         float input = 0;
-        if (valid >> k & 1) input = add_terms(work, to_float(grads[v].value[k]), to_float(values[v].value[k]), scale, offset, scale_sum, offset_sum);
+        if (valid >> k & 1)
+          input = add_terms(work, to_float(grads[v].value[k]), to_float(values[v].value[k]), scale, offset, scale_sum, offset_sum);
         result.value[k] = from_float<T>(input);
       }
       store_vector<T>(grad_x + units[v].row_start, units[v].column, units[v].width, out_aligned, result);
@@ -102,7 +111,8 @@ __global__ void __launch_bounds__(kColumnThreads) backward_columns_kernel(const 
     int64_t at = row * walk.columns + walk.column;
     Vector<T, kWidth> values = load_columns<kWidth>(x, at, true), grads = load_columns<kWidth>(grad, at, true), result;
     PPQ_UNROLL for (int k = 0; k < kWidth; ++k) {
-      result.value[k] = from_float<T>(add_terms(work, to_float(grads.value[k]), to_float(values.value[k]), scale[k], offset[k], scale_sum[k], offset_sum[k]));
+      result.value[k] = from_float<T>(
+          add_terms(work, to_float(grads.value[k]), to_float(values.value[k]), scale[k], offset[k], scale_sum[k], offset_sum[k]));
     }
     store_whole(grad_x + at, result);
   }
@@ -126,7 +136,8 @@ __global__ void __launch_bounds__(kColumnThreads) backward_columns_kernel(const 
   }
 }
 
-__global__ void __launch_bounds__(kBackwardThreads) backward_sum_kernel(const double* partials, int64_t parts, double factor, float* grad_scale, float* grad_offset) {
+__global__ void __launch_bounds__(kBackwardThreads)
+    backward_sum_kernel(const double* partials, int64_t parts, double factor, float* grad_scale, float* grad_offset) {
   PPQ_SHARED(double, scratch, kBackwardThreads / 32);
   double scale_sum = 0, offset_sum = 0;
   for (int64_t part = threadIdx.x; part < parts; part += kBackwardThreads) {
@@ -156,7 +167,8 @@ void launch_backward(const BackwardWork& work, Stream stream) {
     RowPlan plan = plan_rows<T>(work.x, work.view, work.partition, kBackwardUnits);
     launch_kernel(backward_rows_kernel<T>, work.partition.groups * work.partition.splits, kBackwardThreads, 0, stream, work, plan);
   });
-  launch_kernel(backward_sum_kernel, work.view.channels, kBackwardThreads, 0, stream, static_cast<const double*>(work.partials), parts, work.factor, work.grad_scale, work.grad_offset);
+  launch_kernel(backward_sum_kernel, work.view.channels, kBackwardThreads, 0, stream, static_cast<const double*>(work.partials), parts,
+                work.factor, work.grad_scale, work.grad_offset);
 }
 
 }  // namespace ppq::kernels::cuda

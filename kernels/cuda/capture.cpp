@@ -79,7 +79,8 @@ class CudaGraph final : public CapturedWork {
   void replay() override {
     const c10::cuda::CUDAGuard guard(device_);
     const cudaError_t error = cudaGraphLaunch(graph_, c10::cuda::getCurrentCUDAStream(device_.index()).stream());
-    if (error != cudaSuccess) throw Error(ErrorKind::Internal, "CUDA graph", std::string("cannot be launched: ") + cudaGetErrorString(error));
+    if (error != cudaSuccess)
+      throw Error(ErrorKind::Internal, "CUDA graph", std::string("cannot be launched: ") + cudaGetErrorString(error));
   }
 
  private:

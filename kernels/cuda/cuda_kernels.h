@@ -6,18 +6,18 @@
 #include "kernels/search.h"
 
 /// The functions of kernels.h for tensors on CUDA: on the current stream of x's device, without synchronising. kernels.h's
-/// own functions call these by the tensor's device; axis is checked there. A build without CUDA has no_cuda.cpp, where each throws Unsupported.
+/// own functions call these by the tensor's device; axis is checked there. A build without CUDA has no_cuda.cpp, where each throws
+/// Unsupported.
 namespace ppq::kernels::cuda {
 
-at::Tensor fake_quantize(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
-                         const Format& format);
+at::Tensor fake_quantize(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format);
 void fake_quantize_(at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format);
-at::Tensor fake_quantize_blocks(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
-                                int64_t block, const Format& format);
-at::Tensor quantize_to_int(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
-                           const Format& format, at::ScalarType dtype);
-Gradients fake_quantize_backward(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& scale,
-                                 const at::Tensor& offset, int64_t axis, const Format& format, bool masked = true);
+at::Tensor fake_quantize_blocks(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, int64_t block,
+                                const Format& format);
+at::Tensor quantize_to_int(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format,
+                           at::ScalarType dtype);
+Gradients fake_quantize_backward(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset,
+                                 int64_t axis, const Format& format, bool masked = true);
 
 void observe(const at::Tensor& x, int64_t axis, Histogram& histogram);
 void merge(Histogram& histogram, const Histogram& other);

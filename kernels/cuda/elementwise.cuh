@@ -9,7 +9,7 @@ inline constexpr int kElementThreads = 256;
 /// 16-byte vectors in flight a thread.
 inline constexpr int kElementVectors = 4;
 template <class T>
-inline constexpr int kBlockElements = kElementThreads * kElementVectors * kVector<T>;
+inline constexpr int kBlockElements = kElementThreads* kElementVectors* kVector<T>;
 
 /// The loop of the kernels that map x to out, element by element. A block takes kBlockElements neighbouring elements; thread
 /// t takes vectors t, t + 256, ... of them, loads all before it computes. Vectors lie on 16-byte boundaries of x; the first

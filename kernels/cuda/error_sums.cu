@@ -52,15 +52,16 @@ __global__ void __launch_bounds__(kSumThreads) error_sums_finish_kernel(const do
 
 }  // namespace
 
-void launch_error_sums(const void* quantized, const void* reference, int64_t count, DType dtype, double* partials,
-                       double* sums, Stream stream) {
+void launch_error_sums(const void* quantized, const void* reference, int64_t count, DType dtype, double* partials, double* sums,
+                       Stream stream) {
   int64_t blocks = 0;
   with_storage(dtype, [&](auto storage) {
     using T = decltype(storage);
     int64_t chunk = static_cast<int64_t>(kSumThreads) * kSumVectors * kVector<T>;
     blocks = (count + kVector<T> - 1 + chunk - 1) / chunk;
     blocks = blocks < kErrorBlocks ? blocks : kErrorBlocks;
-    launch_kernel(error_sums_kernel<T>, blocks, kSumThreads, 0, stream, static_cast<const T*>(quantized), static_cast<const T*>(reference), count, partials);
+    launch_kernel(error_sums_kernel<T>, blocks, kSumThreads, 0, stream, static_cast<const T*>(quantized), static_cast<const T*>(reference),
+                  count, partials);
   });
   launch_kernel(error_sums_finish_kernel, 1, kSumThreads, 0, stream, static_cast<const double*>(partials), static_cast<int>(blocks), sums);
 }

@@ -28,12 +28,16 @@ struct Extremes {
 
 /// Floats of one sign order like their bits; negative ones the other way round. The value is no NaN and no -0.
 __device__ inline void atomic_min(float* address, float value) {
-  if (value >= 0) atomicMin(reinterpret_cast<int*>(address), static_cast<int>(numerics::bits_of_float(value)));
-  else atomicMax(reinterpret_cast<unsigned*>(address), numerics::bits_of_float(value));
+  if (value >= 0)
+    atomicMin(reinterpret_cast<int*>(address), static_cast<int>(numerics::bits_of_float(value)));
+  else
+    atomicMax(reinterpret_cast<unsigned*>(address), numerics::bits_of_float(value));
 }
 __device__ inline void atomic_max(float* address, float value) {
-  if (value >= 0) atomicMax(reinterpret_cast<int*>(address), static_cast<int>(numerics::bits_of_float(value)));
-  else atomicMin(reinterpret_cast<unsigned*>(address), numerics::bits_of_float(value));
+  if (value >= 0)
+    atomicMax(reinterpret_cast<int*>(address), static_cast<int>(numerics::bits_of_float(value)));
+  else
+    atomicMin(reinterpret_cast<unsigned*>(address), numerics::bits_of_float(value));
 }
 
 }  // namespace ppq::kernels::cuda

@@ -9,8 +9,7 @@
 
 namespace ppq::kernels::cuda {
 
-at::Tensor fake_quantize(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
-                         const Format& format) {
+at::Tensor fake_quantize(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format) {
   OnDevice device(x.device());
   at::Tensor input = dense(x), s = parameter(scale, x), o = parameter(offset, x);
   at::Tensor out = at::empty_strided(input.sizes(), input.strides(), input.options());
@@ -28,11 +27,12 @@ void fake_quantize_(at::Tensor& x, const at::Tensor& scale, const at::Tensor& of
   launch_fake_quantize(elementwise(x, s, o, axis, format, "fake_quantize_"), x.mutable_data_ptr(), device.stream());
 }
 
-at::Tensor fake_quantize_blocks(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
-                                int64_t block, const Format& format) {
+at::Tensor fake_quantize_blocks(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, int64_t block,
+                                const Format& format) {
   if (axis < 0 || axis >= x.dim() || block < 1) {
     throw Error(ErrorKind::Internal, "fake_quantize_blocks",
-                "axis and block: got " + std::to_string(axis) + " and " + std::to_string(block) + " for " + std::to_string(x.dim()) + " dimensions");
+                "axis and block: got " + std::to_string(axis) + " and " + std::to_string(block) + " for " + std::to_string(x.dim()) +
+                    " dimensions");
   }
   int64_t expected = x.numel() == 0 ? scale.numel() : x.numel() / x.size(axis) * ((x.size(axis) + block - 1) / block);
   if (scale.numel() != expected || offset.numel() != expected) {
@@ -57,8 +57,8 @@ at::Tensor fake_quantize_blocks(const at::Tensor& x, const at::Tensor& scale, co
   return out;
 }
 
-at::Tensor quantize_to_int(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
-                           const Format& format, at::ScalarType dtype) {
+at::Tensor quantize_to_int(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format,
+                           at::ScalarType dtype) {
   int64_t bytes = static_cast<int64_t>(c10::elementSize(dtype));
   if (!c10::isIntegralType(dtype, false) || bytes > 4) {
     throw Error(ErrorKind::Unsupported, "quantize_to_int",
@@ -67,8 +67,8 @@ at::Tensor quantize_to_int(const at::Tensor& x, const at::Tensor& scale, const a
   OnDevice device(x.device());
   at::Tensor input = dense(x), s = parameter(scale, x), o = parameter(offset, x);
   at::Tensor out = at::empty_strided(input.sizes(), input.strides(), input.options().dtype(dtype));
-  launch_quantize_to_int(elementwise(input, s, o, axis, format, "quantize_to_int"), out.mutable_data_ptr(),
-                         static_cast<int>(bytes), device.stream());
+  launch_quantize_to_int(elementwise(input, s, o, axis, format, "quantize_to_int"), out.mutable_data_ptr(), static_cast<int>(bytes),
+                         device.stream());
   return out;
 }
 

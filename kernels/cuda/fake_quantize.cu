@@ -12,13 +12,20 @@ using numerics::FormatRule;
 /// Everything but the two common cases. Not inlined: it is large and would cost those their registers.
 __device__ __noinline__ float fake_quantize_any(float x, float scale, float offset, const FormatRule* rule) {
   switch (rule->rounding) {
-    case numerics::kHalfEven: return numerics::fake_quantize_value<numerics::kHalfEven>(x, scale, offset, *rule);
-    case numerics::kHalfUp: return numerics::fake_quantize_value<numerics::kHalfUp>(x, scale, offset, *rule);
-    case numerics::kHalfDown: return numerics::fake_quantize_value<numerics::kHalfDown>(x, scale, offset, *rule);
-    case numerics::kHalfTowardsZero: return numerics::fake_quantize_value<numerics::kHalfTowardsZero>(x, scale, offset, *rule);
-    case numerics::kUp: return numerics::fake_quantize_value<numerics::kUp>(x, scale, offset, *rule);
-    case numerics::kDown: return numerics::fake_quantize_value<numerics::kDown>(x, scale, offset, *rule);
-    default: return numerics::fake_quantize_value<numerics::kHalfFarFromZero>(x, scale, offset, *rule);
+    case numerics::kHalfEven:
+      return numerics::fake_quantize_value<numerics::kHalfEven>(x, scale, offset, *rule);
+    case numerics::kHalfUp:
+      return numerics::fake_quantize_value<numerics::kHalfUp>(x, scale, offset, *rule);
+    case numerics::kHalfDown:
+      return numerics::fake_quantize_value<numerics::kHalfDown>(x, scale, offset, *rule);
+    case numerics::kHalfTowardsZero:
+      return numerics::fake_quantize_value<numerics::kHalfTowardsZero>(x, scale, offset, *rule);
+    case numerics::kUp:
+      return numerics::fake_quantize_value<numerics::kUp>(x, scale, offset, *rule);
+    case numerics::kDown:
+      return numerics::fake_quantize_value<numerics::kDown>(x, scale, offset, *rule);
+    default:
+      return numerics::fake_quantize_value<numerics::kHalfFarFromZero>(x, scale, offset, *rule);
   }
 }
 
@@ -27,9 +34,8 @@ __global__ void __launch_bounds__(kElementThreads) fake_quantize_kernel(const __
   const FormatRule& rule = work.rule;
   float low = static_cast<float>(rule.quant_min), high = static_cast<float>(rule.quant_max);
   if (rule.rounding != numerics::kHalfEven || rule.wide) {
-    map_elements<T, T, kMapped, 1>(work, out, [&](float x, float scale, float offset) {
-      return from_float<T>(fake_quantize_any(x, scale, offset, &rule));
-    });
+    map_elements<T, T, kMapped, 1>(
+        work, out, [&](float x, float scale, float offset) { return from_float<T>(fake_quantize_any(x, scale, offset, &rule)); });
   } else if (rule.floating) {
     map_elements<T, T, kMapped>(work, out, [&](float x, float scale, float offset) {
       float q = numerics::minifloat_round<numerics::kHalfEven>(x / scale + offset, rule.emin, rule.mantissa_bits);

@@ -14,9 +14,7 @@ __device__ inline int32_t ordered(float x) {
   int32_t bits = static_cast<int32_t>(numerics::bits_of_float(x));
   return bits ^ (bits >> 31 & 0x7fffffff);
 }
-__device__ inline float unordered(int32_t key) {
-  return numerics::float_of_bits(static_cast<uint32_t>(key ^ (key >> 31 & 0x7fffffff)));
-}
+__device__ inline float unordered(int32_t key) { return numerics::float_of_bits(static_cast<uint32_t>(key ^ (key >> 31 & 0x7fffffff))); }
 
 /// Bins [first, first + bins) × 2^exponent.
 struct Window {

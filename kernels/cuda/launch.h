@@ -174,8 +174,8 @@ struct SearchTask {
 };
 /// tasks: `count` of them, in device memory; a block takes every blocks-th of `rows` channels. scratch: [blocks, pitch] with
 /// pitch above every task's bins. found: [rows, 3].
-void launch_search(const SearchTask* tasks, int count, int64_t rows, search::Moments* scratch, int64_t pitch, int64_t blocks,
-                   double* found, Stream stream);
+void launch_search(const SearchTask* tasks, int count, int64_t rows, search::Moments* scratch, int64_t pitch, int64_t blocks, double* found,
+                   Stream stream);
 /// The rows of tasks that search as PPQ does; launch_search leaves them out.
 void launch_ppq_search(const SearchTask* tasks, int count, int64_t rows, int64_t blocks, double* found, Stream stream);
 
@@ -183,7 +183,7 @@ void launch_ppq_search(const SearchTask* tasks, int count, int64_t rows, int64_t
 
 inline constexpr int kErrorBlocks = 1024;
 /// partials: [kErrorBlocks, 4]; sums: 4.
-void launch_error_sums(const void* quantized, const void* reference, int64_t count, DType dtype, double* partials,
-                       double* sums, Stream stream);
+void launch_error_sums(const void* quantized, const void* reference, int64_t count, DType dtype, double* partials, double* sums,
+                       Stream stream);
 
 }  // namespace ppq::kernels::cuda

@@ -9,9 +9,12 @@ namespace ppq::kernels::cuda {
 
 DType dtype_of(const at::Tensor& x, const char* function) {
   switch (x.scalar_type()) {
-    case at::kFloat: return DType::Float32;
-    case at::kHalf: return DType::Float16;
-    case at::kBFloat16: return DType::BFloat16;
+    case at::kFloat:
+      return DType::Float32;
+    case at::kHalf:
+      return DType::Float16;
+    case at::kBFloat16:
+      return DType::BFloat16;
     default:
       throw Error(ErrorKind::Unsupported, function,
                   std::string("element type: got ") + c10::toString(x.scalar_type()) + ", expected float32, float16 or bfloat16");
@@ -27,8 +30,7 @@ ChannelView channel_view(const at::Tensor& x, int64_t axis, int64_t channels, co
   }
   int64_t found = axis < 0 ? 1 : x.size(axis);
   if (found != channels) {
-    throw Error(ErrorKind::Internal, function,
-                "channels: got " + std::to_string(found) + ", expected " + std::to_string(channels));
+    throw Error(ErrorKind::Internal, function, "channels: got " + std::to_string(found) + ", expected " + std::to_string(channels));
   }
   if (found == 1 || x.numel() == 0) return {1, std::max<int64_t>(found, 1), found > 1 ? 0 : x.numel()};
   int64_t inner = x.stride(axis);
@@ -92,25 +94,25 @@ ScaleMap block_scale_map(int64_t outer, int64_t axis, int64_t inner, int64_t blo
 numerics::FormatRule format_rule(const Format& format, const char* function) {
   int e = format.exponent_bits, m = format.mantissa_bits;
   if (!(format.quant_min <= format.quant_max)) {
-    throw Error(ErrorKind::Internal, function,
-                "quantized range: got " + std::to_string(format.quant_min) + ".." + std::to_string(format.quant_max) +
-                    ", expected min <= max");
+    throw Error(
+        ErrorKind::Internal, function,
+        "quantized range: got " + std::to_string(format.quant_min) + ".." + std::to_string(format.quant_max) + ", expected min <= max");
   }
   if (format.floating && (e < 1 || e > 8 || m < 0 || m > 23 || 2 - (1 << (e - 1)) > m)) {
-    throw Error(ErrorKind::Unsupported, function,
-                "floating format: got " + std::to_string(e) + " exponent and " + std::to_string(m) +
-                    " mantissa bits, expected 1 to 8 and 0 to 23");
+    throw Error(
+        ErrorKind::Unsupported, function,
+        "floating format: got " + std::to_string(e) + " exponent and " + std::to_string(m) + " mantissa bits, expected 1 to 8 and 0 to 23");
   }
-  return numerics::make_format(format.quant_min, format.quant_max, static_cast<int>(format.rounding), format.floating,
-                               format.exponent_bits, format.mantissa_bits);
+  return numerics::make_format(format.quant_min, format.quant_max, static_cast<int>(format.rounding), format.floating, format.exponent_bits,
+                               format.mantissa_bits);
 }
 
 at::Tensor parameter(const at::Tensor& value, const at::Tensor& x) {
   return value.to(at::TensorOptions().device(x.device()).dtype(at::kFloat)).contiguous();
 }
 
-Elementwise elementwise(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
-                        const Format& format, const char* function) {
+Elementwise elementwise(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format,
+                        const char* function) {
   if (offset.numel() != scale.numel()) {
     throw Error(ErrorKind::Internal, function,
                 "offsets: got " + std::to_string(offset.numel()) + ", expected " + std::to_string(scale.numel()) + " as scales");

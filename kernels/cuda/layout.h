@@ -24,8 +24,8 @@ ScaleMap channel_scale_map(const ChannelView& view);
 /// x: contiguous [outer, axis, inner].
 ScaleMap block_scale_map(int64_t outer, int64_t axis, int64_t inner, int64_t block);
 /// Everything about one fake quantization of dense x but its output. Keeps pointers: scale and offset must outlive it.
-Elementwise elementwise(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis,
-                        const Format& format, const char* function);
+Elementwise elementwise(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset, int64_t axis, const Format& format,
+                        const char* function);
 /// Throws Unsupported for minifloats that kernels/numerics.h cannot express.
 numerics::FormatRule format_rule(const Format& format, const char* function);
 /// float32, contiguous, on x's device.

@@ -14,20 +14,15 @@ namespace {
 
 }  // namespace
 
-at::Tensor fake_quantize(const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t, const Format&) {
-  no_cuda("fake_quantize");
-}
-void fake_quantize_(at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t, const Format&) {
-  no_cuda("fake_quantize_");
-}
+at::Tensor fake_quantize(const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t, const Format&) { no_cuda("fake_quantize"); }
+void fake_quantize_(at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t, const Format&) { no_cuda("fake_quantize_"); }
 at::Tensor fake_quantize_blocks(const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t, int64_t, const Format&) {
   no_cuda("fake_quantize_blocks");
 }
 at::Tensor quantize_to_int(const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t, const Format&, at::ScalarType) {
   no_cuda("quantize_to_int");
 }
-Gradients fake_quantize_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t,
-                                 const Format&, bool) {
+Gradients fake_quantize_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t, const Format&, bool) {
   no_cuda("fake_quantize_backward");
 }
 void observe(const at::Tensor&, int64_t, Histogram&) { no_cuda("observe"); }

@@ -13,7 +13,7 @@ namespace ppq::kernels::cuda {
 namespace {
 
 HistogramState state_of(Histogram& histogram) {
-  return {histogram.counts.mutable_data_ptr<int64_t>(),  histogram.first.mutable_data_ptr<int64_t>(),
+  return {histogram.counts.mutable_data_ptr<int64_t>(),   histogram.first.mutable_data_ptr<int64_t>(),
           histogram.exponent.mutable_data_ptr<int32_t>(), histogram.minimum.mutable_data_ptr<float>(),
           histogram.maximum.mutable_data_ptr<float>(),    histogram.nonfinite.mutable_data_ptr<int64_t>()};
 }
@@ -60,11 +60,21 @@ void observe_wide(const Observation& observation) {
   const DType dtype = dtype_of(x, "observe");
   Range range = make_range(histogram.channels(), x.device());
   cuda::observe_range(x, observation.axis, range);
-  Histogram seen = {{}, at::zeros_like(histogram.first), at::full_like(histogram.exponent, kEmptyExponent), range.minimum, range.maximum, range.nonfinite};
-  const HistogramState from{nullptr, seen.first.mutable_data_ptr<int64_t>(), seen.exponent.mutable_data_ptr<int32_t>(), seen.minimum.mutable_data_ptr<float>(),
-                            seen.maximum.mutable_data_ptr<float>(), seen.nonfinite.mutable_data_ptr<int64_t>()};
+  Histogram seen = {{},
+                    at::zeros_like(histogram.first),
+                    at::full_like(histogram.exponent, kEmptyExponent),
+                    range.minimum,
+                    range.maximum,
+                    range.nonfinite};
+  const HistogramState from{nullptr,
+                            seen.first.mutable_data_ptr<int64_t>(),
+                            seen.exponent.mutable_data_ptr<int32_t>(),
+                            seen.minimum.mutable_data_ptr<float>(),
+                            seen.maximum.mutable_data_ptr<float>(),
+                            seen.nonfinite.mutable_data_ptr<int64_t>()};
   launch_merge(state_of(histogram), from, histogram.channels(), histogram.bins(), device.stream());
-  CountWork work{x.const_data_ptr(), channel_view(x, observation.axis, histogram.channels(), "observe"), {}, state_of(histogram), histogram.bins()};
+  CountWork work{
+      x.const_data_ptr(), channel_view(x, observation.axis, histogram.channels(), "observe"), {}, state_of(histogram), histogram.bins()};
   work.partition = partition(work.view, dtype, 0, 8 * multiprocessors());
   launch_count_bins(work, dtype, device.stream());
 }

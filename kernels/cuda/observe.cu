@@ -20,7 +20,7 @@ constexpr int kObserveThreads = 320;
 template <class T>
 constexpr int kObserveVectors = 16 / kVector<T>;
 template <class T>
-constexpr int kObserveUnits = kObserveThreads * kObserveVectors<T>;
+constexpr int kObserveUnits = kObserveThreads* kObserveVectors<T>;
 constexpr int kSumBins = 32, kSumLanes = 8;
 
 struct ObserveEntry {
@@ -87,7 +87,9 @@ __global__ void __launch_bounds__(kObserveThreads, 1) observe_kernel(const __gri
   int bins = table.bins, thread = static_cast<int>(threadIdx.x);
   uint32_t splits = static_cast<uint32_t>(work.partition.splits), group = place.block / splits, split = place.block - group * splits;
   int64_t channel = group * work.partition.group;
-  int channels = kGrouped ? static_cast<int>(work.view.channels - channel < work.partition.group ? work.view.channels - channel : work.partition.group) : 1;
+  int channels =
+      kGrouped ? static_cast<int>(work.view.channels - channel < work.partition.group ? work.view.channels - channel : work.partition.group)
+               : 1;
 
   for (int i = thread; i < channels * bins; i += kObserveThreads) counts[i] = 0;
   if (thread < channels) {
@@ -204,7 +206,8 @@ __global__ void __launch_bounds__(kObserveThreads, 1) observe_kernel(const __gri
     int64_t part = (channel + c) * splits + split;
     bool seen = low[c] <= high[c];
     if (thread == 0) {
-      work.headers[part] = {seen ? exponent[c] : kNoExponent, first[c], low[c], high[c], static_cast<int64_t>(static_cast<unsigned long long>(nonfinite[c]))};
+      work.headers[part] = {seen ? exponent[c] : kNoExponent, first[c], low[c], high[c],
+                            static_cast<int64_t>(static_cast<unsigned long long>(nonfinite[c]))};
     }
     if (!seen) continue;
     for (int i = thread; i < bins; i += kObserveThreads) work.partial_counts[part * bins + i] = counts[c * bins + i];
@@ -317,7 +320,8 @@ __global__ void __launch_bounds__(kPrepareThreads, 1) merge_kernel(HistogramStat
   unsigned long long* counts = counts_of(into, channel, bins);
   for (int i = static_cast<int>(threadIdx.x); i < bins; i += kPrepareThreads) {
     int64_t count = from.counts[channel * bins + i];
-    if (count != 0) atomicAdd(&counts[grow_index(other.first + i, now.exponent - other.exponent) - now.first], static_cast<unsigned long long>(count));
+    if (count != 0)
+      atomicAdd(&counts[grow_index(other.first + i, now.exponent - other.exponent) - now.first], static_cast<unsigned long long>(count));
   }
 }
 

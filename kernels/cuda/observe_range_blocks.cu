@@ -54,7 +54,8 @@ __global__ void __launch_bounds__(kBlockRangeThreads) range_block_columns_kernel
   const T* x = static_cast<const T*>(work.x);
   const int64_t blocks_a_row = (work.axis + work.block - 1) / work.block, columns = work.inner / kWidth;
   const int64_t count = work.outer * blocks_a_row * columns;
-  for (int64_t item = blockIdx.x * static_cast<int64_t>(kBlockRangeThreads) + threadIdx.x; item < count; item += static_cast<int64_t>(gridDim.x) * kBlockRangeThreads) {
+  for (int64_t item = blockIdx.x * static_cast<int64_t>(kBlockRangeThreads) + threadIdx.x; item < count;
+       item += static_cast<int64_t>(gridDim.x) * kBlockRangeThreads) {
     const int64_t block = divide(item, columns, work.by_columns, work.narrow), column = (item - block * columns) * kWidth;
     const int64_t outer = divide(block, blocks_a_row, work.by_row, work.narrow), start = (block - outer * blocks_a_row) * work.block;
     const int64_t size = work.axis - start < work.block ? work.axis - start : work.block;

@@ -11,7 +11,8 @@ namespace {
 constexpr int kCountThreads = 256, kCountVectors = 4, kCountUnits = kCountThreads * kCountVectors;
 
 template <class T>
-__global__ void __launch_bounds__(kCountThreads) count_bins_kernel(const __grid_constant__ CountWork work, const __grid_constant__ RowPlan plan) {
+__global__ void __launch_bounds__(kCountThreads)
+    count_bins_kernel(const __grid_constant__ CountWork work, const __grid_constant__ RowPlan plan) {
   PPQ_SHARED(unsigned long long, scratch, kCountThreads / 32);
   const T* x = static_cast<const T*>(work.x);
   const uint32_t splits = static_cast<uint32_t>(work.partition.splits), channel = blockIdx.x / splits;
@@ -34,8 +35,10 @@ __global__ void __launch_bounds__(kCountThreads) count_bins_kernel(const __grid_
       PPQ_UNROLL for (int k = 0; k < kVector<T>; ++k) {
         const float value = to_float(values[v].value[k]);
         if (!(valid[v] >> k & 1) || !numerics::is_finite(value)) continue;
-        if (value == 0.0f) ++zeros;
-        else atomicAdd(counts + (numerics::bin_index(value, scale) - first), 1ull);
+        if (value == 0.0f)
+          ++zeros;
+        else
+          atomicAdd(counts + (numerics::bin_index(value, scale) - first), 1ull);
       }
     }
   }

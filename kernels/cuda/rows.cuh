@@ -44,8 +44,8 @@ struct RowUnit {
 };
 
 template <class T>
-__device__ RowUnit row_unit(const void* x, const ChannelView& view, const Partition& partition, const RowPlan& plan,
-                            int64_t group, int64_t unit) {
+__device__ RowUnit row_unit(const void* x, const ChannelView& view, const Partition& partition, const RowPlan& plan, int64_t group,
+                            int64_t unit) {
   int64_t row, part;
   if (plan.narrow) {
     uint32_t quotient = fast_divide(static_cast<uint32_t>(unit), plan.by_units);

@@ -13,7 +13,8 @@ class ScaleFinder {
  public:
   __device__ ScaleFinder(const ScaleMap& map, int64_t start, int64_t count) : map_(map), start_(start) {
     if (count < int64_t{1} << 31) {
-      uint32_t row = static_cast<uint32_t>(start), inner = map.inner < count ? static_cast<uint32_t>(map.inner) : static_cast<uint32_t>(count);
+      uint32_t row = static_cast<uint32_t>(start),
+               inner = map.inner < count ? static_cast<uint32_t>(map.inner) : static_cast<uint32_t>(count);
       column_ = row % inner;
       row /= inner;
       axis_ = row % static_cast<uint32_t>(map.axis);
@@ -43,7 +44,8 @@ class ScaleFinder {
     int64_t left = map_.inner - column;
     if (map_.inner_stride == 0) {
       // The axis may end within a block.
-      uint32_t size = static_cast<uint32_t>(map_.block), within = size - 1 - (axis - block * size), rest = static_cast<uint32_t>(map_.axis) - 1 - axis;
+      uint32_t size = static_cast<uint32_t>(map_.block), within = size - 1 - (axis - block * size),
+               rest = static_cast<uint32_t>(map_.axis) - 1 - axis;
       left += static_cast<int64_t>(within < rest ? within : rest) * map_.inner;
     }
     run = left < (1 << 30) ? static_cast<int32_t>(left) : 1 << 30;

@@ -30,8 +30,8 @@ at::Tensor search_ranges(const std::vector<RangeSearch>& searches) {
     const Histogram& h = one.histogram;
     SearchTask task{};
     task.rule = one.rule;
-    task.state = {data_of<int64_t>(kept, h.counts),  data_of<int64_t>(kept, h.first),  data_of<int32_t>(kept, h.exponent),
-                  data_of<float>(kept, h.minimum),   data_of<float>(kept, h.maximum), data_of<int64_t>(kept, h.nonfinite)};
+    task.state = {data_of<int64_t>(kept, h.counts), data_of<int64_t>(kept, h.first), data_of<int32_t>(kept, h.exponent),
+                  data_of<float>(kept, h.minimum),  data_of<float>(kept, h.maximum), data_of<int64_t>(kept, h.nonfinite)};
     task.zeros = data_of<int64_t>(kept, one.zeros);
     task.sums = data_of<double>(kept, one.sums);
     task.bins = h.counts.defined() ? h.bins() : 0;
@@ -50,10 +50,11 @@ at::Tensor search_ranges(const std::vector<RangeSearch>& searches) {
   at::Tensor table = at::from_blob(tasks.data(), {static_cast<int64_t>(tasks.size() * sizeof(SearchTask))}, bytes).to(place);
   at::Tensor scratch = at::empty({blocks * pitch, 3}, doubles), found = at::empty({rows, 3}, doubles);
   launch_search(static_cast<const SearchTask*>(table.const_data_ptr()), static_cast<int>(tasks.size()), rows,
-                static_cast<search::Moments*>(scratch.mutable_data_ptr()), pitch, blocks, found.mutable_data_ptr<double>(), device.stream());
+                static_cast<search::Moments*>(scratch.mutable_data_ptr()), pitch, blocks, found.mutable_data_ptr<double>(),
+                device.stream());
   if (any_ppq) {
-    launch_ppq_search(static_cast<const SearchTask*>(table.const_data_ptr()), static_cast<int>(tasks.size()), rows, std::min<int64_t>(rows, 8 * multiprocessors()),
-                      found.mutable_data_ptr<double>(), device.stream());
+    launch_ppq_search(static_cast<const SearchTask*>(table.const_data_ptr()), static_cast<int>(tasks.size()), rows,
+                      std::min<int64_t>(rows, 8 * multiprocessors()), found.mutable_data_ptr<double>(), device.stream());
   }
   return found;
 }

@@ -93,7 +93,8 @@ __global__ void __launch_bounds__(kSearchThreads, 3)
       continue;
     }
 
-    Distribution d = search::make_distribution(task.state.counts + channel * task.bins, prefix, task.bins, task.state.first[channel], exponent, minimum, maximum);
+    Distribution d = search::make_distribution(task.state.counts + channel * task.bins, prefix, task.bins, task.state.first[channel],
+                                               exponent, minimum, maximum);
     double sum = 0;
     if (thread < 3) prefix_columns[thread] = 0;
     for (int64_t start = 0; start < d.bins; start += kSearchThreads) {
@@ -111,10 +112,12 @@ __global__ void __launch_bounds__(kSearchThreads, 3)
       }
       __syncthreads();
     }
-    if (task.zeros != nullptr && task.zeros[1] > 0) d.zeros = d.total() * static_cast<double>(task.zeros[0]) / static_cast<double>(task.zeros[1]);
+    if (task.zeros != nullptr && task.zeros[1] > 0)
+      d.zeros = d.total() * static_cast<double>(task.zeros[0]) / static_cast<double>(task.zeros[1]);
 
     if (rule.kind == search::kQuantile) {
-      if (thread < 2) result[thread] = numerics::clamp_to(search::quantile(d, thread == 0 ? 1 - rule.quantile : rule.quantile), d.minimum, d.maximum);
+      if (thread < 2)
+        result[thread] = numerics::clamp_to(search::quantile(d, thread == 0 ? 1 - rule.quantile : rule.quantile), d.minimum, d.maximum);
       continue;
     }
     Best best = search::whole_range(d, rule);
@@ -144,9 +147,12 @@ __global__ void __launch_bounds__(kSearchThreads, 3)
       }
       if (thread == 0) {
         Best next = best;
-        if (round == kShrinking) next = search::shrink(d, best, ShrinkTable<decltype(table + 0)>{table + 0});
-        else if (round == kMoving) next = search::moved(best, search::least_divergent(DivergenceTable<decltype(table + 0)>{table + 0}));
-        else next = search::refine(d, rule, best, round - 1, RefineTable<decltype(table + 0)>{table + 0});
+        if (round == kShrinking)
+          next = search::shrink(d, best, ShrinkTable<decltype(table + 0)>{table + 0});
+        else if (round == kMoving)
+          next = search::moved(best, search::least_divergent(DivergenceTable<decltype(table + 0)>{table + 0}));
+        else
+          next = search::refine(d, rule, best, round - 1, RefineTable<decltype(table + 0)>{table + 0});
         chosen[0] = next.low;
         chosen[1] = next.high;
         chosen[2] = next.error;
@@ -161,8 +167,8 @@ __global__ void __launch_bounds__(kSearchThreads, 3)
 
 }  // namespace
 
-void launch_search(const SearchTask* tasks, int count, int64_t rows, Moments* scratch, int64_t pitch, int64_t blocks,
-                   double* found, Stream stream) {
+void launch_search(const SearchTask* tasks, int count, int64_t rows, Moments* scratch, int64_t pitch, int64_t blocks, double* found,
+                   Stream stream) {
   launch_kernel(search_kernel, blocks, kSearchThreads, 0, stream, tasks, count, rows, scratch, pitch, found);
 }
 

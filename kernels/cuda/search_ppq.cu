@@ -27,8 +27,9 @@ __global__ void __launch_bounds__(kPpqThreads) ppq_search_kernel(const SearchTas
       if (thread < 2) result[thread] = 0;
       continue;
     }
-    const search::Distribution d = search::make_distribution(task.state.counts + channel * task.bins, nullptr, task.bins, task.state.first[channel], exponent,
-                                                             task.state.minimum[channel], task.state.maximum[channel]);
+    const search::Distribution d =
+        search::make_distribution(task.state.counts + channel * task.bins, nullptr, task.bins, task.state.first[channel], exponent,
+                                  task.state.minimum[channel], task.state.maximum[channel]);
     const int candidates = search::ppq_candidates(rule, d), share = search::ppq_bins(rule) / kPpqThreads;
     if (candidates > 0) search::fill_ppq_bins(rule, d, thread * share, (thread + 1) * share, bins + 0);
     __syncthreads();

@@ -20,8 +20,8 @@ bool aligned(const at::Tensor& x) { return reinterpret_cast<uintptr_t>(x.const_d
 
 }  // namespace
 
-Gradients fake_quantize_backward(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& scale,
-                                 const at::Tensor& offset, int64_t axis, const Format& format, bool masked) {
+Gradients fake_quantize_backward(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& scale, const at::Tensor& offset,
+                                 int64_t axis, const Format& format, bool masked) {
   const char* function = "fake_quantize_backward";
   if (grad.sizes() != x.sizes()) {
     throw Error(ErrorKind::Internal, function,

@@ -61,8 +61,8 @@ __device__ void store_whole(U* to, const Vector<U, count>& vector) {
   if constexpr (sizeof(vector) == 16) {
     uint32_t word[4];
     memcpy(word, &vector, 16);
-    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(to)), "r"(word[0]), "r"(word[1]),
-                 "r"(word[2]), "r"(word[3])
+    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(to)), "r"(word[0]), "r"(word[1]), "r"(word[2]),
+                 "r"(word[3])
                  : "memory");
     return;
   }
@@ -104,9 +104,12 @@ __device__ int vector_shift(const T* row) {
 template <class Launch>
 void with_storage(DType dtype, Launch&& launch) {
   switch (dtype) {
-    case DType::Float32: return launch(float{});
-    case DType::Float16: return launch(Half{});
-    case DType::BFloat16: return launch(BFloat16{});
+    case DType::Float32:
+      return launch(float{});
+    case DType::Float16:
+      return launch(Half{});
+    case DType::BFloat16:
+      return launch(BFloat16{});
   }
 }
 

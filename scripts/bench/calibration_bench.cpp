@@ -7,10 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/report.h"
+#include "calibration/batching.h"
 #include "core/log.h"
 #include "executor/host_waits.h"
 #include "ppq/ppq.h"
-#include "calibration/batching.h"
 
 namespace ppq {
 namespace {
@@ -47,7 +47,8 @@ struct Calibration {
 };
 
 /// One calibration of a fresh copy: what the pass takes, end of the observers included, and how often its loop waited.
-Calibration calibrate(const Graph& model, const DatasetPtr& samples, const std::string& platform, at::Device device, size_t batch, bool graphs) {
+Calibration calibrate(const Graph& model, const DatasetPtr& samples, const std::string& platform, at::Device device, size_t batch,
+                      bool graphs) {
   const auto graph = model.clone();
   const PlatformSpec& spec = find_platform(platform);
   const QuantizationSetting setting = QuantizationSettingFactory::setting_for(spec.name);
@@ -79,7 +80,8 @@ Calibration calibrate(const Graph& model, const DatasetPtr& samples, const std::
   throw Error(ErrorKind::Usage, "--platform", platform + " has no calibration");
 }
 
-int measure(const std::string& model, const std::string& data, const std::string& platform, const std::string& device_name, size_t most, size_t batch, int rounds) {
+int measure(const std::string& model, const std::string& data, const std::string& platform, const std::string& device_name, size_t most,
+            size_t batch, int rounds) {
   configure_log({LogLevel::Quiet, false, false});
   const at::Device device = resolve_device(device_name);
   const auto graph = read_onnx(model);
@@ -111,10 +113,17 @@ int measure(const std::string& model, const std::string& data, const std::string
     }
   }
   const double count = static_cast<double>(samples->size());
-  nlohmann::ordered_json json = {{"device", device.str()}, {"model", model}, {"platform", platform}, {"samples", samples->size()}, {"batch_size", batch},
-                                 {"libtorch_float_samples_per_second", count / plain}, {"calibration_samples_per_second", count / best.seconds},
-                                 {"calibration_share_of_float", plain / best.seconds}, {"host_waits_in_loop", best.waits},
-                                 {"peak_rss_bytes", peak_rss_bytes()}, {"peak_device_bytes", peak_device_bytes({device})}};
+  nlohmann::ordered_json json = {{"device", device.str()},
+                                 {"model", model},
+                                 {"platform", platform},
+                                 {"samples", samples->size()},
+                                 {"batch_size", batch},
+                                 {"libtorch_float_samples_per_second", count / plain},
+                                 {"calibration_samples_per_second", count / best.seconds},
+                                 {"calibration_share_of_float", plain / best.seconds},
+                                 {"host_waits_in_loop", best.waits},
+                                 {"peak_rss_bytes", peak_rss_bytes()},
+                                 {"peak_device_bytes", peak_device_bytes({device})}};
   if (!why.empty()) json["batch_reason"] = why;
   if (device.is_cuda()) {
     json["graphs"] = best.graphs;

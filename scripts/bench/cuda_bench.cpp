@@ -62,8 +62,12 @@ struct Bench {
 
   void add(const std::string& kernel, const at::Tensor& x, double bytes, const std::function<void()>& body, int calls = 0) {
     double ms = milliseconds(body, calls > 0 ? calls : x.nbytes() > (8 << 20) ? 20 : 200), gb_s = bytes / ms * 1e-6;
-    rows.push_back({{"kernel", kernel}, {"type", c10::toString(x.scalar_type())}, {"megabytes", static_cast<double>(x.nbytes()) * 1e-6},
-                    {"milliseconds", ms}, {"gigabytes_per_second", gb_s}, {"share_of_copy", gb_s / copy_gb_s},
+    rows.push_back({{"kernel", kernel},
+                    {"type", c10::toString(x.scalar_type())},
+                    {"megabytes", static_cast<double>(x.nbytes()) * 1e-6},
+                    {"milliseconds", ms},
+                    {"gigabytes_per_second", gb_s},
+                    {"share_of_copy", gb_s / copy_gb_s},
                     {"asynchronous", is_asynchronous(body)}});
     std::printf("%-34s %-8s %8.1f MB  %8.4f ms  %7.0f GB/s  %5.1f %% of a copy\n", kernel.c_str(), c10::toString(x.scalar_type()),
                 static_cast<double>(x.nbytes()) * 1e-6, ms, gb_s, 100 * gb_s / copy_gb_s);
@@ -80,8 +84,10 @@ void measure(Bench& bench, const at::Tensor& x, const std::string& layout) {
     std::string name = (axis < 0 ? " per tensor, " : " per channel, ") + layout;
     const at::Tensor &scale = axis < 0 ? one : many, &offset = axis < 0 ? zero : zeros;
     bench.add("fake_quantize_" + name, x, 2 * bytes, [&] { ppq::kernels::fake_quantize_(target, scale, offset, axis, format); });
-    bench.add("quantize_to_int" + name, x, bytes + static_cast<double>(x.numel()), [&] { ppq::kernels::quantize_to_int(x, scale, offset, axis, format, at::kByte); });
-    bench.add("fake_quantize_backward" + name, x, 3 * bytes, [&] { ppq::kernels::fake_quantize_backward(dy, x, scale, offset, axis, format); });
+    bench.add("quantize_to_int" + name, x, bytes + static_cast<double>(x.numel()),
+              [&] { ppq::kernels::quantize_to_int(x, scale, offset, axis, format, at::kByte); });
+    bench.add("fake_quantize_backward" + name, x, 3 * bytes,
+              [&] { ppq::kernels::fake_quantize_backward(dy, x, scale, offset, axis, format); });
     Range range = ppq::kernels::make_range(scale.numel(), x.device());
     bench.add("observe_range" + name, x, bytes, [&] { ppq::kernels::observe_range(x, axis, range); });
     Histogram histogram = ppq::kernels::make_histogram(scale.numel(), 2048, x.device());
@@ -101,7 +107,9 @@ void measure_small(Bench& bench, at::Device device) {
   std::vector<ppq::kernels::cuda::Observation> list;
   for (int i = 0; i < 200; ++i) list.push_back({tensors[i], -1, &histograms[i]});
   double bytes = 200 * 16384.0;
-  bench.add("observe, 200 x 16 KB one by one", tensors[0], bytes, [&] { for (int i = 0; i < 200; ++i) ppq::kernels::observe(tensors[i], -1, histograms[i]); });
+  bench.add("observe, 200 x 16 KB one by one", tensors[0], bytes, [&] {
+    for (int i = 0; i < 200; ++i) ppq::kernels::observe(tensors[i], -1, histograms[i]);
+  });
   bench.add("observe_many, 200 x 16 KB", tensors[0], bytes, [&] { ppq::kernels::cuda::observe_many(list); });
 }
 
@@ -134,7 +142,8 @@ void measure_search(Bench& bench, at::Device device) {
     histograms.push_back(ppq::kernels::make_histogram(1, 4096, device));
     ppq::kernels::observe(i % 3 ? at::relu(x) : x, -1, histograms.back());
   }
-  for (auto [kind, name] : {std::pair{ppq::search::kQuantile, "percentile"}, {ppq::search::kSquaredError, "mse"}, {ppq::search::kDivergence, "kl"}}) {
+  for (auto [kind, name] :
+       {std::pair{ppq::search::kQuantile, "percentile"}, {ppq::search::kSquaredError, "mse"}, {ppq::search::kDivergence, "kl"}}) {
     std::vector<ppq::kernels::RangeSearch> searches;
     double bytes = 0;
     for (const Histogram& h : histograms) {
@@ -144,7 +153,9 @@ void measure_search(Bench& bench, at::Device device) {
       searches.push_back(one);
       bytes += static_cast<double>(h.counts.nbytes());
     }
-    bench.add(std::string("search_ranges, 300 tensors, ") + name, histograms[0].minimum, bytes, [&] { ppq::kernels::search_ranges(searches); }, 5);
+    bench.add(
+        std::string("search_ranges, 300 tensors, ") + name, histograms[0].minimum, bytes, [&] { ppq::kernels::search_ranges(searches); },
+        5);
   }
 }
 
@@ -171,8 +182,11 @@ int run(const char* file) {
   measure_small(bench, device);
   measure_search(bench, device);
   auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device.index());
-  nlohmann::json result = {{"device", properties->name}, {"multiprocessors", properties->multiProcessorCount}, {"copy_gigabytes_per_second", bench.copy_gb_s},
-                           {"peak_bytes", stats.allocated_bytes[0].peak}, {"kernels", bench.rows}};
+  nlohmann::json result = {{"device", properties->name},
+                           {"multiprocessors", properties->multiProcessorCount},
+                           {"copy_gigabytes_per_second", bench.copy_gb_s},
+                           {"peak_bytes", stats.allocated_bytes[0].peak},
+                           {"kernels", bench.rows}};
   std::ofstream(file) << result.dump(1) << "\n";
   std::cout << "wrote " << file << "\n";
   return 0;

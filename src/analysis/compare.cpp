@@ -79,7 +79,8 @@ typename Map::const_iterator find_name(const Map& map, const std::string& name) 
 
 at::Tensor read_raw(const std::string& path) {
   const std::string bytes = read_file(path);
-  if (bytes.size() % sizeof(float) != 0) throw Error(ErrorKind::Data, path, "size: got " + std::to_string(bytes.size()) + " bytes, expected a multiple of 4 (float32)");
+  if (bytes.size() % sizeof(float) != 0)
+    throw Error(ErrorKind::Data, path, "size: got " + std::to_string(bytes.size()) + " bytes, expected a multiple of 4 (float32)");
   at::Tensor values = at::empty({static_cast<int64_t>(bytes.size() / sizeof(float))}, at::kFloat);
   std::copy(bytes.begin(), bytes.end(), static_cast<char*>(values.data_ptr()));
   return values;
@@ -100,12 +101,15 @@ at::Tensor aligned(at::Tensor values, const at::Tensor& reference, bool referenc
   const bool transposed = layout == Layout::NHWC && sizes.size() == 4;
   if (transposed) sizes = {sizes[0], sizes[2], sizes[3], sizes[1]};
   if (layout == Layout::NHWC && !reference_has_shape)
-    throw Error(ErrorKind::Data, path, "--layout nhwc: the reference is a raw file, which does not tell its shape", "dump the reference as .npy (ppq_torch run does)");
+    throw Error(ErrorKind::Data, path, "--layout nhwc: the reference is a raw file, which does not tell its shape",
+                "dump the reference as .npy (ppq_torch run does)");
   const bool loose = !is_npy(path) || !reference_has_shape;
   const bool fits = loose ? values.numel() == reference.numel() : without_ones(values.sizes()) == without_ones(sizes);
   if (!fits)
-    throw Error(ErrorKind::Data, path, loose ? "number of values: got " + std::to_string(values.numel()) + ", expected " + std::to_string(reference.numel()) + " " + to_string(reference.sizes())
-                                             : "shape: got " + to_string(values.sizes()) + ", expected " + to_string(sizes),
+    throw Error(ErrorKind::Data, path,
+                loose ? "number of values: got " + std::to_string(values.numel()) + ", expected " + std::to_string(reference.numel()) +
+                            " " + to_string(reference.sizes())
+                      : "shape: got " + to_string(values.sizes()) + ", expected " + to_string(sizes),
                 transposed ? "" : "a device's dump of an image-like tensor may need --layout nhwc");
   values = values.reshape(sizes);
   return transposed ? values.permute({0, 3, 1, 2}).contiguous() : values;
@@ -128,12 +132,14 @@ void add(Running& running, const at::Tensor& candidate, const at::Tensor& refere
 std::string joined(const std::string& sample, const std::string& tensor) { return sample.empty() ? tensor : sample + "/" + tensor; }
 
 TensorComparison finish(const std::string& name, const Running& running, const CompareOptions& options) {
-  TensorComparison result{name, running.samples, running.measure.snr(), running.measure.cosine(), running.max_difference, std::nullopt, false};
+  TensorComparison result{name, running.samples, running.measure.snr(), running.measure.cosine(), running.max_difference, std::nullopt,
+                          false};
   if (const auto scale = find_name(options.scales, name); scale != options.scales.end()) {
     result.name = scale->first;
     result.max_steps = running.max_difference / scale->second;
   }
-  result.off = !std::isfinite(running.max_difference) || (result.max_steps ? !(*result.max_steps <= options.max_steps) : !(result.snr <= options.max_snr));
+  result.off = !std::isfinite(running.max_difference) ||
+               (result.max_steps ? !(*result.max_steps <= options.max_steps) : !(result.snr <= options.max_snr));
   return result;
 }
 
@@ -173,13 +179,16 @@ DumpComparison compare_dumps(const std::string& reference, const std::string& ca
   }
   if (tensors.empty()) {
     const auto& names = expected.begin()->second;
-    throw Error(ErrorKind::Data, candidate, "no tensor in common with " + reference + ": got " + result.only_candidate[0] + ", expected for example " + joined(expected.begin()->first, names.begin()->first),
+    throw Error(ErrorKind::Data, candidate,
+                "no tensor in common with " + reference + ": got " + result.only_candidate[0] + ", expected for example " +
+                    joined(expected.begin()->first, names.begin()->first),
                 "both folders hold <sample>/<tensor>.npy, .raw or .bin");
   }
   result.samples = seen.size();
   for (const auto& [sample, files] : expected)
     for (const auto& [name, path] : files)
-      if (const auto& names = seen[sample]; std::find(names.begin(), names.end(), name) == names.end()) result.only_reference.push_back(joined(sample, name));
+      if (const auto& names = seen[sample]; std::find(names.begin(), names.end(), name) == names.end())
+        result.only_reference.push_back(joined(sample, name));
   for (const auto& [name, running] : tensors) result.tensors.push_back(finish(name, running, options));
   std::map<std::string, size_t> place;
   for (size_t i = 0; i < options.order.size(); ++i) place.emplace(options.order[i], i);

@@ -10,11 +10,11 @@
 namespace ppq {
 
 struct CompareOptions {
-  Layout layout = Layout::NCHW;         ///< of the candidate's 4-dimensional tensors; the reference is NCHW
-  std::map<std::string, double> scales; ///< quantization step of a tensor, where known
-  std::vector<std::string> order;       ///< tensors in the order of the network; others follow by name
-  double max_steps = 1.5;               ///< more steps than this is off
-  double max_snr = 0.01;                ///< noise over signal above this is off, where no step is known
+  Layout layout = Layout::NCHW;          ///< of the candidate's 4-dimensional tensors; the reference is NCHW
+  std::map<std::string, double> scales;  ///< quantization step of a tensor, where known
+  std::vector<std::string> order;        ///< tensors in the order of the network; others follow by name
+  double max_steps = 1.5;                ///< more steps than this is off
+  double max_snr = 0.01;                 ///< noise over signal above this is off, where no step is known
 };
 /// Steps and order of the activations in an encodings file of any version. Throws Data.
 void read_scales(const std::string& table, CompareOptions& options);

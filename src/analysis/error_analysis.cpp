@@ -70,7 +70,8 @@ bool is_same_network(const Graph& a, const Graph& b) {
   const auto left = a.nodes(), right = b.nodes();
   if (left.size() != right.size() || a.outputs().size() != b.outputs().size()) return false;
   for (size_t n = 0; n < left.size(); ++n) {
-    if (left[n]->name != right[n]->name || left[n]->op_type != right[n]->op_type || left[n]->inputs().size() != right[n]->inputs().size()) return false;
+    if (left[n]->name != right[n]->name || left[n]->op_type != right[n]->op_type || left[n]->inputs().size() != right[n]->inputs().size())
+      return false;
     for (size_t i = 0; i < left[n]->inputs().size(); ++i) {
       const Value *x = left[n]->input(i), *y = right[n]->input(i);
       if ((x == nullptr) != (y == nullptr) || (x && (x->name() != y->name() || !x->constant().is_same(y->constant())))) return false;
@@ -121,8 +122,7 @@ class GraphwiseAnalysis {
   ErrorAnalysis finish() {
     for (const auto& [name, seen] : scores_)
       if (seen.second > 0) result_.agreement[name] = static_cast<double>(seen.first) / static_cast<double>(seen.second);
-    for (size_t i = 0; i < pairs_.size(); ++i)
-      result_.tensors[i].clipped = counted_[i] > 0 ? clipped_[i] / counted_[i] : 0;
+    for (size_t i = 0; i < pairs_.size(); ++i) result_.tensors[i].clipped = counted_[i] > 0 ? clipped_[i] / counted_[i] : 0;
     return std::move(result_);
   }
 

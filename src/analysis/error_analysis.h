@@ -14,14 +14,14 @@ namespace ppq {
 
 /// How far one quantized tensor is from its float counterpart.
 struct TensorError {
-  std::string name;     ///< tensor
-  std::string op;       ///< node that computes it (or first reads it)
-  std::string type;     ///< that node's operator
+  std::string name;  ///< tensor
+  std::string op;    ///< node that computes it (or first reads it)
+  std::string type;  ///< that node's operator
   int bits = 8;
   std::vector<double> scale, offset, minimum, maximum;
-  Measure graphwise;    ///< everything before it quantized too
+  Measure graphwise;          ///< everything before it quantized too
   double layerwise_snr = -1;  ///< at the graph outputs, when only this node is quantized; -1: not measured
-  double clipped = 0;   ///< share of float values outside the quantized range
+  double clipped = 0;         ///< share of float values outside the quantized range
 };
 
 /// Fewer scores a sample are no classification.

@@ -57,11 +57,16 @@ std::string advice(const TensorError& error) {
 std::string escaped(const std::string& text) {
   std::string out;
   for (char c : text) {
-    if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '&') out += "&amp;";
-    else if (c == '"') out += "&quot;";
-    else out += c;
+    if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '&')
+      out += "&amp;";
+    else if (c == '"')
+      out += "&quot;";
+    else
+      out += c;
   }
   return out;
 }
@@ -83,10 +88,14 @@ std::string scientific(double value) {
 std::string tensor_row(const TensorError& e) {
   const double snr = e.graphwise.snr();
   std::string scale = e.scale.size() == 1 ? scientific(e.scale[0]) : std::to_string(e.scale.size()) + " channels";
-  std::string row = "<tr><td>" + escaped(e.name) + "</td><td>" + escaped(e.type) + "</td><td>" + std::to_string(e.bits) + "</td><td>" + scale + "</td>";
-  if (e.minimum.size() == 1) row += "<td>" + scientific(e.minimum[0]) + " … " + scientific(e.maximum[0]) + "</td>";
-  else row += "<td></td>";
-  row += "<td><svg width=\"100\" height=\"10\"><rect width=\"" + std::to_string(bar_length(snr)) + "\" height=\"10\" fill=\"" + bar_color(snr) + "\"/></svg> " + percent(snr) + "</td>";
+  std::string row =
+      "<tr><td>" + escaped(e.name) + "</td><td>" + escaped(e.type) + "</td><td>" + std::to_string(e.bits) + "</td><td>" + scale + "</td>";
+  if (e.minimum.size() == 1)
+    row += "<td>" + scientific(e.minimum[0]) + " … " + scientific(e.maximum[0]) + "</td>";
+  else
+    row += "<td></td>";
+  row += "<td><svg width=\"100\" height=\"10\"><rect width=\"" + std::to_string(bar_length(snr)) + "\" height=\"10\" fill=\"" +
+         bar_color(snr) + "\"/></svg> " + percent(snr) + "</td>";
   row += "<td>" + (e.layerwise_snr >= 0 ? percent(e.layerwise_snr) : std::string("")) + "</td>";
   char cosine[32];
   std::snprintf(cosine, sizeof cosine, "%.6f", e.graphwise.cosine());
@@ -97,18 +106,20 @@ std::string tensor_row(const TensorError& e) {
 std::string passes_html(const Report& report) {
   constexpr size_t kMostRows = 8;
   auto figure = [](double snr) { return std::isnan(snr) ? std::string() : percent(snr); };
-  std::string html = "<h2>Passes</h2><p>Noise over signal at the outputs (on a few calibration samples) before and after each pass that was measured; "
-                     "below it the tensors that the pass changed most.</p>"
-                     "<table><tr><th>pass</th><th>changes</th><th>seconds</th><th>before</th><th>after</th><th>what it chose</th></tr>";
+  std::string html =
+      "<h2>Passes</h2><p>Noise over signal at the outputs (on a few calibration samples) before and after each pass that was measured; "
+      "below it the tensors that the pass changed most.</p>"
+      "<table><tr><th>pass</th><th>changes</th><th>seconds</th><th>before</th><th>after</th><th>what it chose</th></tr>";
   for (const PassRecord& pass : report.passes) {
-    html += "<tr><td><b>" + escaped(pass.name) + "</b></td><td>" + std::to_string(pass.changes) + "</td><td>" + scientific(pass.seconds) + "</td><td>" +
-            figure(pass.error_before) + "</td><td>" + figure(pass.error_after) + "</td><td>" + escaped(pass.decision) + "</td></tr>";
+    html += "<tr><td><b>" + escaped(pass.name) + "</b></td><td>" + std::to_string(pass.changes) + "</td><td>" + scientific(pass.seconds) +
+            "</td><td>" + figure(pass.error_before) + "</td><td>" + figure(pass.error_after) + "</td><td>" + escaped(pass.decision) +
+            "</td></tr>";
     std::vector<TensorEffect> effects = pass.effects;
     auto change = [](const TensorEffect& e) { return std::abs(std::log(std::max(e.after, 1e-12) / std::max(e.before, 1e-12))); };
     std::stable_sort(effects.begin(), effects.end(), [&](const TensorEffect& a, const TensorEffect& b) { return change(a) > change(b); });
     for (size_t i = 0; i < std::min(effects.size(), kMostRows) && change(effects[i]) > 0.01; ++i)
-      html += "<tr><td>&nbsp;&nbsp;" + escaped(effects[i].tensor) + "</td><td></td><td></td><td>" + percent(effects[i].before) + "</td><td>" +
-              percent(effects[i].after) + "</td><td></td></tr>";
+      html += "<tr><td>&nbsp;&nbsp;" + escaped(effects[i].tensor) + "</td><td></td><td></td><td>" + percent(effects[i].before) +
+              "</td><td>" + percent(effects[i].after) + "</td><td></td></tr>";
   }
   return html + "</table>";
 }
@@ -124,7 +135,8 @@ size_t peak_rss_bytes() {
 size_t peak_device_bytes(const std::vector<at::Device>& devices) {
   size_t bytes = 0;
   for (const at::Device& device : devices)
-    if (!device.is_cpu()) bytes += static_cast<size_t>(at::getDeviceAllocator(device.type())->getDeviceStats(device.index()).reserved_bytes[0].peak);
+    if (!device.is_cpu())
+      bytes += static_cast<size_t>(at::getDeviceAllocator(device.type())->getDeviceStats(device.index()).reserved_bytes[0].peak);
   return bytes;
 }
 
@@ -136,7 +148,9 @@ std::string to_json(const Report& report) {
   json["device"] = report.device;
   json["setting"] = Json::parse(report.setting_json);
   const double seconds = report.calibration_seconds;
-  json["calibration"] = {{"samples", report.calibration_samples}, {"batch_size", report.batch_size}, {"seconds", seconds},
+  json["calibration"] = {{"samples", report.calibration_samples},
+                         {"batch_size", report.batch_size},
+                         {"seconds", seconds},
                          {"samples_per_second", seconds > 0 ? static_cast<double>(report.calibration_samples) / seconds : 0.0}};
   for (const char* stage : {"load", "optimize", "calibrate", "tune", "analyze", "export", "total"}) {
     auto it = report.timing.find(stage);
@@ -147,7 +161,8 @@ std::string to_json(const Report& report) {
   json["evaluation"] = {{"samples", report.errors.samples}, {"on", report.evaluated_on}};
   json["outputs"] = Json::array();
   for (const auto& [name, m] : report.errors.outputs) {
-    Json output = {{"name", name}, {"snr", number(m.snr())}, {"snr_db", number(m.snr_db())}, {"cosine", number(m.cosine())}, {"mse", number(m.mse())}};
+    Json output = {
+        {"name", name}, {"snr", number(m.snr())}, {"snr_db", number(m.snr_db())}, {"cosine", number(m.cosine())}, {"mse", number(m.mse())}};
     if (m.count == 0)
       for (const char* key : {"snr", "snr_db", "cosine", "mse"}) output[key] = nullptr;
     const auto agreement = report.errors.agreement.find(name);
@@ -157,10 +172,19 @@ std::string to_json(const Report& report) {
   }
   json["tensors"] = Json::array();
   for (const TensorError& e : report.errors.tensors)
-    json["tensors"].push_back({{"name", e.name}, {"op", e.op}, {"type", e.type}, {"bits", e.bits}, {"scale", one_or_list(e.scale)},
-                               {"offset", one_or_list(e.offset)}, {"min", one_or_list(e.minimum)}, {"max", one_or_list(e.maximum)},
-                               {"graphwise_snr", number(e.graphwise.snr())}, {"layerwise_snr", e.layerwise_snr >= 0 ? number(e.layerwise_snr) : Json(nullptr)},
-                               {"cosine", number(e.graphwise.cosine())}, {"mse", number(e.graphwise.mse())}, {"clipped", e.clipped}});
+    json["tensors"].push_back({{"name", e.name},
+                               {"op", e.op},
+                               {"type", e.type},
+                               {"bits", e.bits},
+                               {"scale", one_or_list(e.scale)},
+                               {"offset", one_or_list(e.offset)},
+                               {"min", one_or_list(e.minimum)},
+                               {"max", one_or_list(e.maximum)},
+                               {"graphwise_snr", number(e.graphwise.snr())},
+                               {"layerwise_snr", e.layerwise_snr >= 0 ? number(e.layerwise_snr) : Json(nullptr)},
+                               {"cosine", number(e.graphwise.cosine())},
+                               {"mse", number(e.graphwise.mse())},
+                               {"clipped", e.clipped}});
   json["passes"] = Json::array();
   for (const PassRecord& pass : report.passes) json["passes"].push_back(pass_to_json(pass));
   json["encodings"] = {{"written", report.encodings_written}, {"missing", report.encodings_missing}};
@@ -176,7 +200,8 @@ std::string to_summary(const Report& report) {
   char line[512];
   for (const auto& [name, m] : report.errors.outputs) {
     if (m.count == 0) {
-      text += "output " + name + (report.errors.unlike.count(name) ? ": not comparable (float and quantized differ in shape)\n" : ": not of float type\n");
+      text += "output " + name +
+              (report.errors.unlike.count(name) ? ": not comparable (float and quantized differ in shape)\n" : ": not of float type\n");
       continue;
     }
     std::snprintf(line, sizeof line, "noise/signal %s (%.1f dB), cosine %.6f", percent(m.snr()).c_str(), m.snr_db(), m.cosine());
@@ -190,7 +215,8 @@ std::string to_summary(const Report& report) {
   if (!worst.empty()) text += "worst tensors (noise/signal with everything before them quantized; alone; cosine; mse):\n";
   for (const TensorError* e : worst) {
     std::snprintf(line, sizeof line, "  %10s  %10s  %.5f  %9.3g  %s (%s)\n", percent(e->graphwise.snr()).c_str(),
-                  e->layerwise_snr >= 0 ? percent(e->layerwise_snr).c_str() : "-", e->graphwise.cosine(), e->graphwise.mse(), e->name.c_str(), e->type.c_str());
+                  e->layerwise_snr >= 0 ? percent(e->layerwise_snr).c_str() : "-", e->graphwise.cosine(), e->graphwise.mse(),
+                  e->name.c_str(), e->type.c_str());
     text += line;
   }
   if (!worst.empty() && output_snr(report.errors) > 0.01) text += "try: " + advice(*worst[0]) + "\n";
@@ -207,25 +233,31 @@ std::string to_html(const Report& report) {
       "th{background:#f5f5f5}.cards{display:flex;flex-wrap:wrap;gap:1em}.card{border:1px solid #ddd;border-radius:6px;padding:.8em 1.2em}"
       ".card b{display:block;font-size:1.4em}.scroll{overflow-x:auto}pre{background:#f7f7f7;padding:1em;overflow-x:auto}"
       "</style></head><body>";
-  html += "<h1>" + escaped(report.model) + " for " + escaped(report.platform) + "</h1><p>ppq_torch " + report.version + ", " + escaped(report.device) + "</p>";
+  html += "<h1>" + escaped(report.model) + " for " + escaped(report.platform) + "</h1><p>ppq_torch " + report.version + ", " +
+          escaped(report.device) + "</p>";
   html += "<div class=\"cards\">";
   for (const auto& [name, m] : report.errors.outputs) {
     if (m.count == 0) {
-      html += "<div class=\"card\">" + escaped(name) + "<b>–</b>" + (report.errors.unlike.count(name) ? "float and quantized differ in shape" : "not of float type") + "</div>";
+      html += "<div class=\"card\">" + escaped(name) + "<b>–</b>" +
+              (report.errors.unlike.count(name) ? "float and quantized differ in shape" : "not of float type") + "</div>";
       continue;
     }
     char db[32];
     std::snprintf(db, sizeof db, "%.1f dB", m.snr_db());
-    html += "<div class=\"card\">" + escaped(name) + "<b style=\"color:" + bar_color(m.snr()) + "\">" + percent(m.snr()) + "</b>noise over signal (" + db + ")</div>";
+    html += "<div class=\"card\">" + escaped(name) + "<b style=\"color:" + bar_color(m.snr()) + "\">" + percent(m.snr()) +
+            "</b>noise over signal (" + db + ")</div>";
     const auto agreement = report.errors.agreement.find(name);
     if (agreement != report.errors.agreement.end())
       html += "<div class=\"card\">" + escaped(name) + "<b>" + percent(agreement->second, 1) + "</b>of samples: same top-1 as float</div>";
   }
   html += "<div class=\"card\">calibration<b>" + std::to_string(report.calibration_samples) + "</b>samples</div>";
-  html += "<div class=\"card\">quantized<b>" + std::to_string(report.quantized_nodes) + " / " + std::to_string(report.nodes) + "</b>operations</div>";
-  html += "<div class=\"card\">encodings<b>" + std::to_string(report.encodings_written) + "</b>written, " + std::to_string(report.encodings_missing.size()) + " tensors without</div></div>";
+  html += "<div class=\"card\">quantized<b>" + std::to_string(report.quantized_nodes) + " / " + std::to_string(report.nodes) +
+          "</b>operations</div>";
+  html += "<div class=\"card\">encodings<b>" + std::to_string(report.encodings_written) + "</b>written, " +
+          std::to_string(report.encodings_missing.size()) + " tensors without</div></div>";
   html += "<p>Measured on " + std::to_string(report.errors.samples) + " " + escaped(report.evaluated_on) +
-          ". The last output decides: an inner tensor may be noisy without harm. The simulation is not bit-exact with an NPU; differences of a quantization step are normal there.</p>";
+          ". The last output decides: an inner tensor may be noisy without harm. The simulation is not bit-exact with an NPU; differences "
+          "of a quantization step are normal there.</p>";
   if (!report.warnings.empty()) {
     html += "<h2>Warnings</h2><ul>";
     for (const auto& warning : report.warnings) html += "<li>" + escaped(warning) + "</li>";
@@ -233,15 +265,21 @@ std::string to_html(const Report& report) {
   }
   const auto worst = worst_tensors(report, 10);
   if (!worst.empty()) {
-    html += "<h2>Worst tensors</h2><div class=\"scroll\"><table><tr><th>tensor</th><th>noise/signal</th><th>cosine</th><th>what to try</th></tr>";
+    html +=
+        "<h2>Worst tensors</h2><div class=\"scroll\"><table><tr><th>tensor</th><th>noise/signal</th><th>cosine</th><th>what to "
+        "try</th></tr>";
     for (const TensorError* e : worst) {
       char cosine[32];
       std::snprintf(cosine, sizeof cosine, "%.6f", e->graphwise.cosine());
-      html += "<tr><td>" + escaped(e->name) + "</td><td>" + percent(e->graphwise.snr()) + "</td><td>" + cosine + "</td><td><code>" + escaped(advice(*e)) + "</code></td></tr>";
+      html += "<tr><td>" + escaped(e->name) + "</td><td>" + percent(e->graphwise.snr()) + "</td><td>" + cosine + "</td><td><code>" +
+              escaped(advice(*e)) + "</code></td></tr>";
     }
     html += "</table></div>";
   }
-  html += "<h2>Tensors</h2><div class=\"scroll\"><table><tr><th>tensor</th><th>operator</th><th>bits</th><th>scale</th><th>range</th><th>noise/signal (accumulated)</th><th>this one alone</th><th>cosine</th><th>MSE</th><th>clipped</th></tr>\n";
+  html +=
+      "<h2>Tensors</h2><div "
+      "class=\"scroll\"><table><tr><th>tensor</th><th>operator</th><th>bits</th><th>scale</th><th>range</th><th>noise/signal "
+      "(accumulated)</th><th>this one alone</th><th>cosine</th><th>MSE</th><th>clipped</th></tr>\n";
   for (const TensorError& e : report.errors.tensors) html += tensor_row(e);
   html += "</table></div>" + passes_html(report);
   if (!report.encodings_missing.empty()) {

@@ -16,16 +16,16 @@ struct Report {
   std::string version, model, platform, device, setting_json;
   size_t calibration_samples = 0, batch_size = 1;
   double calibration_seconds = 0;
-  std::map<std::string, double> timing;     ///< load, optimize, calibrate, tune, analyze, export, total (seconds)
+  std::map<std::string, double> timing;  ///< load, optimize, calibrate, tune, analyze, export, total (seconds)
   size_t peak_rss_bytes = 0, peak_device_bytes = 0;
   ErrorAnalysis errors;
-  std::string evaluated_on;                 ///< "held-out samples", "calibration samples"
+  std::string evaluated_on;  ///< "held-out samples", "calibration samples"
   std::vector<PassRecord> passes;
   size_t encodings_written = 0;
   std::vector<std::string> encodings_missing;
   std::vector<std::string> warnings;
   std::vector<std::pair<std::string, std::string>> preprocessing;
-  std::vector<std::string> inputs;          ///< what the first batch of each input looks like
+  std::vector<std::string> inputs;  ///< what the first batch of each input looks like
   size_t nodes = 0, quantized_nodes = 0;
 };
 

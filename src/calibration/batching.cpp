@@ -42,8 +42,8 @@ bool is_union(const Summary& both, const Summary& a, const Summary& b) {
   const double magnitude = std::max({std::abs(a.minimum), std::abs(a.maximum), std::abs(b.minimum), std::abs(b.maximum)});
   const double elements = static_cast<double>(c10::multiply_integers(a.sizes));
   if (both.sizes == a.sizes && a.sizes == b.sizes)  // does not depend on the batch at all (anchors, positions)
-    return close(both.minimum, a.minimum, magnitude) && close(both.maximum, a.maximum, magnitude) && close(a.sum, b.sum, magnitude * elements) &&
-           close(both.sum, a.sum, magnitude * elements);
+    return close(both.minimum, a.minimum, magnitude) && close(both.maximum, a.maximum, magnitude) &&
+           close(a.sum, b.sum, magnitude * elements) && close(both.sum, a.sum, magnitude * elements);
   if (both.sizes[0] != a.sizes[0] + b.sizes[0]) return false;
   return close(both.minimum, std::min(a.minimum, b.minimum), magnitude) && close(both.maximum, std::max(a.maximum, b.maximum), magnitude) &&
          close(both.sum, a.sum + b.sum, magnitude * std::sqrt(elements) * 4);

@@ -43,8 +43,11 @@ void save_calibration(const Checkpoint& checkpoint, const std::vector<Calibrated
   if (checkpoint.file.empty()) return;
   Json list = Json::array();
   for (const CalibratedTensor& t : tensors)
-    list.push_back({{"tensor", t.tensor}, {"observer", t.observer}, {"scale", to_json(t.params.scale)}, {"offset", to_json(t.params.offset)}});
-  write_file(checkpoint.file, Json{{"fingerprint", checkpoint.fingerprint}, {"calibration", list}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+    list.push_back(
+        {{"tensor", t.tensor}, {"observer", t.observer}, {"scale", to_json(t.params.scale)}, {"offset", to_json(t.params.offset)}});
+  write_file(
+      checkpoint.file,
+      Json{{"fingerprint", checkpoint.fingerprint}, {"calibration", list}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 std::optional<std::vector<CalibratedTensor>> load_calibration(const Checkpoint& checkpoint, std::string& why) {
@@ -57,7 +60,8 @@ std::optional<std::vector<CalibratedTensor>> load_calibration(const Checkpoint& 
     const Json json = Json::parse(read_file(checkpoint.file));
     const std::string kept = json.at("fingerprint");
     if (kept != checkpoint.fingerprint)
-      throw Error(ErrorKind::Usage, "--resume", "the interrupted run had other inputs; what differs: " + parts_that_differ(kept, checkpoint.fingerprint),
+      throw Error(ErrorKind::Usage, "--resume",
+                  "the interrupted run had other inputs; what differs: " + parts_that_differ(kept, checkpoint.fingerprint),
                   "leave --resume away to calibrate anew");
     std::vector<CalibratedTensor> tensors;
     for (const Json& item : json.at("calibration"))

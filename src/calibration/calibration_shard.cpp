@@ -18,7 +18,8 @@ bool out_of_memory() {
 }
 
 bool divides(const Tensors& inputs, size_t samples) {
-  return std::all_of(inputs.begin(), inputs.end(), [&](const at::Tensor& x) { return x.dim() > 0 && x.size(0) % static_cast<int64_t>(samples) == 0; });
+  return std::all_of(inputs.begin(), inputs.end(),
+                     [&](const at::Tensor& x) { return x.dim() > 0 && x.size(0) % static_cast<int64_t>(samples) == 0; });
 }
 
 Tensors part(const Tensors& inputs, size_t samples, size_t first, size_t count) {

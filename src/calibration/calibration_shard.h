@@ -60,14 +60,14 @@ class CalibrationShard {
   const std::vector<Wanted>& wanted_;
   at::Device device_;
   std::vector<std::vector<std::unique_ptr<Observer>>> observers_;
-  std::vector<const Value*> values_;                ///< watched, each once
-  std::vector<std::vector<Observer*>> gathering_;   ///< of each value: those to show it to; the others share what these gather
+  std::vector<const Value*> values_;               ///< watched, each once
+  std::vector<std::vector<Observer*>> gathering_;  ///< of each value: those to show it to; the others share what these gather
   std::shared_ptr<const Program> program_;
   std::unique_ptr<RepeatedWork> work_;
   size_t batch_size_ = 1;
-  size_t samples_ = 0;                              ///< of the batch that is shown
-  std::unordered_set<const Observer*> seen_;        ///< took that batch in, before memory ran out
-  bool broken_ = false;                             ///< some took it in and nobody knows which
+  size_t samples_ = 0;                        ///< of the batch that is shown
+  std::unordered_set<const Observer*> seen_;  ///< took that batch in, before memory ran out
+  bool broken_ = false;                       ///< some took it in and nobody knows which
   size_t replays_ = 0;
   std::string obstacle_;
 };

@@ -28,7 +28,8 @@ struct Running {
 
 }  // namespace
 
-std::unordered_map<std::string, ChannelMoments> channel_moments(const Graph& graph, const std::vector<const Value*>& values, const PassContext& context) {
+std::unordered_map<std::string, ChannelMoments> channel_moments(const Graph& graph, const std::vector<const Value*>& values,
+                                                                const PassContext& context) {
   std::unordered_map<std::string, ChannelMoments> result;
   if (values.empty()) return result;
   LowerOptions options;
@@ -43,7 +44,8 @@ std::unordered_map<std::string, ChannelMoments> channel_moments(const Graph& gra
       if (tensor.is_floating_point() && tensor.dim() >= 2 && tensor.numel() > 0) running[which].add(tensor);
     });
   for (size_t i = 0; i < values.size(); ++i)
-    if (const Running& r = running[i]; r.count > 0) result[values[i]->name()] = {r.magnitude.cpu(), (r.sum / r.count).cpu(), (r.squares / r.count).cpu()};
+    if (const Running& r = running[i]; r.count > 0)
+      result[values[i]->name()] = {r.magnitude.cpu(), (r.sum / r.count).cpu(), (r.squares / r.count).cpu()};
   return result;
 }
 

@@ -14,10 +14,11 @@ namespace ppq::passes {
 struct ChannelMoments {
   at::Tensor magnitude;  ///< largest absolute value
   at::Tensor mean;
-  at::Tensor square;     ///< mean of squares
+  at::Tensor square;  ///< mean of squares
 };
 
 /// Runs the float network over the calibration samples once and reads `values`, by name; no activation is kept.
-std::unordered_map<std::string, ChannelMoments> channel_moments(const Graph& graph, const std::vector<const Value*>& values, const PassContext& context);
+std::unordered_map<std::string, ChannelMoments> channel_moments(const Graph& graph, const std::vector<const Value*>& values,
+                                                                const PassContext& context);
 
 }  // namespace ppq::passes

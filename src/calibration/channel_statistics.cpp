@@ -23,7 +23,9 @@ struct Running {
     std::vector<int64_t> others;
     for (int64_t i = 0; i < tensor.dim(); ++i)
       if (i != axis) others.push_back(i);
-    const auto power = [&](const at::Tensor& x) { return at::linalg_vector_norm(x, 2, others, /*keepdim=*/false).to(at::kDouble).square(); };
+    const auto power = [&](const at::Tensor& x) {
+      return at::linalg_vector_norm(x, 2, others, /*keepdim=*/false).to(at::kDouble).square();
+    };
     positive += power(tensor.clamp_min(0));
     above += power((tensor - bound).clamp_min_(0));
   }
@@ -31,7 +33,8 @@ struct Running {
 
 }  // namespace
 
-std::unordered_map<std::string, ChannelStatistics> channel_statistics(const Graph& graph, const std::vector<BoundedValue>& values, const PassContext& context) {
+std::unordered_map<std::string, ChannelStatistics> channel_statistics(const Graph& graph, const std::vector<BoundedValue>& values,
+                                                                      const PassContext& context) {
   std::unordered_map<std::string, ChannelStatistics> result;
   if (values.empty()) return result;
   LowerOptions options;

@@ -22,6 +22,7 @@ struct BoundedValue {
 };
 
 /// Runs the float network over the calibration samples once and reads `values`, by name; no activation is kept.
-std::unordered_map<std::string, ChannelStatistics> channel_statistics(const Graph& graph, const std::vector<BoundedValue>& values, const PassContext& context);
+std::unordered_map<std::string, ChannelStatistics> channel_statistics(const Graph& graph, const std::vector<BoundedValue>& values,
+                                                                      const PassContext& context);
 
 }  // namespace ppq::passes

@@ -19,7 +19,8 @@ std::shared_ptr<const Program> lowered(const Graph& graph, ExecutionMode mode, c
 }
 
 size_t bytes_of(const Tensors& tensors) {
-  return std::accumulate(tensors.begin(), tensors.end(), size_t{0}, [](size_t sum, const at::Tensor& x) { return sum + (x.defined() ? x.nbytes() : 0); });
+  return std::accumulate(tensors.begin(), tensors.end(), size_t{0},
+                         [](size_t sum, const at::Tensor& x) { return sum + (x.defined() ? x.nbytes() : 0); });
 }
 
 DatasetPtr samples_from(const DatasetPtr& all, size_t first, size_t end) {

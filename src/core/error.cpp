@@ -54,8 +54,7 @@ void rethrow_with_context(ErrorKind kind, std::string_view where) {
     throw Error(ErrorKind::Resource, std::string(where), "out of memory", "try a smaller --batch-size or --max-memory");
   } catch (const c10::Error& e) {
     const std::string text = first_line(e.what_without_backtrace());
-    if (mentions_memory(text))
-      throw Error(ErrorKind::Resource, std::string(where), text, "try a smaller --batch-size or --max-memory");
+    if (mentions_memory(text)) throw Error(ErrorKind::Resource, std::string(where), text, "try a smaller --batch-size or --max-memory");
     throw Error(kind, std::string(where), text);
   } catch (const nlohmann::json::exception& e) {
     throw Error(kind, std::string(where), e.what());
@@ -91,8 +90,7 @@ size_t edit_distance(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-std::vector<std::string> nearest_names(std::string_view name, const std::vector<std::string>& candidates,
-                                       size_t limit) {
+std::vector<std::string> nearest_names(std::string_view name, const std::vector<std::string>& candidates, size_t limit) {
   constexpr size_t kMaxCandidates = 20000;
   const std::string wanted = folded(name.substr(0, 256));
   std::vector<std::pair<size_t, size_t>> scored;

@@ -24,7 +24,9 @@ std::mutex& output_mutex() {
 void emit(const char* level, const char* prefix, const std::string& text) {
   std::lock_guard lock(output_mutex());
   if (config().json)
-    std::fprintf(stderr, "%s\n", nlohmann::json({{"level", level}, {"message", text}}).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::fprintf(
+        stderr, "%s\n",
+        nlohmann::json({{"level", level}, {"message", text}}).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   else
     std::fprintf(stderr, "%s%s%s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", prefix, text.c_str());
 }
@@ -83,13 +85,16 @@ void ProgressBar::draw(bool final) {
   const double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
   char numbers[128];
   if (final)
-    std::snprintf(numbers, sizeof numbers, "%zu %s in %s (%.1f %s/s)", done_, unit_.c_str(), duration(seconds).c_str(), rate, unit_.c_str());
+    std::snprintf(numbers, sizeof numbers, "%zu %s in %s (%.1f %s/s)", done_, unit_.c_str(), duration(seconds).c_str(), rate,
+                  unit_.c_str());
   else
     std::snprintf(numbers, sizeof numbers, "%zu/%zu %s, %.1f %s/s, ETA %s", done_, total_, unit_.c_str(), rate, unit_.c_str(),
                   duration(rate > 0 ? static_cast<double>(total_ - std::min(done_, total_)) / rate : 0).c_str());
   if (config().json) {
     std::lock_guard lock(output_mutex());
-    std::fprintf(stderr, "%s\n", nlohmann::json({{"level", "progress"}, {"what", label_}, {"done", done_}, {"total", total_}, {"per_second", rate}}).dump().c_str());
+    std::fprintf(
+        stderr, "%s\n",
+        nlohmann::json({{"level", "progress"}, {"what", label_}, {"done", done_}, {"total", total_}, {"per_second", rate}}).dump().c_str());
     return;
   }
   std::lock_guard lock(output_mutex());

@@ -24,9 +24,9 @@ bool match(const int64_t* got, const Dims& want) {
 /// How an array of some shape lies over the samples of an input.
 struct Fit {
   int64_t rows = 1;
-  bool leading = false;     ///< dimension 0 counts rows; else the array is one row
+  bool leading = false;  ///< dimension 0 counts rows; else the array is one row
   bool channels_last = false;
-  bool pixels = false;      ///< uint8 [.., H, W, C] that goes through the image options
+  bool pixels = false;  ///< uint8 [.., H, W, C] that goes through the image options
 };
 
 std::optional<Fit> plain_fit(const Dims& got, const SampleShape& shape) {
@@ -72,8 +72,11 @@ std::optional<Fit> fit(const Dims& got, bool is_uint8, const SampleShape& shape,
   if (!want.empty()) expected += " or k such along dimension 0";
   std::string hint = "check which input the file is for, and its preprocessing";
   if (want.size() == 4 && (got.size() == 3 || got.size() == 4) && got.back() == want[1])
-    hint = "the array looks channels-last (HWC): transpose it, or pass --raw-layout nhwc; for uint8 photographs give --mean, --std and --color";
-  throw Error(ErrorKind::Data, path, "wrong shape for input " + shape.name + ": got " + to_string(at::IntArrayRef(got)) + ", expected " + expected, hint);
+    hint =
+        "the array looks channels-last (HWC): transpose it, or pass --raw-layout nhwc; for uint8 photographs give --mean, --std and "
+        "--color";
+  throw Error(ErrorKind::Data, path,
+              "wrong shape for input " + shape.name + ": got " + to_string(at::IntArrayRef(got)) + ", expected " + expected, hint);
 }
 
 /// Common to both formats: what is done to the rows once read.
@@ -104,7 +107,8 @@ class ArrayFile : public SampleFile {
     if (!found) wrong_shape(path_, got, shape_);
     fit_ = *found;
     rows_ = fit_.rows;
-    if (rows_ == 0) throw Error(ErrorKind::Data, path_, "no samples: got shape " + to_string(at::IntArrayRef(got)) + ", expected at least one");
+    if (rows_ == 0)
+      throw Error(ErrorKind::Data, path_, "no samples: got shape " + to_string(at::IntArrayRef(got)) + ", expected at least one");
     stack_ = got.size() == shape_.rest().size() + 2 && !fit_.pixels ? shape_.rows() : 1;
   }
 

@@ -18,14 +18,16 @@ at::Tensor concatenated(const std::vector<Tensors>& samples, size_t input, const
   std::vector<at::Tensor> parts;
   for (size_t i = 0; i < samples.size(); ++i) {
     if (samples[i].size() != samples[0].size())
-      throw Error(ErrorKind::Data, dataset.name(first + i), "number of tensors: got " + std::to_string(samples[i].size()) + ", expected " + std::to_string(samples[0].size()));
+      throw Error(ErrorKind::Data, dataset.name(first + i),
+                  "number of tensors: got " + std::to_string(samples[i].size()) + ", expected " + std::to_string(samples[0].size()));
     const at::Tensor& part = samples[i][input];
     if (samples.size() == 1) return part;
     const bool same = part.dim() > 0 && part.dim() == parts.emplace_back(part).dim() && part.scalar_type() == parts[0].scalar_type() &&
                       part.dim() == parts[0].dim() && part.sizes().slice(1) == parts[0].sizes().slice(1);
     if (!same)
       throw Error(ErrorKind::Data, dataset.name(first + i),
-                  "shape does not go into one batch with " + dataset.name(first) + ": got " + to_string(part.sizes()) + ", expected " + to_string(samples[0][input].sizes()),
+                  "shape does not go into one batch with " + dataset.name(first) + ": got " + to_string(part.sizes()) + ", expected " +
+                      to_string(samples[0][input].sizes()),
                   "use --batch-size 1, or bring the samples to one size");
   }
   return at::cat(parts);
@@ -39,7 +41,7 @@ struct BatchLoader::State {
 
   struct Slot {
     std::vector<Tensors> samples;
-    size_t waiting = 0;       ///< samples that are not there yet
+    size_t waiting = 0;  ///< samples that are not there yet
     std::exception_ptr error;
     size_t error_sample = SIZE_MAX;  ///< of several, the first in order counts
   };

@@ -14,8 +14,7 @@ namespace ppq {
 
 int64_t file_bytes(const std::string& path) {
   struct stat info;
-  if (stat(path.c_str(), &info) != 0)
-    throw Error(ErrorKind::Data, path, std::string("cannot open: ") + std::strerror(errno));
+  if (stat(path.c_str(), &info) != 0) throw Error(ErrorKind::Data, path, std::string("cannot open: ") + std::strerror(errno));
   if (!S_ISREG(info.st_mode)) throw Error(ErrorKind::Data, path, "not a file: got a folder or device, expected a file");
   return info.st_size;
 }
@@ -28,8 +27,9 @@ void read_bytes(const std::string& path, int64_t offset, int64_t count, void* ou
     const ssize_t n = pread(fd, static_cast<char*>(out) + done, static_cast<size_t>(count - done), offset + done);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) {
-      const std::string why = n < 0 ? std::strerror(errno) : "the file ends at byte " + std::to_string(offset + done) +
-                                                                 ", expected " + std::to_string(offset + count);
+      const std::string why =
+          n < 0 ? std::strerror(errno)
+                : "the file ends at byte " + std::to_string(offset + done) + ", expected " + std::to_string(offset + count);
       close(fd);
       throw Error(ErrorKind::Data, path, "cannot read: " + why);
     }

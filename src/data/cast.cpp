@@ -26,11 +26,16 @@ int64_t first_true(const at::Tensor& mask) {
 /// LibTorch's 16 to 64-bit unsigned types have no arithmetic: widen them.
 at::Tensor widened(const at::Tensor& values) {
   switch (values.scalar_type()) {
-    case at::kUInt16: return values.to(at::kInt);
-    case at::kUInt32: return values.to(at::kLong);
-    case at::kUInt64: return values.to(at::kDouble);
-    case at::kBool: return values.to(at::kByte);
-    default: return values;
+    case at::kUInt16:
+      return values.to(at::kInt);
+    case at::kUInt32:
+      return values.to(at::kLong);
+    case at::kUInt64:
+      return values.to(at::kDouble);
+    case at::kBool:
+      return values.to(at::kByte);
+    default:
+      return values;
   }
 }
 
@@ -44,8 +49,11 @@ void require_finite(const at::Tensor& values, const std::string& where) {
   if (bad < 0) return;
   const double value = values.reshape({-1})[bad].item<double>();
   throw Error(ErrorKind::Data, where,
-              std::string("not a finite number: got ") + (std::isnan(value) ? "NaN" : value > 0 ? "Inf" : "-Inf") + " at " +
-                  position_text(values.sizes(), bad) + ", expected finite values",
+              std::string("not a finite number: got ") +
+                  (std::isnan(value) ? "NaN"
+                   : value > 0       ? "Inf"
+                                     : "-Inf") +
+                  " at " + position_text(values.sizes(), bad) + ", expected finite values",
               "leave this file out, or repair what wrote it");
 }
 
@@ -55,8 +63,8 @@ at::Tensor cast_exactly(const at::Tensor& values, DataType dtype, const std::str
   const at::ScalarType target = to_scalar_type(dtype);
   if (values.scalar_type() == target) return values.contiguous();
   if (values.is_complex() && !at::isComplexType(target))
-    throw Error(ErrorKind::Data, where, std::string("complex numbers: got ") + name_of(to_data_type(values.scalar_type())) +
-                                            ", expected " + name_of(dtype));
+    throw Error(ErrorKind::Data, where,
+                std::string("complex numbers: got ") + name_of(to_data_type(values.scalar_type())) + ", expected " + name_of(dtype));
   const at::Tensor source = widened(values);
   at::Tensor result = source.to(target).contiguous();
   // uint8 to float and the like cannot go wrong.

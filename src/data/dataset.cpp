@@ -67,7 +67,8 @@ DatasetPtr make_dataset(std::vector<at::Tensor> samples) {
 DatasetPtr subset(DatasetPtr base, std::vector<size_t> indices) {
   for (size_t index : indices)
     if (index >= base->size())
-      throw Error(ErrorKind::Internal, "subset", "index: got " + std::to_string(index) + ", expected below " + std::to_string(base->size()));
+      throw Error(ErrorKind::Internal, "subset",
+                  "index: got " + std::to_string(index) + ", expected below " + std::to_string(base->size()));
   return std::make_shared<Subset>(std::move(base), std::move(indices));
 }
 

@@ -19,15 +19,18 @@ std::string size_text(int64_t height, int64_t width) { return std::to_string(hei
 at::Tensor resize_shorter(const at::Tensor& image, int64_t shorter) {
   const int64_t height = image.size(0), width = image.size(1);
   if (std::min(height, width) == shorter) return image;
-  if (height < width) return resize_bilinear(image, shorter, static_cast<int64_t>(static_cast<double>(shorter * width) / static_cast<double>(height)));
+  if (height < width)
+    return resize_bilinear(image, shorter, static_cast<int64_t>(static_cast<double>(shorter * width) / static_cast<double>(height)));
   return resize_bilinear(image, static_cast<int64_t>(static_cast<double>(shorter * height) / static_cast<double>(width)), shorter);
 }
 
 /// torchvision's CenterCrop: odd margins round half to even.
 at::Tensor center_crop(const at::Tensor& image, int64_t height, int64_t width, const std::string& where) {
   if (image.size(0) < height || image.size(1) < width)
-    throw Error(ErrorKind::Data, where, "too small for the crop: got " + size_text(image.size(0), image.size(1)) + ", expected at least " + size_text(height, width),
-                "resize first: --resize-shorter or --image-size");
+    throw Error(
+        ErrorKind::Data, where,
+        "too small for the crop: got " + size_text(image.size(0), image.size(1)) + ", expected at least " + size_text(height, width),
+        "resize first: --resize-shorter or --image-size");
   const auto top = static_cast<int64_t>(std::nearbyint(static_cast<double>(image.size(0) - height) / 2.0));
   const auto left = static_cast<int64_t>(std::nearbyint(static_cast<double>(image.size(1) - width) / 2.0));
   return image.narrow(0, top, height).narrow(1, left, width);
@@ -77,26 +80,32 @@ at::Tensor convert_color(const at::Tensor& image, const std::string& color) {
 void check_image_options(const SampleShape& shape, const DataOptions& options) {
   const std::string where = "input " + shape.name;
   std::string missing;
-  for (auto [flag, absent] : {std::pair{"--mean", options.mean.empty()}, {"--std", options.std.empty()}, {"--color", options.color.empty()}})
+  for (auto [flag, absent] :
+       {std::pair{"--mean", options.mean.empty()}, {"--std", options.std.empty()}, {"--color", options.color.empty()}})
     if (absent) missing += (missing.empty() ? "" : ", ") + std::string(flag);
   if (!missing.empty())
-    throw Error(ErrorKind::Usage, where, "image files need --mean, --std and --color: got no " + missing + ", expected what the model was trained with",
+    throw Error(ErrorKind::Usage, where,
+                "image files need --mean, --std and --color: got no " + missing + ", expected what the model was trained with",
                 "on the 0..255 scale, one value or one a channel; for raw pixels --mean 0 --std 1");
   if (options.color != "rgb" && options.color != "bgr" && options.color != "gray")
     throw Error(ErrorKind::Usage, "--color", "got '" + options.color + "', expected rgb, bgr or gray");
   const size_t channels = static_cast<size_t>(channels_of(options.color));
   for (auto [flag, values] : {std::pair{"--mean", &options.mean}, {"--std", &options.std}})
     if (values->size() != 1 && values->size() != channels)
-      throw Error(ErrorKind::Usage, flag, "number of values: got " + std::to_string(values->size()) + ", expected 1 or " + std::to_string(channels) + " (--color " + options.color + ")");
+      throw Error(ErrorKind::Usage, flag,
+                  "number of values: got " + std::to_string(values->size()) + ", expected 1 or " + std::to_string(channels) + " (--color " +
+                      options.color + ")");
   for (double value : options.std)
     if (!(value > 0)) throw Error(ErrorKind::Usage, "--std", "got " + std::to_string(value) + ", expected positive numbers");
   if (options.resize_shorter && options.image_size)
     throw Error(ErrorKind::Usage, "--resize-shorter", "got both --resize-shorter and --image-size, expected one of them");
   if (shape.dims.size() != 4)
-    throw Error(ErrorKind::Data, where, "the input takes no images: got rank " + std::to_string(shape.dims.size()) + ", expected 4 (NCHW or NHWC)");
+    throw Error(ErrorKind::Data, where,
+                "the input takes no images: got rank " + std::to_string(shape.dims.size()) + ", expected 4 (NCHW or NHWC)");
   const int64_t wanted = shape.dims[layout_of(shape, options) == Layout::NHWC ? 3 : 1];
   if (wanted >= 0 && wanted != static_cast<int64_t>(channels))
-    throw Error(ErrorKind::Data, where, "channels: got " + std::to_string(channels) + " (--color " + options.color + "), expected " + std::to_string(wanted),
+    throw Error(ErrorKind::Data, where,
+                "channels: got " + std::to_string(channels) + " (--color " + options.color + "), expected " + std::to_string(wanted),
                 "check --color and --layout");
 }
 
@@ -110,7 +119,9 @@ at::Tensor preprocess(const at::Tensor& decoded, const SampleShape& shape, const
   const bool last = layout_of(shape, options) == Layout::NHWC;
   const int64_t height = shape.dims[last ? 1 : 2], width = shape.dims[last ? 2 : 3];
   if ((height >= 0 && height != image.size(0)) || (width >= 0 && width != image.size(1)))
-    throw Error(ErrorKind::Data, where, "image size for input " + shape.name + ": got " + size_text(image.size(0), image.size(1)) + ", expected " + size_text(height, width),
+    throw Error(ErrorKind::Data, where,
+                "image size for input " + shape.name + ": got " + size_text(image.size(0), image.size(1)) + ", expected " +
+                    size_text(height, width),
                 "add --image-size " + size_text(height, width) + ", or --resize-shorter with --crop");
   const int64_t channels = image.size(2);
   at::Tensor values = (image.to(at::kFloat) - per_channel(options.mean, channels)) / per_channel(options.std, channels);

@@ -67,7 +67,9 @@ std::vector<InputListLine> read_input_list(const std::string& path, const std::v
     else
       entry.paths = words_of(line);
     if (entry.paths.size() != inputs.size())
-      throw Error(ErrorKind::Data, where, "number of files: got " + std::to_string(entry.paths.size()) + ", expected " + std::to_string(inputs.size()) + " (one for each input)");
+      throw Error(ErrorKind::Data, where,
+                  "number of files: got " + std::to_string(entry.paths.size()) + ", expected " + std::to_string(inputs.size()) +
+                      " (one for each input)");
     for (std::string& file : entry.paths)
       if (std::filesystem::path(file).is_relative()) file = (folder / file).string();
     lines.push_back(std::move(entry));

@@ -5,8 +5,8 @@
 #include <vector>
 
 // libjpeg's header needs stdio's types.
-#include <jpeglib.h>
 #include <jerror.h>
+#include <jpeglib.h>
 
 #include "data/image.h"
 #include "ppq/error.h"
@@ -33,8 +33,13 @@ void on_message(j_common_ptr info, int level) {
   if (level >= 0) return;
   auto* failure = reinterpret_cast<Failure*>(info->err);
   switch (info->err->msg_code) {
-    case JWRN_JPEG_EOF: case JWRN_HIT_MARKER: case JWRN_HUFF_BAD_CODE: case JWRN_MUST_RESYNC: case JWRN_ARITH_BAD_CODE:
-    case JWRN_NOT_SEQUENTIAL: case JWRN_TOO_MUCH_DATA:
+    case JWRN_JPEG_EOF:
+    case JWRN_HIT_MARKER:
+    case JWRN_HUFF_BAD_CODE:
+    case JWRN_MUST_RESYNC:
+    case JWRN_ARITH_BAD_CODE:
+    case JWRN_NOT_SEQUENTIAL:
+    case JWRN_TOO_MUCH_DATA:
       if (!failure->corrupt) info->err->format_message(info, failure->message);
       failure->corrupt = true;
       break;
@@ -51,9 +56,16 @@ bool decode(jpeg_decompress_struct* info, Failure* failure, Step step, unsigned 
   if (step == Step::Header) {
     jpeg_read_header(info, TRUE);
     switch (info->jpeg_color_space) {
-      case JCS_GRAYSCALE: info->out_color_space = JCS_GRAYSCALE; break;
-      case JCS_CMYK: case JCS_YCCK: info->out_color_space = JCS_CMYK; break;
-      default: info->out_color_space = JCS_RGB; break;
+      case JCS_GRAYSCALE:
+        info->out_color_space = JCS_GRAYSCALE;
+        break;
+      case JCS_CMYK:
+      case JCS_YCCK:
+        info->out_color_space = JCS_CMYK;
+        break;
+      default:
+        info->out_color_space = JCS_RGB;
+        break;
     }
     info->dct_method = JDCT_ISLOW;
     jpeg_calc_output_dimensions(info);
@@ -100,12 +112,14 @@ at::Tensor decode_jpeg(const std::string& path, const std::string& bytes) {
   bool whole = decode(&info, &failure, Step::Header, nullptr);
   at::Tensor image;
   if (whole) {
-    image = at::empty({static_cast<int64_t>(info.output_height), static_cast<int64_t>(info.output_width), info.output_components}, at::kByte);
+    image =
+        at::empty({static_cast<int64_t>(info.output_height), static_cast<int64_t>(info.output_width), info.output_components}, at::kByte);
     whole = decode(&info, &failure, Step::Pixels, image.data_ptr<uint8_t>());
   }
   jpeg_destroy_decompress(&info);
   if (!whole || failure.corrupt)
-    throw Error(ErrorKind::Data, path, std::string("corrupted JPEG: got '") + failure.message + "', expected a whole image", "leave this file out, or get it again");
+    throw Error(ErrorKind::Data, path, std::string("corrupted JPEG: got '") + failure.message + "', expected a whole image",
+                "leave this file out, or get it again");
   return image.size(2) == 4 ? cmyk_to_rgb(image) : image;
 }
 

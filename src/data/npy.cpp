@@ -27,10 +27,17 @@ class HeaderText {
     while (!take('}')) {
       const std::string key = quoted();
       expect(':');
-      if (key == "descr") { set_type(header); descr = true; }
-      else if (key == "fortran_order") { header.fortran_order = boolean(); order = true; }
-      else if (key == "shape") { header.shape = tuple(); shape = true; }
-      else fail("a key '" + key + "'");
+      if (key == "descr") {
+        set_type(header);
+        descr = true;
+      } else if (key == "fortran_order") {
+        header.fortran_order = boolean();
+        order = true;
+      } else if (key == "shape") {
+        header.shape = tuple();
+        shape = true;
+      } else
+        fail("a key '" + key + "'");
       take(',');
     }
     if (!descr || !order || !shape) fail("a header without descr, fortran_order or shape");
@@ -65,7 +72,10 @@ class HeaderText {
   bool boolean() {
     space();
     for (auto [word, value] : {std::pair{"True", true}, {"False", false}})
-      if (text_.compare(at_, std::strlen(word), word) == 0) { at_ += std::strlen(word); return value; }
+      if (text_.compare(at_, std::strlen(word), word) == 0) {
+        at_ += std::strlen(word);
+        return value;
+      }
     fail("'" + text_.substr(at_, 20) + "'");
   }
   std::vector<int64_t> tuple() {
@@ -75,7 +85,10 @@ class HeaderText {
       space();
       size_t used = 0;
       int64_t dim = -1;
-      try { dim = std::stoll(text_.substr(at_, 24), &used); } catch (const std::exception&) {}
+      try {
+        dim = std::stoll(text_.substr(at_, 24), &used);
+      } catch (const std::exception&) {
+      }
       if (dim < 0) fail("a shape with '" + text_.substr(at_, 20) + "'");
       at_ += used;
       if (at_ < text_.size() && text_[at_] == 'L') ++at_;  // Python 2 wrote 3L
@@ -87,7 +100,8 @@ class HeaderText {
   void set_type(NpyHeader& header) {
     space();
     if (at_ < text_.size() && text_[at_] == '[')
-      throw Error(ErrorKind::Data, path_, "structured array: got fields, expected a plain numeric array", "save each field as its own array");
+      throw Error(ErrorKind::Data, path_, "structured array: got fields, expected a plain numeric array",
+                  "save each field as its own array");
     const std::string descr = quoted();
     const std::string type = !descr.empty() && std::strchr("<>|=", descr[0]) ? descr.substr(1) : descr;
     header.big_endian = descr.starts_with('>');
@@ -97,11 +111,13 @@ class HeaderText {
       throw Error(ErrorKind::Data, path_, "object array: got dtype object, expected numbers",
                   "the arrays inside differ in shape or are None: save each as its own .npy with a numeric dtype");
     const bool known = (header.kind == 'b' && header.width == 1) ||
-                       ((header.kind == 'i' || header.kind == 'u') && (header.width == 1 || header.width == 2 || header.width == 4 || header.width == 8)) ||
+                       ((header.kind == 'i' || header.kind == 'u') &&
+                        (header.width == 1 || header.width == 2 || header.width == 4 || header.width == 8)) ||
                        (header.kind == 'f' && (header.width == 2 || header.width == 4 || header.width == 8 || header.width == 16)) ||
                        (header.kind == 'c' && (header.width == 8 || header.width == 16));
     if (!known)
-      throw Error(ErrorKind::Data, path_, "dtype of the array: got '" + descr + "', expected bool, integer, float or complex", "convert with astype before saving");
+      throw Error(ErrorKind::Data, path_, "dtype of the array: got '" + descr + "', expected bool, integer, float or complex",
+                  "convert with astype before saving");
   }
 
   const std::string& path_;
@@ -115,10 +131,14 @@ at::ScalarType stored_type(const NpyHeader& header) {
   if (header.kind == 'f') return header.width == 2 ? at::kHalf : header.width == 4 ? at::kFloat : at::kDouble;
   const bool is_signed = header.kind == 'i';
   switch (header.width) {
-    case 1: return is_signed ? at::kChar : at::kByte;
-    case 2: return is_signed ? at::kShort : at::kUInt16;
-    case 4: return is_signed ? at::kInt : at::kUInt32;
-    default: return is_signed ? at::kLong : at::kUInt64;
+    case 1:
+      return is_signed ? at::kChar : at::kByte;
+    case 2:
+      return is_signed ? at::kShort : at::kUInt16;
+    case 4:
+      return is_signed ? at::kInt : at::kUInt32;
+    default:
+      return is_signed ? at::kLong : at::kUInt64;
   }
 }
 
@@ -162,7 +182,8 @@ NpyHeader read_npy_header(const std::string& path) {
   int64_t length = magic[8] | magic[9] << 8;
   if (magic[6] > 1) length |= static_cast<int64_t>(magic[10]) << 16 | static_cast<int64_t>(magic[11]) << 24;
   if (length > kLargestHeader || start + length > bytes)
-    throw Error(ErrorKind::Data, path, "truncated .npy file: got " + std::to_string(bytes) + " bytes, expected a header of " + std::to_string(length));
+    throw Error(ErrorKind::Data, path,
+                "truncated .npy file: got " + std::to_string(bytes) + " bytes, expected a header of " + std::to_string(length));
   std::string text(static_cast<size_t>(length), '\0');
   read_bytes(path, start, length, text.data());
   NpyHeader header = HeaderText(path, std::move(text)).parse();
@@ -173,7 +194,8 @@ NpyHeader read_npy_header(const std::string& path) {
   if (static_cast<double>(bytes - header.data_offset) < expected)
     throw Error(ErrorKind::Data, path,
                 "truncated .npy file: got " + std::to_string(bytes - header.data_offset) + " bytes of data, expected " +
-                    std::to_string(static_cast<int64_t>(std::min(expected, 9e18))) + " for shape " + to_string(at::IntArrayRef(header.shape)));
+                    std::to_string(static_cast<int64_t>(std::min(expected, 9e18))) + " for shape " +
+                    to_string(at::IntArrayRef(header.shape)));
   return header;
 }
 
@@ -200,11 +222,11 @@ at::Tensor read_npy(const std::string& path) {
 void write_npy(const std::string& path, const at::Tensor& tensor) {
   const at::Tensor data = (tensor.scalar_type() == at::kBFloat16 ? tensor.to(at::kFloat) : tensor).to(at::kCPU).contiguous();
   const at::ScalarType type = data.scalar_type();
-  const char* kind = type == at::kBool                    ? "b"
-                     : at::isComplexType(type)            ? "c"
-                     : at::isFloatingType(type)           ? "f"
-                     : at::isSignedType(type)             ? "i"
-                                                          : "u";
+  const char* kind = type == at::kBool          ? "b"
+                     : at::isComplexType(type)  ? "c"
+                     : at::isFloatingType(type) ? "f"
+                     : at::isSignedType(type)   ? "i"
+                                                : "u";
   std::string header = std::string("{'descr': '") + (data.element_size() == 1 ? "|" : "<") + kind + std::to_string(data.element_size()) +
                        "', 'fortran_order': False, 'shape': (";
   for (int64_t dim : data.sizes()) header += std::to_string(dim) + ", ";

@@ -9,8 +9,8 @@ namespace ppq {
 
 /// What the header of a .npy file says (format versions 1 to 3).
 struct NpyHeader {
-  char kind = 'f';        ///< numpy's kind letter: b, i, u, f, c
-  int64_t width = 4;      ///< bytes an element
+  char kind = 'f';    ///< numpy's kind letter: b, i, u, f, c
+  int64_t width = 4;  ///< bytes an element
   bool big_endian = false, fortran_order = false;
   std::vector<int64_t> shape;
   int64_t data_offset = 0;

@@ -67,19 +67,24 @@ class FileDataset : public Dataset {
       differ |= samples != size_;
       counts += (i ? ", " : "") + shapes_[i].name + " " + std::to_string(samples);
     }
-    if (differ) throw Error(ErrorKind::Data, path, "number of samples differs between inputs: got " + counts + ", expected the same for each");
+    if (differ)
+      throw Error(ErrorKind::Data, path, "number of samples differs between inputs: got " + counts + ", expected the same for each");
     if (size_ == 0)
-      throw Error(ErrorKind::Data, path, "no samples: got " + std::to_string(inputs_[0].rows()) + " rows, expected at least " +
-                                             std::to_string(shapes_[0].rows()) + " (the model's fixed batch)");
+      throw Error(ErrorKind::Data, path,
+                  "no samples: got " + std::to_string(inputs_[0].rows()) + " rows, expected at least " + std::to_string(shapes_[0].rows()) +
+                      " (the model's fixed batch)");
     const int64_t left = inputs_[0].rows() % shapes_[0].rows();
-    if (left) log_warning("[" + path + "] " + std::to_string(left) + " rows at the end do not fill the model's batch of " + std::to_string(shapes_[0].rows()) + " and are left out");
+    if (left)
+      log_warning("[" + path + "] " + std::to_string(left) + " rows at the end do not fill the model's batch of " +
+                  std::to_string(shapes_[0].rows()) + " and are left out");
     make_names();
   }
 
   size_t size() const override { return static_cast<size_t>(size_); }
   std::string name(size_t index) const override { return names_.at(index); }
   Tensors sample(size_t index) const override {
-    if (index >= size()) throw Error(ErrorKind::Internal, path_, "sample index: got " + std::to_string(index) + ", expected below " + std::to_string(size_));
+    if (index >= size())
+      throw Error(ErrorKind::Internal, path_, "sample index: got " + std::to_string(index) + ", expected below " + std::to_string(size_));
     Tensors tensors;
     for (size_t i = 0; i < inputs_.size(); ++i) {
       const int64_t rows = shapes_[i].rows();
@@ -119,12 +124,15 @@ std::vector<std::string> files_in(const std::string& folder) {
   std::string companions;
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (entry.is_directory()) continue;
-    if (is_companion(entry.path())) companions += " " + entry.path().filename().string();
-    else files.push_back(entry.path().string());
+    if (is_companion(entry.path()))
+      companions += " " + entry.path().filename().string();
+    else
+      files.push_back(entry.path().string());
   }
   if (files.empty())
-    throw Error(ErrorKind::Data, folder, "empty folder: got no sample files" + (companions.empty() ? "" : " (only" + companions + ")") +
-                                             ", expected .bin .raw .npy .pb .jpg .jpeg or .png");
+    throw Error(ErrorKind::Data, folder,
+                "empty folder: got no sample files" + (companions.empty() ? "" : " (only" + companions + ")") +
+                    ", expected .bin .raw .npy .pb .jpg .jpeg or .png");
   std::sort(files.begin(), files.end());
   return files;
 }
@@ -157,7 +165,9 @@ std::vector<RowIndex> open_folder(const std::string& path, const std::vector<Sam
     if (sub_folder(path, shape.name).empty()) missing += (missing.empty() ? "" : ", ") + folder_name(shape.name);
   }
   if (shapes.size() > 1 && !missing.empty())
-    throw Error(ErrorKind::Data, path, "the model has " + std::to_string(shapes.size()) + " inputs: got no sub-folder " + missing + ", expected one sub-folder for each (" + names + ")",
+    throw Error(ErrorKind::Data, path,
+                "the model has " + std::to_string(shapes.size()) + " inputs: got no sub-folder " + missing +
+                    ", expected one sub-folder for each (" + names + ")",
                 "or give a .txt list with lines name:=path name:=path");
   for (const SampleShape& shape : shapes) {
     const fs::path folder = sub_folder(path, shape.name);
@@ -190,7 +200,8 @@ std::vector<RowIndex> open_list(const std::string& path, const std::vector<Sampl
 DatasetPtr open_dataset(const std::string& path, const std::vector<InputSpec>& inputs, const DataOptions& options) {
   if (inputs.empty()) throw Error(ErrorKind::Model, path, "the model has no inputs, so it takes no samples");
   std::error_code ignored;
-  if (!fs::exists(path, ignored)) throw Error(ErrorKind::Data, path, "no such file or folder: expected samples (a folder, a file or a .txt list)");
+  if (!fs::exists(path, ignored))
+    throw Error(ErrorKind::Data, path, "no such file or folder: expected samples (a folder, a file or a .txt list)");
   const std::vector<SampleShape> shapes = resolve_shapes(inputs, options);
   std::vector<RowIndex> rows;
   if (fs::is_directory(path)) {
@@ -198,7 +209,9 @@ DatasetPtr open_dataset(const std::string& path, const std::vector<InputSpec>& i
   } else if (suffix_of(path) == ".txt") {
     rows = open_list(path, shapes, options);
   } else if (shapes.size() > 1) {
-    throw Error(ErrorKind::Data, path, "the model has " + std::to_string(shapes.size()) + " inputs: got one file, expected a folder with one sub-folder for each input, or a .txt list");
+    throw Error(ErrorKind::Data, path,
+                "the model has " + std::to_string(shapes.size()) +
+                    " inputs: got one file, expected a folder with one sub-folder for each input, or a .txt list");
   } else {
     rows.push_back(index_files({path}, shapes[0], options));
   }

@@ -71,7 +71,8 @@ at::Tensor decode_png(const std::string& path, const std::string& bytes) {
   }
   png_destroy_read_struct(&png, &info, nullptr);
   if (!whole)
-    throw Error(ErrorKind::Data, path, std::string("corrupted PNG: got '") + source.message + "', expected a whole image", "leave this file out, or get it again");
+    throw Error(ErrorKind::Data, path, std::string("corrupted PNG: got '") + source.message + "', expected a whole image",
+                "leave this file out, or get it again");
   return image;
 }
 

@@ -29,8 +29,7 @@ std::vector<int64_t> with_given(const InputSpec& spec, const std::vector<int64_t
   // An input whose rank is unknown comes here with an empty shape, and any given shape fits it.
   if (!spec.shape.empty()) {
     bool fits = given.size() == spec.shape.size();
-    for (size_t i = 0; fits && i < given.size(); ++i)
-      fits = !spec.shape[i].known() || given[i] < 0 || given[i] == spec.shape[i].value;
+    for (size_t i = 0; fits && i < given.size(); ++i) fits = !spec.shape[i].known() || given[i] < 0 || given[i] == spec.shape[i].value;
     if (!fits)
       throw Error(ErrorKind::Usage, "--input-shape " + spec.name,
                   "shape does not fit the model: got " + shape_text(given) + ", expected " + to_string(spec.shape));

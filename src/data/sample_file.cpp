@@ -13,7 +13,7 @@ struct FormatRow {
   SampleFilePtr (*open)(const std::string&, const SampleShape&, const DataOptions&);
 };
 constexpr FormatRow kFormats[] = {
-    {".bin", open_raw_file},  {".raw", open_raw_file},    {".npy", open_npy_file},  {".pb", open_proto_file},
+    {".bin", open_raw_file},   {".raw", open_raw_file},    {".npy", open_npy_file},   {".pb", open_proto_file},
     {".jpg", open_image_file}, {".jpeg", open_image_file}, {".png", open_image_file},
 };
 
@@ -40,7 +40,8 @@ SampleFilePtr open_sample_file(const std::string& path, const SampleShape& shape
     const std::string suffix = suffix_of(path);
     std::string known;
     for (const FormatRow& format : kFormats) known += (known.empty() ? "" : " ") + std::string(format.suffix);
-    throw Error(ErrorKind::Data, path, "unknown kind of file: got " + (suffix.empty() ? "no suffix" : "'" + suffix + "'") + ", expected one of " + known,
+    throw Error(ErrorKind::Data, path,
+                "unknown kind of file: got " + (suffix.empty() ? "no suffix" : "'" + suffix + "'") + ", expected one of " + known,
                 "raw float32 data may be called .bin");
   }
   return row->open(path, shape, options);

@@ -15,7 +15,8 @@ using ops::Outputs;
 Tensors run_body(const Program& body, const std::vector<at::Tensor>& own, Inputs captured) {
   std::vector<at::Tensor> frame = body.initial;
   if (own.size() + captured.size() != body.inputs.size())
-    throw Error(ErrorKind::Model, "sub-graph", "takes " + std::to_string(body.inputs.size() - captured.size()) + " inputs, got " + std::to_string(own.size()));
+    throw Error(ErrorKind::Model, "sub-graph",
+                "takes " + std::to_string(body.inputs.size() - captured.size()) + " inputs, got " + std::to_string(own.size()));
   for (size_t i = 0; i < body.inputs.size(); ++i) {
     const at::Tensor& given = i < own.size() ? own[i] : captured[i - own.size()];
     frame[body.inputs[i].slot] = given;
@@ -72,8 +73,7 @@ ops::Kernel make_loop(std::shared_ptr<const Program> body, size_t carried_count,
       for (size_t k = 0; k < scans.size(); ++k) scans[k].push_back(results.at(1 + carried_count + k));
     }
     for (size_t k = 0; k < carried_count && k < out.size(); ++k) out[k] = carried[k];
-    for (size_t k = 0; k < scans.size(); ++k)
-      out[carried_count + k] = scans[k].empty() ? empty_scans[k] : at::stack(scans[k]);
+    for (size_t k = 0; k < scans.size(); ++k) out[carried_count + k] = scans[k].empty() ? empty_scans[k] : at::stack(scans[k]);
   };
 }
 
@@ -113,7 +113,8 @@ bool is_control_flow(const Node& node) { return node.is("If") || node.is("Loop")
 ops::Kernel make_control_flow(const Node& node, int64_t opset, const std::vector<std::string>& captured, const Graph& root,
                               at::Device device) {
   if (node.is("If"))
-    return make_if(lower_attribute(node, "then_branch", root, captured, device), lower_attribute(node, "else_branch", root, captured, device));
+    return make_if(lower_attribute(node, "then_branch", root, captured, device),
+                   lower_attribute(node, "else_branch", root, captured, device));
   auto body = lower_attribute(node, "body", root, captured, device);
   if (node.is("Loop")) {
     const size_t carried = node.inputs().size() < 2 ? 0 : node.inputs().size() - 2;

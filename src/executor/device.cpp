@@ -61,12 +61,14 @@ std::vector<at::Device> resolve_devices(const std::string& name) {
   const std::vector<int> indices = lower == "cuda" ? std::vector<int>{0} : device_numbers(lower.substr(5), name);
   const std::string obstacle = cuda_obstacle();
   if (!obstacle.empty())
-    throw Error(ErrorKind::Unsupported, "--device", "cuda cannot be used: " + obstacle, "use --device cpu, or see `ppq_torch list devices`");
+    throw Error(ErrorKind::Unsupported, "--device", "cuda cannot be used: " + obstacle,
+                "use --device cpu, or see `ppq_torch list devices`");
   const int count = static_cast<int>(at::detail::getCUDAHooks().deviceCount());
   std::vector<at::Device> devices;
   for (const int index : indices) {
     if (index >= count)
-      throw Error(ErrorKind::Unsupported, "--device", "no such CUDA device: got " + std::to_string(index) + ", expected less than " + std::to_string(count));
+      throw Error(ErrorKind::Unsupported, "--device",
+                  "no such CUDA device: got " + std::to_string(index) + ", expected less than " + std::to_string(count));
     devices.emplace_back(at::kCUDA, static_cast<c10::DeviceIndex>(index));
   }
   return devices;
@@ -74,7 +76,8 @@ std::vector<at::Device> resolve_devices(const std::string& name) {
 
 at::Device resolve_device(const std::string& name) {
   if (name.find(',') != std::string::npos)
-    throw Error(ErrorKind::Usage, "--device", "several devices: got '" + name + "', expected one", "only `ppq_torch quantize` shares work among devices");
+    throw Error(ErrorKind::Usage, "--device", "several devices: got '" + name + "', expected one",
+                "only `ppq_torch quantize` shares work among devices");
   return resolve_devices(name)[0];
 }
 

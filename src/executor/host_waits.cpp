@@ -10,9 +10,9 @@ namespace ppq {
 namespace {
 
 constexpr std::array<std::string_view, 15> kWaits = {
-    "aten::_local_scalar_dense", "aten::is_nonzero", "aten::equal",   "aten::nonzero", "aten::masked_select",
-    "aten::_unique2",            "aten::unique_dim", "aten::unique_consecutive", "aten::bincount", "aten::random_",
-    "aten::normal_",             "aten::uniform_",   "aten::bernoulli_",         "aten::multinomial", "aten::poisson"};
+    "aten::_local_scalar_dense", "aten::is_nonzero",         "aten::equal",    "aten::nonzero", "aten::masked_select", "aten::_unique2",
+    "aten::unique_dim",          "aten::unique_consecutive", "aten::bincount", "aten::random_", "aten::normal_",       "aten::uniform_",
+    "aten::bernoulli_",          "aten::multinomial",        "aten::poisson"};
 
 /// The tensors among the first two arguments: what an operator works on, or the target and source of a copy.
 std::pair<at::Tensor, at::Tensor> first_tensors(const at::RecordFunction& function) {
@@ -29,7 +29,8 @@ HostWaits*& HostWaits::innermost() {
 }
 
 HostWaits::HostWaits(at::Device device) : device_(device), outer_(innermost()) {
-  if (!outer_) handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback(&note).needsInputs(true).scopes({at::RecordScope::FUNCTION}));
+  if (!outer_)
+    handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback(&note).needsInputs(true).scopes({at::RecordScope::FUNCTION}));
   innermost() = this;
 }
 

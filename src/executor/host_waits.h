@@ -10,7 +10,8 @@ namespace ppq {
 
 /// While it lives, notes which operators called by this thread make the host wait for `device`, or depend on what the host
 /// decides each time: scalars read, results whose size depends on data, copies between host and device, random numbers. On
-/// the CPU they cost nothing, but they are noted all the same, so that a test there shows what a device would meet. One may live inside another's life.
+/// the CPU they cost nothing, but they are noted all the same, so that a test there shows what a device would meet. One may live inside
+/// another's life.
 class HostWaits {
  public:
   explicit HostWaits(at::Device device);

@@ -4,8 +4,8 @@
 #include <unordered_set>
 
 #include "executor/program.h"
-#include "ppq/error.h"
 #include "ops/expendable.h"
+#include "ppq/error.h"
 #include "ppq/quant.h"
 #include "quant/fake_quantize.h"
 #include "quant/fused.h"
@@ -17,16 +17,25 @@ enum class Place { Device, Host };
 
 /// Operators that only move or select elements: with one quantization on both sides, the output is on its grid already.
 bool moves_elements(const Node& node) {
-  static const std::unordered_set<std::string> kTypes = {"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "MaxPool",
+  static const std::unordered_set<std::string> kTypes = {"Reshape",  "Flatten", "Transpose", "Squeeze", "Unsqueeze",    "MaxPool",
                                                          "Identity", "Slice",   "Split",     "Dropout", "GlobalMaxPool"};
   return node.domain.empty() && kTypes.count(node.op_type);
 }
 
 bool is_integer_like(const Value& value) {
   switch (value.dtype) {
-    case DataType::Int64: case DataType::Int32: case DataType::Bool: case DataType::UInt8: case DataType::Int8:
-    case DataType::Int16: case DataType::UInt16: case DataType::UInt32: case DataType::UInt64: return true;
-    default: return false;
+    case DataType::Int64:
+    case DataType::Int32:
+    case DataType::Bool:
+    case DataType::UInt8:
+    case DataType::Int8:
+    case DataType::Int16:
+    case DataType::UInt16:
+    case DataType::UInt32:
+    case DataType::UInt64:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -43,8 +52,10 @@ class Lowering {
     for (const Value* value : graph_.inputs())
       if (!value->is_constant()) add_input(*value);
     for (const std::string& name : captured_)
-      if (const Value* value = graph_.find_value(name)) add_input(*value);
-      else add_hidden_input(name);
+      if (const Value* value = graph_.find_value(name))
+        add_input(*value);
+      else
+        add_hidden_input(name);
     for (const Node* node : graph_.nodes())
       if (needed_.count(node)) lower_node(*node);
     for (const Value* value : requested()) program_->outputs.emplace_back(value->name(), final_slot(*value));
@@ -125,7 +136,8 @@ class Lowering {
     auto it = constants_.find(key);
     if (it != constants_.end()) return it->second;
     if (!value.constant().defined())
-      throw Error(ErrorKind::Unsupported, "constant " + value.name(), std::string("element type ") + name_of(value.dtype) + " cannot be computed with");
+      throw Error(ErrorKind::Unsupported, "constant " + value.name(),
+                  std::string("element type ") + name_of(value.dtype) + " cannot be computed with");
     at::Tensor tensor = value.constant();
     if (quant) tensor = fake_quantize(tensor, *quant);
     if (place == Place::Device) tensor = tensor.to(options_.device);
@@ -149,11 +161,14 @@ class Lowering {
     if (params.offset.defined()) params.offset = params.offset.to(options_.device);
     add_step(
         [scheme, params](ops::Inputs in, ops::Outputs out) {
-          if (!in[0].is_floating_point()) out[0] = in[0];
-          else if (ops::expendable(in[0])) fake_quantize_(out[0] = ops::overwrite(in[0]), scheme, params);
-          else out[0] = fake_quantize(in[0], scheme, params);
+          if (!in[0].is_floating_point())
+            out[0] = in[0];
+          else if (ops::expendable(in[0]))
+            fake_quantize_(out[0] = ops::overwrite(in[0]), scheme, params);
+          else
+            out[0] = fake_quantize(in[0], scheme, params);
         },
-             {slot}, {result}, where + " (fake quantization)");
+        {slot}, {result}, where + " (fake quantization)");
     return result;
   }
 
@@ -191,7 +206,8 @@ class Lowering {
   /// way, and what follows keeps it.
   static at::MemoryFormat wanted_format(const Node& node, size_t index, const Value& value) {
     const at::Tensor& weight = value.constant();
-    return index == 1 && node.domain.empty() && node.op_type == "Conv" && weight.defined() && weight.dim() == 4 && weight.is_floating_point()
+    return index == 1 && node.domain.empty() && node.op_type == "Conv" && weight.defined() && weight.dim() == 4 &&
+                   weight.is_floating_point()
                ? at::MemoryFormat::ChannelsLast
                : at::MemoryFormat::Contiguous;
   }

@@ -51,8 +51,8 @@ void run_steps(const Program& program, std::vector<at::Tensor>& frame, const Wat
 void prepare_device(at::Device device);
 
 /// Kernel of If, Loop or Scan; null for other nodes. Its inputs are the node's own, then `captured` values by name.
-ops::Kernel make_control_flow(const Node& node, int64_t opset, const std::vector<std::string>& captured,
-                              const Graph& scope, at::Device device);
+ops::Kernel make_control_flow(const Node& node, int64_t opset, const std::vector<std::string>& captured, const Graph& scope,
+                              at::Device device);
 bool is_control_flow(const Node& node);
 /// Lowers a sub-graph: inputs are its own, then `captured` outer values. `root` has the opsets.
 std::shared_ptr<const Program> lower_subgraph(const Graph& body, const Graph& root, const std::vector<std::string>& captured,

@@ -17,7 +17,8 @@ namespace {
 void check_input(const ProgramInput& input, const at::Tensor& tensor) {
   if (!tensor.defined()) wrong_input(input, "no tensor was given");
   if (input.dtype != DataType::Undefined && tensor.scalar_type() != to_scalar_type(input.dtype))
-    wrong_input(input, std::string("wrong element type: got ") + name_of(to_data_type(tensor.scalar_type())) + ", expected " + name_of(input.dtype));
+    wrong_input(input, std::string("wrong element type: got ") + name_of(to_data_type(tensor.scalar_type())) + ", expected " +
+                           name_of(input.dtype));
   if (!input.shape) return;
   bool fits = tensor.dim() == static_cast<int64_t>(input.shape->size());
   for (int64_t i = 1; fits && i < tensor.dim(); ++i) {
@@ -29,7 +30,8 @@ void check_input(const ProgramInput& input, const at::Tensor& tensor) {
 
 std::vector<at::Tensor> start_frame(const Program& program, const Tensors& inputs) {
   if (inputs.size() != program.inputs.size())
-    throw Error(ErrorKind::Data, "inputs", "wrong number: got " + std::to_string(inputs.size()) + ", expected " + std::to_string(program.inputs.size()));
+    throw Error(ErrorKind::Data, "inputs",
+                "wrong number: got " + std::to_string(inputs.size()) + ", expected " + std::to_string(program.inputs.size()));
   std::vector<at::Tensor> frame = program.initial;
   for (size_t i = 0; i < inputs.size(); ++i) {
     check_input(program.inputs[i], inputs[i]);

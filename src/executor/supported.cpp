@@ -8,7 +8,8 @@ void collect(const Graph& graph, const Graph& root, std::vector<std::string>& mi
   for (const Node* node : graph.nodes()) {
     const int64_t opset = root.opset(node->domain);
     if (!is_control_flow(*node) && !ops::find_op(*node, opset))
-      missing.push_back(node->name + " (" + (node->domain.empty() ? "" : node->domain + ".") + node->op_type + ", opset " + std::to_string(opset) + ")");
+      missing.push_back(node->name + " (" + (node->domain.empty() ? "" : node->domain + ".") + node->op_type + ", opset " +
+                        std::to_string(opset) + ")");
     for (const auto& [key, value] : node->attributes)
       if (auto* body = std::get_if<std::shared_ptr<Graph>>(&value)) collect(**body, root, missing);
   }

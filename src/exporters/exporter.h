@@ -21,10 +21,10 @@ struct ExportSummary {
 };
 
 struct ExporterRow {
-  const char* name;     ///< "encodings", "onnx"
+  const char* name;  ///< "encodings", "onnx"
   const char* summary;
-  ExportSummary (*write)(const Graph& graph, const PlatformSpec& platform, const std::string& graph_path,
-                         const std::string& table_path, const ExportOptions& options);
+  ExportSummary (*write)(const Graph& graph, const PlatformSpec& platform, const std::string& graph_path, const std::string& table_path,
+                         const ExportOptions& options);
 };
 const std::vector<ExporterRow>& exporter_table();
 /// Throws Usage with candidates.

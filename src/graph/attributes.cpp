@@ -5,7 +5,7 @@ namespace ppq {
 namespace {
 
 const char* kind_of(const AttrValue& value) {
-  static constexpr const char* kNames[] = {"int",  "float",  "string",  "tensor",  "graph", "ints",
+  static constexpr const char* kNames[] = {"int",    "float",   "string",  "tensor", "graph",       "ints",
                                            "floats", "strings", "tensors", "graphs", "another type"};
   return kNames[value.index()];
 }

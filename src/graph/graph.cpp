@@ -60,8 +60,7 @@ Value* Graph::add_value(const std::string& value_name) {
   if (value_name.empty()) throw Error(ErrorKind::Internal, "graph " + name, "a value needs a name");
   auto value = std::make_unique<Value>();
   value->name_ = value_name;
-  if (!by_name_.emplace(value_name, value.get()).second)
-    throw Error(ErrorKind::Model, "value " + value_name, "defined twice");
+  if (!by_name_.emplace(value_name, value.get()).second) throw Error(ErrorKind::Model, "value " + value_name, "defined twice");
   values_.push_back(std::move(value));
   return values_.back().get();
 }
@@ -98,7 +97,8 @@ void Graph::link(Node* node) {
   // Refuse before anything is linked: a refused node must leave no trace.
   for (const Value* v : node->outputs_)
     if (v && (v->producer_ || v->is_constant()))
-      throw Error(ErrorKind::Model, "value " + v->name_, "is written by two nodes: " + (v->producer_ ? v->producer_->name : std::string("an initializer")) + " and " + node->name);
+      throw Error(ErrorKind::Model, "value " + v->name_,
+                  "is written by two nodes: " + (v->producer_ ? v->producer_->name : std::string("an initializer")) + " and " + node->name);
   for (size_t i = 0; i < node->inputs_.size(); ++i)
     if (Value* v = node->inputs_[i]) v->uses_.push_back({node, i});
   for (size_t i = 0; i < node->outputs_.size(); ++i)
@@ -115,8 +115,7 @@ void Graph::unlink(Node* node) {
     if (v) v->producer_ = nullptr;
 }
 
-Node* Graph::add_node(std::string op_type, std::string node_name, std::vector<Value*> inputs, std::vector<Value*> outputs,
-                      Node* before) {
+Node* Graph::add_node(std::string op_type, std::string node_name, std::vector<Value*> inputs, std::vector<Value*> outputs, Node* before) {
   auto node = std::make_unique<Node>();
   node->op_type = std::move(op_type);
   node->name = std::move(node_name);
@@ -143,8 +142,7 @@ void Graph::remove_value(Value* value) {
 
 void Graph::set_input(Node* node, size_t index, Value* value) {
   if (index >= node->inputs_.size()) node->inputs_.resize(index + 1, nullptr);
-  if (Value* old = node->inputs_[index])
-    std::erase_if(old->uses_, [&](const Use& use) { return use.node == node && use.index == index; });
+  if (Value* old = node->inputs_[index]) std::erase_if(old->uses_, [&](const Use& use) { return use.node == node && use.index == index; });
   node->inputs_[index] = value;
   if (value) value->uses_.push_back({node, index});
 }

@@ -25,7 +25,9 @@ std::vector<Node*> named(const Graph& graph, const std::string& pattern, const s
 
 }  // namespace
 
-bool names_a_node(const Graph& graph, const std::string& pattern, const std::string& option) { return !named(graph, pattern, option).empty(); }
+bool names_a_node(const Graph& graph, const std::string& pattern, const std::string& option) {
+  return !named(graph, pattern, option).empty();
+}
 
 std::vector<Node*> match_nodes(const Graph& graph, const std::string& pattern, const std::string& option) {
   auto found = named(graph, pattern, option);

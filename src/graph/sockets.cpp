@@ -16,24 +16,70 @@ struct Row {
 };
 
 const Row* find_row(const Node& node) {
-  static const std::unordered_map<std::string, Row> rows = {
-      {"Reshape", {"qs", "q"}}, {"Pad", {"qsfs", "q"}}, {"Gather", {"qf", "q"}}, {"Resize", {"qsss", "q"}},
-      {"Upsample", {"qs", "q"}}, {"Split", {"qs", "q"}}, {"TopK", {"qs", "qf"}}, {"Tile", {"qs", "q"}},
-      {"Expand", {"qs", "q"}}, {"RoiAlign", {"qfs", "q"}}, {"MMCVRoiAlign", {"qfs", "q"}}, {"MaxRoiPool", {"qf", "q"}},
-      {"grid_sampler", {"qf", "q"}}, {"GridSample", {"qf", "q"}}, {"Clip", {"qff", "q"}}, {"ConstantOfShape", {"s", "q"}},
-      {"GatherElements", {"qf", "q"}}, {"GatherND", {"qf", "q"}}, {"NonMaxSuppression", {"qqsff", "f"}},
-      {"NonZero", {"q", "f"}}, {"Range", {"s", "q"}}, {"ScatterElements", {"qfq", "q"}}, {"ScatterND", {"qfq", "q"}},
-      {"Shape", {"q", "s"}}, {"Size", {"q", "s"}}, {"Slice", {"qssss", "q"}}, {"Squeeze", {"qs", "q"}},
-      {"Unsqueeze", {"qs", "q"}}, {"Where", {"fqq", "q"}}, {"OneHot", {"ssf", "f"}}, {"MaxPool", {"q", "qf"}},
-      {"Dropout", {"qfs", "qf"}}, {"Equal", {"qq", "f"}}, {"Greater", {"qq", "f"}}, {"Less", {"qq", "f"}},
-      {"GreaterOrEqual", {"qq", "f"}}, {"LessOrEqual", {"qq", "f"}}, {"Xor", {"ff", "f"}}, {"Or", {"ff", "f"}},
-      {"And", {"ff", "f"}}, {"Not", {"f", "f"}}, {"IsNaN", {"q", "f"}}, {"IsInf", {"q", "f"}}, {"ArgMax", {"q", "f"}},
-      {"ArgMin", {"q", "f"}}, {"ReduceMean", {"qs", "q"}}, {"ReduceSum", {"qs", "q"}}, {"ReduceMax", {"qs", "q"}},
-      {"ReduceMin", {"qs", "q"}}, {"ReduceL2", {"qs", "q"}}, {"CumSum", {"qs", "q"}}, {"Trilu", {"qs", "q"}},
-      {"Compress", {"qf", "q"}}, {"ReverseSequence", {"qs", "q"}}, {"BatchNormalization", {"qf", "qf"}},
-      {"InstanceNormalization", {"qf", "q"}}, {"LayerNormalization", {"qf", "qf"}}, {"GroupNormalization", {"qf", "q"}},
-      {"RMSNormalization", {"qf", "q"}}, {"QuantizeLinear", {"qff", "f"}}, {"DequantizeLinear", {"fff", "q"}},
-      {"EyeLike", {"s", "q"}}, {"Unique", {"q", "qf"}}, {"MaxUnpool", {"qfs", "q"}}};
+  static const std::unordered_map<std::string, Row> rows = {{"Reshape", {"qs", "q"}},
+                                                            {"Pad", {"qsfs", "q"}},
+                                                            {"Gather", {"qf", "q"}},
+                                                            {"Resize", {"qsss", "q"}},
+                                                            {"Upsample", {"qs", "q"}},
+                                                            {"Split", {"qs", "q"}},
+                                                            {"TopK", {"qs", "qf"}},
+                                                            {"Tile", {"qs", "q"}},
+                                                            {"Expand", {"qs", "q"}},
+                                                            {"RoiAlign", {"qfs", "q"}},
+                                                            {"MMCVRoiAlign", {"qfs", "q"}},
+                                                            {"MaxRoiPool", {"qf", "q"}},
+                                                            {"grid_sampler", {"qf", "q"}},
+                                                            {"GridSample", {"qf", "q"}},
+                                                            {"Clip", {"qff", "q"}},
+                                                            {"ConstantOfShape", {"s", "q"}},
+                                                            {"GatherElements", {"qf", "q"}},
+                                                            {"GatherND", {"qf", "q"}},
+                                                            {"NonMaxSuppression", {"qqsff", "f"}},
+                                                            {"NonZero", {"q", "f"}},
+                                                            {"Range", {"s", "q"}},
+                                                            {"ScatterElements", {"qfq", "q"}},
+                                                            {"ScatterND", {"qfq", "q"}},
+                                                            {"Shape", {"q", "s"}},
+                                                            {"Size", {"q", "s"}},
+                                                            {"Slice", {"qssss", "q"}},
+                                                            {"Squeeze", {"qs", "q"}},
+                                                            {"Unsqueeze", {"qs", "q"}},
+                                                            {"Where", {"fqq", "q"}},
+                                                            {"OneHot", {"ssf", "f"}},
+                                                            {"MaxPool", {"q", "qf"}},
+                                                            {"Dropout", {"qfs", "qf"}},
+                                                            {"Equal", {"qq", "f"}},
+                                                            {"Greater", {"qq", "f"}},
+                                                            {"Less", {"qq", "f"}},
+                                                            {"GreaterOrEqual", {"qq", "f"}},
+                                                            {"LessOrEqual", {"qq", "f"}},
+                                                            {"Xor", {"ff", "f"}},
+                                                            {"Or", {"ff", "f"}},
+                                                            {"And", {"ff", "f"}},
+                                                            {"Not", {"f", "f"}},
+                                                            {"IsNaN", {"q", "f"}},
+                                                            {"IsInf", {"q", "f"}},
+                                                            {"ArgMax", {"q", "f"}},
+                                                            {"ArgMin", {"q", "f"}},
+                                                            {"ReduceMean", {"qs", "q"}},
+                                                            {"ReduceSum", {"qs", "q"}},
+                                                            {"ReduceMax", {"qs", "q"}},
+                                                            {"ReduceMin", {"qs", "q"}},
+                                                            {"ReduceL2", {"qs", "q"}},
+                                                            {"CumSum", {"qs", "q"}},
+                                                            {"Trilu", {"qs", "q"}},
+                                                            {"Compress", {"qf", "q"}},
+                                                            {"ReverseSequence", {"qs", "q"}},
+                                                            {"BatchNormalization", {"qf", "qf"}},
+                                                            {"InstanceNormalization", {"qf", "q"}},
+                                                            {"LayerNormalization", {"qf", "qf"}},
+                                                            {"GroupNormalization", {"qf", "q"}},
+                                                            {"RMSNormalization", {"qf", "q"}},
+                                                            {"QuantizeLinear", {"qff", "f"}},
+                                                            {"DequantizeLinear", {"fff", "q"}},
+                                                            {"EyeLike", {"s", "q"}},
+                                                            {"Unique", {"q", "qf"}},
+                                                            {"MaxUnpool", {"qfs", "q"}}};
   if (!node.domain.empty() && node.domain != "ai.onnx") return nullptr;
   auto it = rows.find(node.op_type);
   return it == rows.end() ? nullptr : &it->second;
@@ -42,9 +88,12 @@ const Row* find_row(const Node& node) {
 Socket socket_of(const char* letters, size_t index) {
   const size_t count = std::char_traits<char>::length(letters);
   switch (letters[std::min(index, count - 1)]) {
-    case 'f': return Socket::Float;
-    case 's': return Socket::ShapeOrIndex;
-    default: return Socket::Quantizable;
+    case 'f':
+      return Socket::Float;
+    case 's':
+      return Socket::ShapeOrIndex;
+    default:
+      return Socket::Quantizable;
   }
 }
 
@@ -61,20 +110,19 @@ Socket output_socket(const Node& node, size_t index) {
 }
 
 bool carries_value(const Node& node, size_t index) {
-  static const std::unordered_set<std::string> none = {"Shape", "Size", "ConstantOfShape", "Range", "OneHot", "NonZero",
-                                                       "NonMaxSuppression", "EyeLike", "ArgMax", "ArgMin"};
+  static const std::unordered_set<std::string> none = {
+      "Shape", "Size", "ConstantOfShape", "Range", "OneHot", "NonZero", "NonMaxSuppression", "EyeLike", "ArgMax", "ArgMin"};
   if (none.count(node.op_type)) return false;
   return input_socket(node, index) == Socket::Quantizable;
 }
 
-bool is_computing(const Node& node) {
-  return node.is("Conv") || node.is("ConvTranspose") || node.is("Gemm") || node.is("MatMul");
-}
+bool is_computing(const Node& node) { return node.is("Conv") || node.is("ConvTranspose") || node.is("Gemm") || node.is("MatMul"); }
 
 bool is_passive(const Node& node) {
   static const std::unordered_set<std::string> types = {
-      "MaxPool", "GlobalMaxPool", "Reshape", "Flatten", "Identity", "Dropout", "Slice", "Pad", "Split", "Transpose", "Squeeze",
-      "Unsqueeze", "Expand", "Tile", "Gather", "GatherElements", "GatherND", "DepthToSpace", "SpaceToDepth", "ChannelShuffle", "Crop"};
+      "MaxPool", "GlobalMaxPool",  "Reshape",   "Flatten",      "Identity",     "Dropout",        "Slice",
+      "Pad",     "Split",          "Transpose", "Squeeze",      "Unsqueeze",    "Expand",         "Tile",
+      "Gather",  "GatherElements", "GatherND",  "DepthToSpace", "SpaceToDepth", "ChannelShuffle", "Crop"};
   if (node.is("Resize") || node.is("Upsample")) return node.attributes.get_string("mode", "nearest") == "nearest";
   if (node.is("Pad") && node.attributes.get_string("mode", "constant") == "constant" && node.input(2)) {
     // A padding value outside the data's range would be clipped by the data's scale.
@@ -97,8 +145,6 @@ int weight_channel_axis(const Node& node) {
   return weight && weight->constant().defined() ? static_cast<int>(weight->constant().dim()) - 1 : 0;
 }
 
-Node* only_reader(const Value& value) {
-  return value.uses().size() == 1 && !value.is_graph_output() ? value.uses()[0].node : nullptr;
-}
+Node* only_reader(const Value& value) { return value.uses().size() == 1 && !value.is_graph_output() ? value.uses()[0].node : nullptr; }
 
 }  // namespace ppq::passes

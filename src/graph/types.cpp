@@ -55,8 +55,7 @@ bool has_scalar_type(DataType dtype) { return row_of(dtype).scalar != kNone; }
 
 at::ScalarType to_scalar_type(DataType dtype) {
   const auto& row = row_of(dtype);
-  if (row.scalar == kNone)
-    throw Error(ErrorKind::Unsupported, "", std::string("element type ") + row.name + " cannot be computed with");
+  if (row.scalar == kNone) throw Error(ErrorKind::Unsupported, "", std::string("element type ") + row.name + " cannot be computed with");
   return row.scalar;
 }
 

@@ -38,7 +38,8 @@ void Graph::verify() const {
       const Value* v = node->outputs_[i];
       if (!v) continue;
       if (!known.count(v)) fault("node " + node->name, "an output belongs to another graph");
-      if (v->producer_ != node.get() || v->producer_index_ != i) fault("node " + node->name, "output " + v->name() + " has another producer");
+      if (v->producer_ != node.get() || v->producer_index_ != i)
+        fault("node " + node->name, "output " + v->name() + " has another producer");
       available.insert(v);
     }
     if (node->input_quant.size() > node->inputs_.size() || node->output_quant.size() > node->outputs_.size())

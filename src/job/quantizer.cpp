@@ -4,8 +4,8 @@
 #include <map>
 #include <set>
 
-#include "ppq/error.h"
 #include "calibration/batching.h"
+#include "ppq/error.h"
 
 namespace ppq {
 namespace {
@@ -25,8 +25,11 @@ std::vector<size_t> first_indices(size_t count) {
 /// What a setting asks for and this version has no pass for. Never ignored in silence.
 std::vector<std::string> without_a_pass(const QuantizationSetting& setting) {
   std::vector<std::string> names;
-  for (const auto& [name, wanted] : {std::pair{"weight_split", setting.weight_split}, {"channel_split", setting.channel_split}, {"matrix_factorization", setting.matrix_factorization},
-                                     {"lsq_optimization", setting.lsq_optimization}, {"blockwise_reconstruction", setting.blockwise_reconstruction}})
+  for (const auto& [name, wanted] : {std::pair{"weight_split", setting.weight_split},
+                                     {"channel_split", setting.channel_split},
+                                     {"matrix_factorization", setting.matrix_factorization},
+                                     {"lsq_optimization", setting.lsq_optimization},
+                                     {"blockwise_reconstruction", setting.blockwise_reconstruction}})
     if (wanted) names.push_back(name);
   return names;
 }
@@ -40,8 +43,8 @@ Graph& Quantizer::quantize(const at::Tensor& inputs, const std::vector<at::Tenso
   return quantize(Tensors{inputs}, make_dataset(calib_dataloader), executor, setting, calib_steps, std::move(collate_fn));
 }
 
-Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, TorchExecutor& executor,
-                           const QuantizationSetting& setting, size_t calib_steps, CollateFn collate_fn) {
+Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, TorchExecutor& executor, const QuantizationSetting& setting,
+                           size_t calib_steps, CollateFn collate_fn) {
   if (!calib_dataloader || calib_dataloader->size() == 0)
     throw Error(ErrorKind::Data, "calibration", "no samples", "give at least one sample, better 32 to 512");
   if (calib_steps == 0) throw Error(ErrorKind::Usage, "calib_steps", "got 0, expected at least 1");
@@ -52,9 +55,11 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   if (collate_fn) calib_dataloader = map_dataset(calib_dataloader, std::move(collate_fn));
   samples_ = std::min(calib_steps, calib_dataloader->size());
   if (samples_ < kFewSamples)
-    warnings_.push_back("calibrating with " + std::to_string(samples_) + " sample(s): ranges from fewer than 8 depend on which samples they are");
+    warnings_.push_back("calibrating with " + std::to_string(samples_) +
+                        " sample(s): ranges from fewer than 8 depend on which samples they are");
   if (samples_ > kManySamples)
-    warnings_.push_back("calibrating with " + std::to_string(samples_) + " samples: more than 512 rarely change the ranges and take longer");
+    warnings_.push_back("calibrating with " + std::to_string(samples_) +
+                        " samples: more than 512 rarely change the ranges and take longer");
   DatasetPtr samples = samples_ == calib_dataloader->size() ? calib_dataloader : subset(calib_dataloader, first_indices(samples_));
 
   check_supported(*graph_);

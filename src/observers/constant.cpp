@@ -22,7 +22,8 @@ class Constant final : public Observer {
 
   QuantParams finish() const override {
     if (!channels_) fail_nothing_seen(tensor_);
-    const std::vector<int64_t> sizes = scheme_.granularity == Granularity::PerTensor ? std::vector<int64_t>{} : std::vector<int64_t>{channels_};
+    const std::vector<int64_t> sizes =
+        scheme_.granularity == Granularity::PerTensor ? std::vector<int64_t>{} : std::vector<int64_t>{channels_};
     return {at::ones(sizes, at::kFloat), at::zeros(sizes, at::kFloat)};
   }
 

@@ -26,7 +26,8 @@ class Floating final : public Observer {
     }
     kernels::observe_range(x, channel_axis(scheme_), range_);
     if (!scheme_.power_of_two) return;
-    at::Tensor rows = scheme_.granularity == Granularity::PerTensor ? x.reshape({1, -1}) : x.transpose(0, scheme_.axis).reshape({channels, -1});
+    at::Tensor rows =
+        scheme_.granularity == Granularity::PerTensor ? x.reshape({1, -1}) : x.transpose(0, scheme_.axis).reshape({channels, -1});
     if (scheme_.granularity == Granularity::PerTensor && rows.size(1) > kFetch)
       rows = rows.slice(1, 0, rows.size(1), rows.size(1) / kFetch);
     QuantScheme per_tensor = scheme_;
@@ -62,7 +63,8 @@ class Floating final : public Observer {
   QuantParams finish_found(const at::Tensor& found) const override {
     const at::Tensor columns = found.t().contiguous();
     if (const auto bad = static_cast<int64_t>(columns[2].sum().item<double>())) fail_non_finite(tensor_, bad);
-    at::Tensor scale = scheme_.power_of_two ? at::exp2(columns[0] + kLowest) : (columns[1] / scheme_.quant_max).clamp_min(scheme_.min_scale);
+    at::Tensor scale =
+        scheme_.power_of_two ? at::exp2(columns[0] + kLowest) : (columns[1] / scheme_.quant_max).clamp_min(scheme_.min_scale);
     scale = scale.to(at::kFloat);
     if (scheme_.granularity == Granularity::PerTensor) scale = scale.reshape({});
     return {scale, at::zeros_like(scale)};

@@ -12,7 +12,8 @@ constexpr int64_t kBins = 4096;
 class KullbackLeibler final : public SearchObserver {
  public:
   KullbackLeibler(const QuantScheme& scheme, std::string tensor)
-      : SearchObserver(scheme, std::move(tensor), bins_for(scheme, kBins), search_rule(scheme.bits > 10 ? search::kSquaredError : search::kDivergence, scheme)) {}
+      : SearchObserver(scheme, std::move(tensor), bins_for(scheme, kBins),
+                       search_rule(scheme.bits > 10 ? search::kSquaredError : search::kDivergence, scheme)) {}
 };
 
 }  // namespace

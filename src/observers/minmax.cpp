@@ -49,7 +49,8 @@ class MinMax final : public Observer {
   }
 
   QuantParams finish_found(const at::Tensor& found) const override {
-    return params_of_found(found, scheme_.granularity == Granularity::PerTensor ? at::IntArrayRef() : seen_range().minimum.sizes(), scheme_, tensor_);
+    return params_of_found(found, scheme_.granularity == Granularity::PerTensor ? at::IntArrayRef() : seen_range().minimum.sizes(), scheme_,
+                           tensor_);
   }
 
   QuantParams finish() const override {

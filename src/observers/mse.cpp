@@ -9,7 +9,8 @@ constexpr int64_t kBins = 4096;
 /// the error over the histogram (kernels/search_rules.h), not bin by bin.
 class Mse final : public SearchObserver {
  public:
-  Mse(const QuantScheme& scheme, std::string tensor) : SearchObserver(scheme, std::move(tensor), bins_for(scheme, kBins), search_rule(search::kSquaredError, scheme)) {}
+  Mse(const QuantScheme& scheme, std::string tensor)
+      : SearchObserver(scheme, std::move(tensor), bins_for(scheme, kBins), search_rule(search::kSquaredError, scheme)) {}
 
   void observe(const at::Tensor& value, int64_t samples) override {
     HistogramObserver::observe(value, samples);
@@ -29,8 +30,10 @@ class Mse final : public SearchObserver {
     HistogramObserver::merge(other);
     const Mse& from = same_kind<Mse>(other, tensor());
     if (!from.zeros_.defined()) return;
-    if (zeros_.defined()) zeros_.add_(from.zeros_.to(zeros_.device()));
-    else zeros_ = from.zeros_.clone();
+    if (zeros_.defined())
+      zeros_.add_(from.zeros_.to(zeros_.device()));
+    else
+      zeros_ = from.zeros_.clone();
   }
 
   std::optional<kernels::RangeSearch> search() const override {

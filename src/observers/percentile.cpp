@@ -30,8 +30,10 @@ class Percentile final : public Observer {
     const Percentile& from = same_kind<Percentile>(other, tensor_);
     if (!from.sums_.defined()) return;
     blocks_.merge(from.blocks_, tensor_);
-    if (sums_.defined()) sums_.add_(from.sums_.to(sums_.device()));
-    else sums_ = from.sums_.clone();
+    if (sums_.defined())
+      sums_.add_(from.sums_.to(sums_.device()));
+    else
+      sums_ = from.sums_.clone();
   }
 
   std::optional<kernels::RangeSearch> search() const override {
@@ -39,7 +41,9 @@ class Percentile final : public Observer {
     return kernels::RangeSearch{search_rule(search::kMean, scheme_), {}, {}, sums_};
   }
 
-  QuantParams finish_found(const at::Tensor& found) const override { return params_of_found(found, blocks_.scale_sizes(scheme_, found.size(0)), scheme_, tensor_); }
+  QuantParams finish_found(const at::Tensor& found) const override {
+    return params_of_found(found, blocks_.scale_sizes(scheme_, found.size(0)), scheme_, tensor_);
+  }
 
   QuantParams finish() const override {
     const auto one = search();
@@ -63,7 +67,8 @@ class Percentile final : public Observer {
   /// Whole blocks, then the shorter ones at the end of the axis, which count by their own size.
   void observe_blocks(const at::Tensor& x) {
     const int64_t axis = blocks_.take(x, scheme_, tensor_), length = x.size(axis), block = std::min(scheme_.block_size, length);
-    const int64_t whole = length / block, rest = length % block, outer = c10::multiply_integers(x.sizes().slice(0, axis)), inner = x.numel() / (outer * length);
+    const int64_t whole = length / block, rest = length % block, outer = c10::multiply_integers(x.sizes().slice(0, axis)),
+                  inner = x.numel() / (outer * length);
     const at::Tensor all = sums(outer * (whole + (rest > 0)) * inner, x.device()).view({4, outer, -1, inner});
     add_blocks(kernels::block_rows(x.narrow(axis, 0, whole * block), axis, block), all.narrow(2, 0, whole));
     if (rest) add_blocks(kernels::block_rows(x.narrow(axis, whole * block, rest), axis, rest), all.narrow(2, whole, 1));

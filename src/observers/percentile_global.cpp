@@ -15,7 +15,8 @@ search::Rule percentile_rule(const QuantScheme& scheme) {
 /// The range that leaves 0.01 % of all values seen outside on each side; exact to a bin (1/4096 to 1/2048 of the range).
 class PercentileGlobal final : public SearchObserver {
  public:
-  PercentileGlobal(const QuantScheme& scheme, std::string tensor) : SearchObserver(scheme, std::move(tensor), bins_for(scheme, kBins), percentile_rule(scheme)) {}
+  PercentileGlobal(const QuantScheme& scheme, std::string tensor)
+      : SearchObserver(scheme, std::move(tensor), bins_for(scheme, kBins), percentile_rule(scheme)) {}
 };
 
 }  // namespace

@@ -10,7 +10,8 @@ constexpr int64_t kBins = 65536;
 /// search.
 class PpqKl final : public SearchObserver {
  public:
-  PpqKl(const QuantScheme& scheme, std::string tensor) : SearchObserver(scheme, std::move(tensor), kBins, search_rule(search::kPpqKl, scheme)) {}
+  PpqKl(const QuantScheme& scheme, std::string tensor)
+      : SearchObserver(scheme, std::move(tensor), kBins, search_rule(search::kPpqKl, scheme)) {}
 };
 
 }  // namespace

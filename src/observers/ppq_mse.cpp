@@ -10,7 +10,8 @@ constexpr int64_t kBins = 32768;  // 8 to 16 bins of ours fall into one of PPQ's
 /// search breaks down.
 class PpqMse final : public SearchObserver {
  public:
-  PpqMse(const QuantScheme& scheme, std::string tensor) : SearchObserver(scheme, std::move(tensor), kBins, search_rule(search::kPpqMse, scheme)) {}
+  PpqMse(const QuantScheme& scheme, std::string tensor)
+      : SearchObserver(scheme, std::move(tensor), kBins, search_rule(search::kPpqMse, scheme)) {}
 };
 
 }  // namespace

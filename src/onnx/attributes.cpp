@@ -65,17 +65,23 @@ AttributeProto::AttributeType type_of(const AttributeProto& proto) {
   return AttributeProto::UNDEFINED;
 }
 
-AttrValue read_attribute(const AttributeProto& proto, ExternalFiles& files, const GraphReader& read_graph,
-                         const std::string& where) {
+AttrValue read_attribute(const AttributeProto& proto, ExternalFiles& files, const GraphReader& read_graph, const std::string& where) {
   if (!proto.ref_attr_name().empty()) return whole(proto);
   switch (type_of(proto)) {
-    case AttributeProto::INT: return proto.i();
-    case AttributeProto::FLOAT: return proto.f();
-    case AttributeProto::STRING: return proto.s();
-    case AttributeProto::INTS: return std::vector<int64_t>(proto.ints().begin(), proto.ints().end());
-    case AttributeProto::FLOATS: return std::vector<float>(proto.floats().begin(), proto.floats().end());
-    case AttributeProto::STRINGS: return std::vector<std::string>(proto.strings().begin(), proto.strings().end());
-    case AttributeProto::GRAPH: return read_graph(proto.g());
+    case AttributeProto::INT:
+      return proto.i();
+    case AttributeProto::FLOAT:
+      return proto.f();
+    case AttributeProto::STRING:
+      return proto.s();
+    case AttributeProto::INTS:
+      return std::vector<int64_t>(proto.ints().begin(), proto.ints().end());
+    case AttributeProto::FLOATS:
+      return std::vector<float>(proto.floats().begin(), proto.floats().end());
+    case AttributeProto::STRINGS:
+      return std::vector<std::string>(proto.strings().begin(), proto.strings().end());
+    case AttributeProto::GRAPH:
+      return read_graph(proto.g());
     case AttributeProto::GRAPHS: {
       std::vector<std::shared_ptr<Graph>> graphs;
       for (const auto& graph : proto.graphs()) graphs.push_back(read_graph(graph));
@@ -95,7 +101,10 @@ AttrValue read_attribute(const AttributeProto& proto, ExternalFiles& files, cons
       }
       return tensors;
     }
-    case AttributeProto::SPARSE_TENSOR: case AttributeProto::SPARSE_TENSORS: case AttributeProto::TYPE_PROTO: case AttributeProto::TYPE_PROTOS:
+    case AttributeProto::SPARSE_TENSOR:
+    case AttributeProto::SPARSE_TENSORS:
+    case AttributeProto::TYPE_PROTO:
+    case AttributeProto::TYPE_PROTOS:
       return whole(proto);
     default:
       throw Error(ErrorKind::Model, where, "attribute has no type and no value", "export the model again");

@@ -78,10 +78,14 @@ class Builder {
       if (!value) {
         value = graph.add_value(info.name());
         read_type(info, *value);
-      } else if (contradict(shape_of(info.type()), value->shape) || (info.type().has_tensor_type() && dtype_of(info.type()) != value->dtype)) {
+      } else if (contradict(shape_of(info.type()), value->shape) ||
+                 (info.type().has_tensor_type() && dtype_of(info.type()) != value->dtype)) {
         const auto shape = shape_of(info.type());
-        throw Error(ErrorKind::Model, "initializer " + info.name(), std::string("has another type than the graph input of its name: got ") + name_of(value->dtype) + " " +
-                        to_string(*value->shape) + ", expected " + name_of(dtype_of(info.type())) + " " + (shape ? to_string(*shape) : "of any shape"), "export the model again");
+        throw Error(ErrorKind::Model, "initializer " + info.name(),
+                    std::string("has another type than the graph input of its name: got ") + name_of(value->dtype) + " " +
+                        to_string(*value->shape) + ", expected " + name_of(dtype_of(info.type())) + " " +
+                        (shape ? to_string(*shape) : "of any shape"),
+                    "export the model again");
       }
       value->doc = info.doc_string();
       graph.add_input(value);
@@ -98,8 +102,11 @@ class Builder {
     node->doc = proto.doc_string();
     node->metadata = pairs_of(proto.metadata_props());
     for (const auto& attribute : proto.attribute()) {
-      if (node->attributes.has(attribute.name())) throw Error(ErrorKind::Model, where, "attribute " + attribute.name() + " is given twice", "export the model again");
-      const auto read_graph = [&](const onnx::GraphProto& body) { return with_error_context(ErrorKind::Model, where, [&] { return subgraph(body, scope); }); };
+      if (node->attributes.has(attribute.name()))
+        throw Error(ErrorKind::Model, where, "attribute " + attribute.name() + " is given twice", "export the model again");
+      const auto read_graph = [&](const onnx::GraphProto& body) {
+        return with_error_context(ErrorKind::Model, where, [&] { return subgraph(body, scope); });
+      };
       node->attributes.set(attribute.name(), read_attribute(attribute, files_, read_graph, where + ", attribute " + attribute.name()));
     }
   }

@@ -11,7 +11,7 @@ namespace ppq {
 /// What a graph is built from beside its message.
 struct BuildInput {
   std::vector<Initializer> initializers;
-  int inputs = 0;  ///< the first so many inputs of the message are the file's own
+  int inputs = 0;                           ///< the first so many inputs of the message are the file's own
   std::vector<onnx::GraphProto> residuals;  ///< of the graph and its sub-graphs (see graph_residuals)
 };
 

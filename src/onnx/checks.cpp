@@ -127,7 +127,8 @@ void run_checker(onnx::ModelProto& model, const std::string& where, bool strict)
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& error) {
-    throw Error(ErrorKind::Model, where, "is not a valid model: " + one_line(error.what()), "onnx.checker.check_model says the same: export the model again");
+    throw Error(ErrorKind::Model, where, "is not a valid model: " + one_line(error.what()),
+                "onnx.checker.check_model says the same: export the model again");
   }
 }
 
@@ -137,12 +138,15 @@ void inline_functions(onnx::ModelProto& model, const std::string& where) {
     onnx::checker::check_function_call_cycles(model);
     InlinedSize size(model);
     if (const double nodes = size.of(model.graph().node()); nodes > kMaxInlinedNodes)
-      throw Error(ErrorKind::Resource, where, "its functions become too many nodes: got " + std::to_string(nodes) + ", expected at most " + std::to_string(kMaxInlinedNodes));
+      throw Error(
+          ErrorKind::Resource, where,
+          "its functions become too many nodes: got " + std::to_string(nodes) + ", expected at most " + std::to_string(kMaxInlinedNodes));
     onnx::inliner::InlineLocalFunctions(model);
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
-    throw Error(ErrorKind::Model, where, "its functions cannot be inlined: " + one_line(error.what()), "export the model without functions");
+    throw Error(ErrorKind::Model, where, "its functions cannot be inlined: " + one_line(error.what()),
+                "export the model without functions");
   }
 }
 

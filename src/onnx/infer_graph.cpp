@@ -12,7 +12,9 @@ namespace {
 void declare(const Graph& graph, onnx::GraphProto& proto) {
   proto.clear_value_info();
   for (const Value* value : graph.values()) {
-    if (value->is_constant() || value->is_outer() || value->is_graph_input() || value->is_graph_output() || value->dtype == DataType::Undefined) continue;
+    if (value->is_constant() || value->is_outer() || value->is_graph_input() || value->is_graph_output() ||
+        value->dtype == DataType::Undefined)
+      continue;
     auto* info = proto.add_value_info();
     info->set_name(value->name());
     write_type(*value, *info->mutable_type());

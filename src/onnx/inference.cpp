@@ -26,7 +26,8 @@ void run_inference(onnx::ModelProto& model) {
 /// Outputs of nodes that onnx does not know: what the file declares is all there is.
 std::unordered_set<std::string> unknown_outputs(const onnx::ModelProto& model) {
   std::unordered_map<std::string, int> opsets;
-  for (const auto& opset : model.opset_import()) opsets[opset.domain() == "ai.onnx" ? "" : opset.domain()] = static_cast<int>(opset.version());
+  for (const auto& opset : model.opset_import())
+    opsets[opset.domain() == "ai.onnx" ? "" : opset.domain()] = static_cast<int>(opset.version());
   std::unordered_set<std::string> names;
   for (const auto& node : model.graph().node()) {
     const std::string domain = node.domain() == "ai.onnx" ? "" : node.domain();
@@ -37,7 +38,9 @@ std::unordered_set<std::string> unknown_outputs(const onnx::ModelProto& model) {
   return names;
 }
 
-bool complete(const onnx::TypeProto& type) { return !type.has_tensor_type() ? type.value_case() != onnx::TypeProto::VALUE_NOT_SET : type.tensor_type().has_shape(); }
+bool complete(const onnx::TypeProto& type) {
+  return !type.has_tensor_type() ? type.value_case() != onnx::TypeProto::VALUE_NOT_SET : type.tensor_type().has_shape();
+}
 
 }  // namespace
 
@@ -76,11 +79,13 @@ std::set<std::string> infer_types(onnx::ModelProto& model) {
           *graph.add_value_info() = info;
       } else if (contradict(shape_of(info.type()), shape_of(it->second))) {
         contradicted.insert(info.name());
-        log_warning("value " + info.name() + ": the file declares shape " + to_string(*shape_of(info.type())) + ", its node computes " + to_string(*shape_of(it->second)) + "; the computed one is used");
+        log_warning("value " + info.name() + ": the file declares shape " + to_string(*shape_of(info.type())) + ", its node computes " +
+                    to_string(*shape_of(it->second)) + "; the computed one is used");
       }
     }
   for (int i = 0; i < graph.output_size(); ++i)
-    if (!contradicted.count(graph.output(i).name()) && complete(declared_outputs.Get(i).type())) *graph.mutable_output(i) = declared_outputs.Get(i);
+    if (!contradicted.count(graph.output(i).name()) && complete(declared_outputs.Get(i).type()))
+      *graph.mutable_output(i) = declared_outputs.Get(i);
   if (added) run_inference(model);
   return contradicted;
 }

@@ -28,7 +28,8 @@ std::vector<Initializer> read_initializers(const onnx::GraphProto& graph, Extern
   std::vector<Initializer> all;
   for (const auto& proto : graph.initializer()) {
     if (proto.name().empty())
-      throw Error(ErrorKind::Model, "graph " + graph.name(), "initializer " + std::to_string(all.size()) + " has no name", "export the model again");
+      throw Error(ErrorKind::Model, "graph " + graph.name(), "initializer " + std::to_string(all.size()) + " has no name",
+                  "export the model again");
     Initializer& initializer = all.emplace_back();
     initializer.name = proto.name();
     initializer.data = read_tensor(proto, files, "initializer " + proto.name());

@@ -24,7 +24,8 @@ Definitions definitions_of(const onnx::GraphProto& graph, const std::string& whe
   const auto define = [&](const std::string& name, const std::string& definer) {
     const auto [it, fresh] = names.try_emplace(name, definer);
     if (!fresh)
-      throw Error(ErrorKind::Model, where, "value " + name + " is defined twice: by " + it->second + " and by " + definer, "every value needs a name of its own: export the model again");
+      throw Error(ErrorKind::Model, where, "value " + name + " is defined twice: by " + it->second + " and by " + definer,
+                  "every value needs a name of its own: export the model again");
   };
   std::unordered_set<std::string> inputs;
   for (const auto& input : graph.input()) {
@@ -35,7 +36,8 @@ Definitions definitions_of(const onnx::GraphProto& graph, const std::string& whe
   // An initializer that is also an input is the input's default (all of them, in IR 3).
   std::unordered_set<std::string> initializers;
   const auto define_initializer = [&](const std::string& name) {
-    if (!initializers.insert(name).second) throw Error(ErrorKind::Model, where, "value " + name + " is defined twice: by two initializers", "export the model again");
+    if (!initializers.insert(name).second)
+      throw Error(ErrorKind::Model, where, "value " + name + " is defined twice: by two initializers", "export the model again");
     if (!inputs.count(name)) define(name, "an initializer");
   };
   for (const auto& initializer : graph.initializer()) define_initializer(initializer.name());
@@ -83,9 +85,8 @@ std::set<std::string> order(onnx::GraphProto& graph, const std::string& where, S
     const std::string reader = describe(node, i);
     std::set<std::string> reads(node.input().begin(), node.input().end());
     scopes.push_back(&names);
-    for_each_subgraph(node, [&](onnx::GraphProto& body, const std::string& attribute) {
-      reads.merge(order(body, reader + ", " + attribute, scopes));
-    });
+    for_each_subgraph(
+        node, [&](onnx::GraphProto& body, const std::string& attribute) { reads.merge(order(body, reader + ", " + attribute, scopes)); });
     scopes.pop_back();
     for (const auto& name : reads) {
       if (name.empty()) continue;
@@ -137,15 +138,19 @@ std::string describe(const onnx::NodeProto& node, int index) {
 void check_versions(const onnx::ModelProto& model, const std::string& where) {
   if (!model.has_ir_version()) throw Error(ErrorKind::Model, where, "is not an ONNX model: it has no IR version", "give a .onnx file");
   if (model.ir_version() < 3 || model.ir_version() > onnx::IR_VERSION)
-    throw Error(ErrorKind::Unsupported, where, "IR version: got " + std::to_string(model.ir_version()) + ", expected 3 to " + std::to_string(onnx::IR_VERSION),
+    throw Error(ErrorKind::Unsupported, where,
+                "IR version: got " + std::to_string(model.ir_version()) + ", expected 3 to " + std::to_string(onnx::IR_VERSION),
                 "save the model again with a current onnx");
   std::set<std::string> domains;
   for (const auto& opset : model.opset_import()) {
     const std::string domain = opset.domain() == "ai.onnx" ? "" : opset.domain();
-    if (!domains.insert(domain).second) throw Error(ErrorKind::Model, where, "imports the opset of domain '" + domain + "' twice", "export the model again");
+    if (!domains.insert(domain).second)
+      throw Error(ErrorKind::Model, where, "imports the opset of domain '" + domain + "' twice", "export the model again");
     const auto& known = onnx::OpSchemaRegistry::DomainToVersionRange::Instance().Map();
     if (domain.empty() && (opset.version() < kMinOpset || opset.version() > known.at("").second))
-      throw Error(ErrorKind::Unsupported, where, "opset: got " + std::to_string(opset.version()) + ", expected " + std::to_string(kMinOpset) + " to " + std::to_string(known.at("").second),
+      throw Error(ErrorKind::Unsupported, where,
+                  "opset: got " + std::to_string(opset.version()) + ", expected " + std::to_string(kMinOpset) + " to " +
+                      std::to_string(known.at("").second),
                   "convert the model with onnx.version_converter.convert_version");
   }
   if (domains.empty()) throw Error(ErrorKind::Model, where, "imports no opset", "export the model again");

@@ -71,7 +71,8 @@ onnx::ModelProto parse_model_text(std::string_view text, const std::string& wher
     throw Error(ErrorKind::Model, where, "is not an ONNX model in text form: " + one_line(error.what()));
   }
   if (!status.IsOK())
-    throw Error(ErrorKind::Model, where, "is not an ONNX model: neither a protobuf nor text in ONNX's syntax (" + one_line(status.ErrorMessage()) + ")",
+    throw Error(ErrorKind::Model, where,
+                "is not an ONNX model: neither a protobuf nor text in ONNX's syntax (" + one_line(status.ErrorMessage()) + ")",
                 "give a .onnx file, or text as onnx.printer.to_text writes it");
   return model;
 }
@@ -80,14 +81,17 @@ onnx::ModelProto parse_model(std::string_view bytes, const std::string& where) {
   silence_protobuf();
   if (bytes.empty()) throw Error(ErrorKind::Model, where, "is empty", "export or copy the model again");
   if (bytes.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max()))
-    throw Error(ErrorKind::Model, where, "is larger than protobuf can read: got " + std::to_string(bytes.size()) + " bytes, expected less than 2147483648",
+    throw Error(ErrorKind::Model, where,
+                "is larger than protobuf can read: got " + std::to_string(bytes.size()) + " bytes, expected less than 2147483648",
                 "save the weights as external data (onnx.save_model(…, save_as_external_data=True))");
   if (looks_like_text(bytes)) return parse_model_text(bytes, where);
   onnx::ModelProto model;
   if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     // A ModelProto begins with its IR version.
     if (bytes[0] == 0x08 && model.has_ir_version() && (model.has_graph() || model.has_producer_name()))
-      throw Error(ErrorKind::Model, where, "is truncated or damaged: protobuf cannot read all of its " + std::to_string(bytes.size()) + " bytes", "copy or export the model again");
+      throw Error(ErrorKind::Model, where,
+                  "is truncated or damaged: protobuf cannot read all of its " + std::to_string(bytes.size()) + " bytes",
+                  "copy or export the model again");
     throw Error(ErrorKind::Model, where, "is not an ONNX model: it is no protobuf message", "give a .onnx file");
   }
   if (!model.has_graph()) throw Error(ErrorKind::Model, where, "is not an ONNX model: it holds no graph", "give a .onnx file");

@@ -18,7 +18,8 @@ constexpr size_t kReserve = size_t{64} << 20;
 /// Puts large tensors into the data file, one after the other.
 class ExternalSink : public TensorSink {
  public:
-  ExternalSink(AtomicFile& file, std::string location, size_t threshold) : file_(file), location_(std::move(location)), threshold_(threshold) {}
+  ExternalSink(AtomicFile& file, std::string location, size_t threshold)
+      : file_(file), location_(std::move(location)), threshold_(threshold) {}
 
   void store(onnx::TensorProto& proto, const void* data, size_t bytes) override {
     if (bytes < threshold_) return TensorSink::store(proto, data, bytes);
@@ -45,7 +46,8 @@ class ExternalSink : public TensorSink {
 
 void check_size(size_t bytes, const std::string& where) {
   if (bytes > kMaxMessage)
-    throw Error(ErrorKind::Resource, where, "is larger than protobuf can write: got " + std::to_string(bytes) + " bytes, expected less than 2147483648",
+    throw Error(ErrorKind::Resource, where,
+                "is larger than protobuf can write: got " + std::to_string(bytes) + " bytes, expected less than 2147483648",
                 "write it to a file with its weights outside (lower external_tensor_threshold)");
 }
 

@@ -146,7 +146,8 @@ class Writer {
       if (!value) continue;
       auto* info = proto.add_value_info();
       *info = declared;
-      const bool same_dtype = !declared.type().has_tensor_type() || value->dtype == DataType::Undefined || dtype_of(declared.type()) == value->dtype;
+      const bool same_dtype =
+          !declared.type().has_tensor_type() || value->dtype == DataType::Undefined || dtype_of(declared.type()) == value->dtype;
       if (!same_dtype || contradict(shape_of(declared.type()), value->shape)) write_type(*value, *info->mutable_type());
     }
   }

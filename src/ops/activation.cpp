@@ -23,8 +23,10 @@ at::Tensor softplus(const at::Tensor& x) { return at::softplus(x, 1, x.scalar_ty
 
 Kernel leaky_relu(const OpSpec& spec) {
   return [alpha = spec.node.attributes.get_float("alpha", 0.01f)](Inputs in, Outputs out) {
-    if (!expendable(in[0])) out[0] = at::leaky_relu(in[0], alpha);
-    else at::leaky_relu_(out[0] = overwrite(in[0]), alpha);
+    if (!expendable(in[0]))
+      out[0] = at::leaky_relu(in[0], alpha);
+    else
+      at::leaky_relu_(out[0] = overwrite(in[0]), alpha);
   };
 }
 
@@ -46,9 +48,7 @@ Kernel celu(const OpSpec& spec) {
 Kernel hard_sigmoid(const OpSpec& spec) {
   const float alpha = spec.node.attributes.get_float("alpha", 0.2f), beta = spec.node.attributes.get_float("beta", 0.5f);
   const bool fused = std::fabs(alpha - 1.f / 6) < 1e-6f && beta == 0.5f;  // MobileNetV3's: LibTorch has it in one kernel
-  return [alpha, beta, fused](Inputs in, Outputs out) {
-    out[0] = fused ? at::hardsigmoid(in[0]) : in[0].mul(alpha).add(beta).clamp(0, 1);
-  };
+  return [alpha, beta, fused](Inputs in, Outputs out) { out[0] = fused ? at::hardsigmoid(in[0]) : in[0].mul(alpha).add(beta).clamp(0, 1); };
 }
 
 Kernel swish(const OpSpec& spec) {
@@ -59,15 +59,12 @@ Kernel swish(const OpSpec& spec) {
 
 Kernel gelu(const OpSpec& spec) {
   const std::string approximate = spec.node.attributes.get_string("approximate", "none");
-  if (approximate != "none" && approximate != "tanh")
-    fail(spec.node, "approximate: got '" + approximate + "', expected none or tanh");
+  if (approximate != "none" && approximate != "tanh") fail(spec.node, "approximate: got '" + approximate + "', expected none or tanh");
   return [approximate](Inputs in, Outputs out) { out[0] = at::gelu(in[0], approximate); };
 }
 
 Kernel thresholded_relu(const OpSpec& spec) {
-  return [alpha = spec.node.attributes.get_float("alpha", 1)](Inputs in, Outputs out) {
-    out[0] = at::threshold(in[0], alpha, 0);
-  };
+  return [alpha = spec.node.attributes.get_float("alpha", 1)](Inputs in, Outputs out) { out[0] = at::threshold(in[0], alpha, 0); };
 }
 
 Kernel shrink(const OpSpec& spec) {

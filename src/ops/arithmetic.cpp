@@ -38,8 +38,7 @@ at::Tensor uint64_loop(const at::Tensor& a, const at::Tensor& b, F f) {
   const auto* xs = x.const_data_ptr<int64_t>();
   const auto* ys = y.const_data_ptr<int64_t>();
   auto* os = out.mutable_data_ptr<int64_t>();
-  for (int64_t i = 0; i < out.numel(); ++i)
-    os[i] = static_cast<int64_t>(f(static_cast<uint64_t>(xs[i]), static_cast<uint64_t>(ys[i])));
+  for (int64_t i = 0; i < out.numel(); ++i) os[i] = static_cast<int64_t>(f(static_cast<uint64_t>(xs[i]), static_cast<uint64_t>(ys[i])));
   return on_device_of(out.view(at::kUInt64), a);
 }
 
@@ -67,9 +66,7 @@ at::Tensor c_modulo(const at::Tensor& a, const at::Tensor& b) {
   return from_ordered(at::fmod(ordered(a), ordered(b)), type);
 }
 
-Kernel modulo(const OpSpec& spec) {
-  return make_binary(spec, spec.node.attributes.get_int("fmod", 0) ? c_modulo : python_modulo);
-}
+Kernel modulo(const OpSpec& spec) { return make_binary(spec, spec.node.attributes.get_int("fmod", 0) ? c_modulo : python_modulo); }
 
 /// The result has the type of the base; exponents of another type are read as they are.
 at::Tensor power(const at::Tensor& a, const at::Tensor& b) {
@@ -86,7 +83,8 @@ at::Tensor shift_left(const at::Tensor& a, const at::Tensor& b) { return wrappin
 at::Tensor shift_right(const at::Tensor& a, const at::Tensor& b) {
   if (a.scalar_type() != at::kUInt64) return from_ordered(at::bitwise_right_shift(ordered(a), ordered(b)), a.scalar_type());
   const at::Tensor x = a.view(at::kLong), n = b.view(at::kLong);
-  const at::Tensor shifted = x.bitwise_right_shift(at::ones({}, x.options())).bitwise_and(INT64_MAX).bitwise_right_shift((n - 1).clamp_min(0));
+  const at::Tensor shifted =
+      x.bitwise_right_shift(at::ones({}, x.options())).bitwise_and(INT64_MAX).bitwise_right_shift((n - 1).clamp_min(0));
   return at::where(n.eq(0), x, shifted).view(at::kUInt64);
 }
 
@@ -96,12 +94,8 @@ Kernel bit_shift(const OpSpec& spec) {
   return make_binary(spec, direction == "LEFT" ? shift_left : shift_right);
 }
 
-at::Tensor maximum(const at::Tensor& a, const at::Tensor& b) {
-  return from_ordered(at::maximum(ordered(a), ordered(b)), a.scalar_type());
-}
-at::Tensor minimum(const at::Tensor& a, const at::Tensor& b) {
-  return from_ordered(at::minimum(ordered(a), ordered(b)), a.scalar_type());
-}
+at::Tensor maximum(const at::Tensor& a, const at::Tensor& b) { return from_ordered(at::maximum(ordered(a), ordered(b)), a.scalar_type()); }
+at::Tensor minimum(const at::Tensor& a, const at::Tensor& b) { return from_ordered(at::minimum(ordered(a), ordered(b)), a.scalar_type()); }
 
 template <Binary F>
 at::Tensor fold(Inputs in) {
@@ -151,9 +145,12 @@ Kernel add_rows(const OpSpec& spec) {
   return [general = make_binary(spec, add)](Inputs in, Outputs out) {
     const bool alike = in[0].is_floating_point() && in[0].sizes() == in[1].sizes() && in[0].strides() == in[1].strides() &&
                        in[0].scalar_type() == in[1].scalar_type() && in[0].device() == in[1].device();
-    if (alike && expendable(in[0])) out[0] = overwrite(in[0]).add_(in[1]);
-    else if (alike && expendable(in[1])) out[0] = overwrite(in[1]).add_(in[0]);
-    else general(in, out);
+    if (alike && expendable(in[0]))
+      out[0] = overwrite(in[0]).add_(in[1]);
+    else if (alike && expendable(in[1]))
+      out[0] = overwrite(in[1]).add_(in[0]);
+    else
+      general(in, out);
   };
 }
 

@@ -23,8 +23,13 @@ struct AttentionAttributes {
 
 AttentionAttributes attention_attributes(const Node& node) {
   const Attributes& a = node.attributes;
-  AttentionAttributes result{a.get_int("q_num_heads", 0), a.get_int("kv_num_heads", 0), a.get_int("qk_matmul_output_mode", 0),
-                             a.get_int("is_causal", 0) != 0, double{a.get_float("scale", 0)}, double{a.get_float("softcap", 0)}, {}};
+  AttentionAttributes result{a.get_int("q_num_heads", 0),
+                             a.get_int("kv_num_heads", 0),
+                             a.get_int("qk_matmul_output_mode", 0),
+                             a.get_int("is_causal", 0) != 0,
+                             double{a.get_float("scale", 0)},
+                             double{a.get_float("softcap", 0)},
+                             {}};
   if (a.has("softmax_precision")) result.softmax_precision = to_scalar_type(static_cast<DataType>(a.get_int("softmax_precision", 1)));
   if (result.keep_scores < 0 || result.keep_scores > 3)
     fail(node, "qk_matmul_output_mode: got " + std::to_string(result.keep_scores) + ", expected 0 to 3");
@@ -75,8 +80,8 @@ Kernel make_attention(const OpSpec& spec) {
 /// Inputs X, cos_cache, sin_cache, position_ids. With ids the caches hold every position; without, each sample's own.
 Kernel make_rotary_embedding(const OpSpec& spec) {
   const Attributes& a = spec.node.attributes;
-  return [heads = a.get_int("num_heads", 0), rotary = a.get_int("rotary_embedding_dim", 0),
-          interleaved = a.get_int("interleaved", 0) != 0](Inputs in, Outputs out) {
+  return [heads = a.get_int("num_heads", 0), rotary = a.get_int("rotary_embedding_dim", 0), interleaved = a.get_int("interleaved", 0) != 0](
+             Inputs in, Outputs out) {
     const bool flat = in[0].dim() == 3;
     const at::Tensor x = flat ? split_heads(in[0], heads) : in[0];
     at::Tensor cos = in[1], sin = in[2];

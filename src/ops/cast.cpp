@@ -10,8 +10,7 @@ namespace ppq::ops {
 namespace {
 
 bool is_float8(at::ScalarType type) {
-  return type == at::kFloat8_e4m3fn || type == at::kFloat8_e4m3fnuz || type == at::kFloat8_e5m2 ||
-         type == at::kFloat8_e5m2fnuz;
+  return type == at::kFloat8_e4m3fn || type == at::kFloat8_e4m3fnuz || type == at::kFloat8_e5m2 || type == at::kFloat8_e5m2fnuz;
 }
 
 double float8_max(at::ScalarType type) {
@@ -66,14 +65,13 @@ CastOptions options_of(const OpSpec& spec) {
 at::ScalarType target_of(const OpSpec& spec) {
   const AttrValue* to = spec.node.attributes.find("to");
   if (!to) fail(spec.node, "attribute 'to' is missing");
-  if (const auto* name = std::get_if<std::string>(to)) fail(spec.node, "attribute 'to': got the text '" + *name + "', expected a number (opset 6 or newer)");
+  if (const auto* name = std::get_if<std::string>(to))
+    fail(spec.node, "attribute 'to': got the text '" + *name + "', expected a number (opset 6 or newer)");
   return to_scalar_type(static_cast<DataType>(spec.node.attributes.get_int("to", 0)));
 }
 
 Kernel make_cast(const OpSpec& spec) {
-  return [type = target_of(spec), options = options_of(spec)](Inputs in, Outputs out) {
-    out[0] = cast(in[0], type, options);
-  };
+  return [type = target_of(spec), options = options_of(spec)](Inputs in, Outputs out) { out[0] = cast(in[0], type, options); };
 }
 
 Kernel make_cast_like(const OpSpec& spec) {

@@ -15,7 +15,8 @@ std::vector<int64_t> to_ints(const at::Tensor& tensor) {
 
 at::Scalar scalar_of(const at::Tensor& tensor) {
   if (!tensor.is_cpu() || tensor.numel() != 1) return tensor.item();
-  return AT_DISPATCH_ALL_TYPES_AND3(at::kHalf, at::kBFloat16, at::kBool, tensor.scalar_type(), "scalar_of", [&] { return at::Scalar(*tensor.const_data_ptr<scalar_t>()); });
+  return AT_DISPATCH_ALL_TYPES_AND3(at::kHalf, at::kBFloat16, at::kBool, tensor.scalar_type(), "scalar_of",
+                                    [&] { return at::Scalar(*tensor.const_data_ptr<scalar_t>()); });
 }
 
 at::Tensor on_device_of(const at::Tensor& other, const at::Tensor& like) {
@@ -31,8 +32,6 @@ int64_t normalize_axis(int64_t axis, int64_t rank) {
   return axis < 0 ? axis + rank : axis;
 }
 
-void fail(const Node& node, const std::string& problem) {
-  throw Error(ErrorKind::Model, node.name + " (" + node.op_type + ")", problem);
-}
+void fail(const Node& node, const std::string& problem) { throw Error(ErrorKind::Model, node.name + " (" + node.op_type + ")", problem); }
 
 }  // namespace ppq::ops

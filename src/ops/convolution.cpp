@@ -17,10 +17,9 @@ void check_channels(const std::string& type, int64_t channels, int64_t expected)
 
 void check_rank(const std::string& type, const at::Tensor& x, const at::Tensor& weight) {
   if (x.dim() < 3 || x.dim() != weight.dim())
-    reject(type, "rank: got input " + to_string(x.sizes()) + " and weight " + to_string(weight.sizes()) +
-                     ", expected equal ranks of at least 3");
-  if (x.dim() > 5)
-    reject_unsupported(type, "spatial dimensions: got " + std::to_string(x.dim() - 2) + ", expected 1 to 3");
+    reject(type,
+           "rank: got input " + to_string(x.sizes()) + " and weight " + to_string(weight.sizes()) + ", expected equal ranks of at least 3");
+  if (x.dim() > 5) reject_unsupported(type, "spatial dimensions: got " + std::to_string(x.dim() - 2) + ", expected 1 to 3");
 }
 
 Kernel make_conv(const OpSpec& spec) {

@@ -14,9 +14,7 @@ struct Positions {
 Positions sample_positions(const at::Tensor& offset, const Window& w, int64_t groups) {
   const int64_t kh = w.kernel[0], kw = w.kernel[1], oh = w.output[0], ow = w.output[1];
   const at::Tensor o = offset.reshape({offset.size(0), groups, kh * kw, 2, oh, ow});
-  auto grid = [&](size_t axis, int64_t count) {
-    return at::arange(count, offset.options()) * static_cast<double>(w.dilations[axis]);
-  };
+  auto grid = [&](size_t axis, int64_t count) { return at::arange(count, offset.options()) * static_cast<double>(w.dilations[axis]); };
   auto origin = [&](size_t axis) {
     return at::arange(w.output[axis], offset.options()) * static_cast<double>(w.strides[axis]) - static_cast<double>(w.begin[axis]);
   };

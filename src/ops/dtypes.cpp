@@ -11,23 +11,26 @@ constexpr int64_t kTopBit = std::numeric_limits<int64_t>::min();
 
 at::ScalarType computable(at::ScalarType type) {
   switch (type) {
-    case at::kUInt16: return at::kShort;
-    case at::kUInt32: return at::kInt;
-    case at::kUInt64: return at::kLong;
+    case at::kUInt16:
+      return at::kShort;
+    case at::kUInt32:
+      return at::kInt;
+    case at::kUInt64:
+      return at::kLong;
     case at::kFloat8_e4m3fn:
     case at::kFloat8_e4m3fnuz:
     case at::kFloat8_e5m2:
     case at::kFloat8_e5m2fnuz:
-    case at::kFloat8_e8m0fnu: return at::kByte;
-    default: return type;
+    case at::kFloat8_e8m0fnu:
+      return at::kByte;
+    default:
+      return type;
   }
 }
 
 }  // namespace
 
-bool is_wide_unsigned(at::ScalarType type) {
-  return type == at::kUInt16 || type == at::kUInt32 || type == at::kUInt64;
-}
+bool is_wide_unsigned(at::ScalarType type) { return type == at::kUInt16 || type == at::kUInt32 || type == at::kUInt64; }
 
 at::Tensor signed_view(const at::Tensor& x) {
   const auto type = computable(x.scalar_type());

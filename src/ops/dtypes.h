@@ -36,8 +36,6 @@ inline std::pair<at::Tensor, at::Tensor> same_device(const at::Tensor& a, const 
 }
 
 /// Appends rows of one file of a family to another's.
-inline void append(std::vector<OpRow>& rows, const std::vector<OpRow>& more) {
-  rows.insert(rows.end(), more.begin(), more.end());
-}
+inline void append(std::vector<OpRow>& rows, const std::vector<OpRow>& more) { rows.insert(rows.end(), more.begin(), more.end()); }
 
 }  // namespace ppq::ops

@@ -10,9 +10,7 @@ namespace {
 bool is_unsigned(const at::Tensor& x) { return x.scalar_type() == at::kByte || is_wide_unsigned(x.scalar_type()); }
 
 at::Tensor absolute(const at::Tensor& x) { return is_unsigned(x) ? x : at::abs(x); }
-at::Tensor sign(const at::Tensor& x) {
-  return is_wide_unsigned(x.scalar_type()) ? signed_view(x).ne(0).to(x.scalar_type()) : at::sgn(x);
-}
+at::Tensor sign(const at::Tensor& x) { return is_wide_unsigned(x.scalar_type()) ? signed_view(x).ne(0).to(x.scalar_type()) : at::sgn(x); }
 at::Tensor round_half_even(const at::Tensor& x) { return at::round(x); }
 at::Tensor is_nan(const at::Tensor& x) { return at::isFloat8Type(x.scalar_type()) ? at::isnan(x.to(at::kFloat)) : at::isnan(x); }
 
@@ -21,10 +19,14 @@ Kernel is_inf(const OpSpec& spec) {
   const bool negative = spec.node.attributes.get_int("detect_negative", 1);
   return [positive, negative](Inputs in, Outputs out) {
     const at::Tensor x = at::isFloat8Type(in[0].scalar_type()) ? in[0].to(at::kFloat) : in[0];
-    if (positive && negative) out[0] = at::isinf(x);
-    else if (positive) out[0] = at::isposinf(x);
-    else if (negative) out[0] = at::isneginf(x);
-    else out[0] = at::zeros_like(x, at::kBool);
+    if (positive && negative)
+      out[0] = at::isinf(x);
+    else if (positive)
+      out[0] = at::isposinf(x);
+    else if (negative)
+      out[0] = at::isneginf(x);
+    else
+      out[0] = at::zeros_like(x, at::kBool);
   };
 }
 

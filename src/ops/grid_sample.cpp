@@ -23,12 +23,18 @@ Kernel make_grid_sample(const OpSpec& spec) {
   const Attributes& a = spec.node.attributes;
   const std::string mode = a.get_string("mode", "linear"), padding = a.get_string("padding_mode", "zeros");
   int64_t interpolation = kBilinear, border = kZeros;
-  if (mode == "nearest") interpolation = kNearest;
-  else if (mode == "cubic" || mode == "bicubic") interpolation = kBicubic;
-  else if (mode != "linear" && mode != "bilinear") fail(spec.node, "mode: got " + mode + ", expected linear, nearest or cubic");
-  if (padding == "border") border = kBorder;
-  else if (padding == "reflection") border = kReflection;
-  else if (padding != "zeros") fail(spec.node, "padding_mode: got " + padding + ", expected zeros, border or reflection");
+  if (mode == "nearest")
+    interpolation = kNearest;
+  else if (mode == "cubic" || mode == "bicubic")
+    interpolation = kBicubic;
+  else if (mode != "linear" && mode != "bilinear")
+    fail(spec.node, "mode: got " + mode + ", expected linear, nearest or cubic");
+  if (padding == "border")
+    border = kBorder;
+  else if (padding == "reflection")
+    border = kReflection;
+  else if (padding != "zeros")
+    fail(spec.node, "padding_mode: got " + padding + ", expected zeros, border or reflection");
   return [interpolation, border, align = a.get_int("align_corners", 0) != 0](Inputs in, Outputs out) {
     out[0] = sample(in[0], in[1], interpolation, border, align);
   };
@@ -38,7 +44,8 @@ Kernel make_grid_sample(const OpSpec& spec) {
 Kernel make_mmcv_grid_sampler(const OpSpec& spec) {
   const Attributes& a = spec.node.attributes;
   const int64_t interpolation = a.get_int("interpolation_mode", 0), padding = a.get_int("padding_mode", 0);
-  if (interpolation < 0 || interpolation > 2) fail(spec.node, "interpolation_mode: got " + std::to_string(interpolation) + ", expected 0 to 2");
+  if (interpolation < 0 || interpolation > 2)
+    fail(spec.node, "interpolation_mode: got " + std::to_string(interpolation) + ", expected 0 to 2");
   if (padding < 0 || padding > 2) fail(spec.node, "padding_mode: got " + std::to_string(padding) + ", expected 0 to 2");
   return [interpolation, padding, align = a.get_int("align_corners", 0) != 0](Inputs in, Outputs out) {
     out[0] = sample(in[0], in[1], interpolation, padding, align);

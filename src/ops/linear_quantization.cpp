@@ -19,9 +19,12 @@ namespace {
 
 double largest_float8(at::ScalarType type) {
   switch (type) {
-    case at::kFloat8_e4m3fn: return 448;
-    case at::kFloat8_e4m3fnuz: return 240;
-    default: return 57344;  // both e5m2 forms
+    case at::kFloat8_e4m3fn:
+      return 448;
+    case at::kFloat8_e4m3fnuz:
+      return 240;
+    default:
+      return 57344;  // both e5m2 forms
   }
 }
 
@@ -45,11 +48,16 @@ at::Tensor spread(const at::Tensor& parameter, const at::Tensor& x, const QuantL
 
 std::pair<double, double> integer_range(at::ScalarType type) {
   switch (type) {
-    case at::kByte: return {0, 255};
-    case at::kChar: return {-128, 127};
-    case at::kUInt16: return {0, 65535};
-    case at::kShort: return {-32768, 32767};
-    case at::kInt: return {std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()};
+    case at::kByte:
+      return {0, 255};
+    case at::kChar:
+      return {-128, 127};
+    case at::kUInt16:
+      return {0, 65535};
+    case at::kShort:
+      return {-32768, 32767};
+    case at::kInt:
+      return {std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()};
     default:
       throw Error(ErrorKind::Unsupported, "quantization",
                   std::string("quantized type: got ") + at::toString(type) + ", expected an 8, 16 or 32-bit integer or float8");

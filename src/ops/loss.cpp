@@ -15,10 +15,14 @@ struct LossOptions {
 LossOptions options_of(const OpSpec& spec) {
   LossOptions options{};
   const std::string name = spec.node.attributes.get_string("reduction", "mean");
-  if (name == "none") options.reduction = Reduction::None;
-  else if (name == "mean") options.reduction = Reduction::Mean;
-  else if (name == "sum") options.reduction = Reduction::Sum;
-  else fail(spec.node, "reduction: got '" + name + "', expected none, mean or sum");
+  if (name == "none")
+    options.reduction = Reduction::None;
+  else if (name == "mean")
+    options.reduction = Reduction::Mean;
+  else if (name == "sum")
+    options.reduction = Reduction::Sum;
+  else
+    fail(spec.node, "reduction: got '" + name + "', expected none, mean or sum");
   if (spec.node.attributes.has("ignore_index")) options.ignored = spec.node.attributes.get_int("ignore_index", 0);
   return options;
 }

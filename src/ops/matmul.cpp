@@ -15,9 +15,8 @@ at::ScalarType product_type(const at::Tensor& x) {
 }
 
 Kernel make_gemm(const OpSpec& spec) {
-  return [attributes = GemmAttributes(spec.node)](Inputs in, Outputs out) {
-    out[0] = gemm(in[0], in[1], input_or_none(in, 2), attributes);
-  };
+  return
+      [attributes = GemmAttributes(spec.node)](Inputs in, Outputs out) { out[0] = gemm(in[0], in[1], input_or_none(in, 2), attributes); };
 }
 
 Kernel make_matmul(const OpSpec&) {

@@ -38,9 +38,7 @@ at::Tensor integer_product(const at::Tensor& a, const at::Tensor& a_zero, const 
 }
 
 Kernel make_matmul_integer(const OpSpec&) {
-  return [](Inputs in, Outputs out) {
-    out[0] = integer_product(in[0], input_or_none(in, 2), in[1], input_or_none(in, 3)).to(at::kInt);
-  };
+  return [](Inputs in, Outputs out) { out[0] = integer_product(in[0], input_or_none(in, 2), in[1], input_or_none(in, 3)).to(at::kInt); };
 }
 
 Kernel make_qlinear_matmul(const OpSpec&) {
@@ -90,8 +88,8 @@ Kernel make_fused_matmul(const OpSpec& spec) {
   const Attributes& a = spec.node.attributes;
   if (a.get_int("transBatchA", 0) || a.get_int("transBatchB", 0))
     reject_unsupported(spec.node.name + " (FusedMatMul)", "transBatchA and transBatchB: got 1, expected 0");
-  return [alpha = double{a.get_float("alpha", 1.0f)}, ta = a.get_int("transA", 0) != 0, tb = a.get_int("transB", 0) != 0](
-             Inputs in, Outputs out) {
+  return [alpha = double{a.get_float("alpha", 1.0f)}, ta = a.get_int("transA", 0) != 0, tb = a.get_int("transB", 0) != 0](Inputs in,
+                                                                                                                          Outputs out) {
     const at::Tensor left = ta && in[0].dim() > 1 ? in[0].transpose(-1, -2) : in[0];
     const at::Tensor right = tb && in[1].dim() > 1 ? in[1].transpose(-1, -2) : in[1];
     const at::Tensor product = at::matmul(left, right);

@@ -14,10 +14,14 @@ struct Pooled {
 double lowest_of(at::ScalarType type) {
   if (at::isFloatingType(type)) return -std::numeric_limits<double>::infinity();
   switch (type) {
-    case at::kChar: return -128;
-    case at::kShort: return std::numeric_limits<int16_t>::min();
-    case at::kInt: return std::numeric_limits<int32_t>::min();
-    default: return 0;  // unsigned
+    case at::kChar:
+      return -128;
+    case at::kShort:
+      return std::numeric_limits<int16_t>::min();
+    case at::kInt:
+      return std::numeric_limits<int32_t>::min();
+    default:
+      return 0;  // unsigned
   }
 }
 
@@ -87,8 +91,8 @@ Pooled max_pool(const at::Tensor& x, const WindowAttributes& attributes, bool wa
 
 Kernel make_max_pool(const OpSpec& spec) {
   const bool indices = spec.node.outputs().size() > 1 && spec.node.output(1) != nullptr;
-  return [attributes = WindowAttributes(spec.node), indices,
-          column_major = spec.node.attributes.get_int("storage_order", 0) != 0](Inputs in, Outputs out) {
+  return [attributes = WindowAttributes(spec.node), indices, column_major = spec.node.attributes.get_int("storage_order", 0) != 0](
+             Inputs in, Outputs out) {
     const Pooled pooled = max_pool(in[0], attributes, indices, column_major);
     out[0] = pooled.values;
     if (indices) out[1] = pooled.indices;

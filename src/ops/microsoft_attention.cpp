@@ -31,7 +31,8 @@ at::Tensor mask_bias(const HeadAttributes& a, const at::Tensor& mask, int64_t ba
   if (m.dim() == 1) {
     const at::Tensor position = at::arange(keys, m.options()).reshape({1, 1, 1, keys});
     at::Tensor inside = position < m.narrow(0, 0, batch).reshape({-1, 1, 1, 1});
-    if (m.size(0) == 2 * batch) inside = inside.logical_and(position >= m.narrow(0, batch, batch).reshape({-1, 1, 1, 1}));
+    if (m.size(0) == 2 * batch)
+      inside = inside.logical_and(position >= m.narrow(0, batch, batch).reshape({-1, 1, 1, 1}));
     else if (m.size(0) != batch)
       reject_unsupported(a.type, "mask: got " + to_string(m.sizes()) + ", expected " + std::to_string(batch) + " lengths or a 0/1 mask");
     return mask_to_bias(inside, a.hidden, options);
@@ -103,7 +104,8 @@ Kernel make_ms_multi_head_attention(const OpSpec& spec) {
     const at::Tensor past_key = input_or_none(in, 6), past_value = input_or_none(in, 7);
     if (past_key.defined()) k = at::cat({past_key, k}, 2);
     if (past_value.defined()) v = at::cat({past_value, v}, 2);
-    out[0] = attend(a, split_heads(q, a.heads), k, v, input_or_none(in, 4), input_or_none(in, 5), past_key.defined() ? past_key.size(2) : 0);
+    out[0] =
+        attend(a, split_heads(q, a.heads), k, v, input_or_none(in, 4), input_or_none(in, 5), past_key.defined() ? past_key.size(2) : 0);
     set_output(out, 1, k);
     set_output(out, 2, v);
   };

@@ -45,8 +45,7 @@ Kernel make_embed_layer_normalization(const OpSpec& spec) {
     at::Tensor sum = at::embedding(in[2], ids) + at::embedding(in[3], positions);
     if (segments.defined()) sum = sum + at::embedding(in[4], segments);
     out[0] = at::layer_norm(sum, {sum.size(-1)}, in[5], in[6], epsilon);
-    if (out.size() > 1)
-      out[1] = mask.defined() ? mask.sum({1}).to(at::kInt) : at::zeros({ids.size(0)}, ids.options().dtype(at::kInt));
+    if (out.size() > 1) out[1] = mask.defined() ? mask.sum({1}).to(at::kInt) : at::zeros({ids.size(0)}, ids.options().dtype(at::kInt));
     set_output(out, 2, sum);
   };
 }

@@ -16,13 +16,11 @@ Activation named_activation(const std::string& name, std::optional<double> alpha
   if (key == "sigmoid") return [](const at::Tensor& x) { return at::sigmoid(x); };
   if (key == "softsign") return [](const at::Tensor& x) { return x / (1 + x.abs()); };
   if (key == "softplus") return [](const at::Tensor& x) { return at::softplus(x, 1, std::numeric_limits<float>::max()); };
-  if (key == "affine")
-    return [a = alpha.value_or(1), b = beta.value_or(0)](const at::Tensor& x) { return x * a + b; };
+  if (key == "affine") return [a = alpha.value_or(1), b = beta.value_or(0)](const at::Tensor& x) { return x * a + b; };
   if (key == "leakyrelu") return [a = alpha.value_or(0.01)](const at::Tensor& x) { return at::leaky_relu(x, a); };
   if (key == "thresholdedrelu")
     return [a = alpha.value_or(1)](const at::Tensor& x) { return at::where(x > a, x, at::zeros({}, x.options())); };
-  if (key == "scaledtanh")
-    return [a = alpha.value_or(1), b = beta.value_or(1)](const at::Tensor& x) { return at::tanh(x * b) * a; };
+  if (key == "scaledtanh") return [a = alpha.value_or(1), b = beta.value_or(1)](const at::Tensor& x) { return at::tanh(x * b) * a; };
   if (key == "hardsigmoid")
     return [a = alpha.value_or(0.2), b = beta.value_or(0.5)](const at::Tensor& x) { return (x * a + b).clamp(0, 1); };
   if (key == "elu") return [a = alpha.value_or(1)](const at::Tensor& x) { return at::elu(x, a); };

@@ -32,7 +32,8 @@ float intersection_over_union(const Box& a, const Box& b) {
 }
 
 /// Greedy suppression of one class: indices of the kept boxes, best score first; ties go to the lower index.
-std::vector<int64_t> suppress(const std::vector<Box>& boxes, const float* scores, int64_t limit, float iou_threshold, float score_threshold) {
+std::vector<int64_t> suppress(const std::vector<Box>& boxes, const float* scores, int64_t limit, float iou_threshold,
+                              float score_threshold) {
   std::vector<int64_t> order;
   for (int64_t i = 0; i < static_cast<int64_t>(boxes.size()); ++i)
     if (scores[i] > score_threshold) order.push_back(i);
@@ -40,9 +41,8 @@ std::vector<int64_t> suppress(const std::vector<Box>& boxes, const float* scores
   std::vector<int64_t> kept;
   for (int64_t candidate : order) {
     if (static_cast<int64_t>(kept.size()) >= limit) break;
-    const bool overlaps = std::any_of(kept.begin(), kept.end(), [&](int64_t k) {
-      return intersection_over_union(boxes[candidate], boxes[k]) > iou_threshold;
-    });
+    const bool overlaps = std::any_of(kept.begin(), kept.end(),
+                                      [&](int64_t k) { return intersection_over_union(boxes[candidate], boxes[k]) > iou_threshold; });
     if (!overlaps) kept.push_back(candidate);
   }
   return kept;

@@ -24,8 +24,8 @@ bool is_half(const at::Tensor& x) { return x.scalar_type() == at::kHalf || x.sca
 Kernel make_batch_normalization(const OpSpec& spec) {
   const Attributes& a = spec.node.attributes;
   const bool spatial = spec.opset >= 9 || a.get_int("spatial", 1) != 0;
-  const bool training = spec.opset >= 14 ? a.get_int("training_mode", 0) != 0
-                                         : spec.node.output(1) != nullptr || spec.node.output(3) != nullptr;
+  const bool training =
+      spec.opset >= 14 ? a.get_int("training_mode", 0) != 0 : spec.node.output(1) != nullptr || spec.node.output(3) != nullptr;
   const double epsilon = epsilon_of(spec), momentum = a.get_float("momentum", 0.9f);
   return [=, type = spec.node.op_type](Inputs in, Outputs out) {
     const at::Tensor& x = in[0];
@@ -52,9 +52,8 @@ Kernel make_batch_normalization(const OpSpec& spec) {
 }
 
 Kernel make_instance_normalization(const OpSpec& spec) {
-  return [epsilon = epsilon_of(spec)](Inputs in, Outputs out) {
-    out[0] = at::group_norm(in[0], in[0].size(1), in[1], in[2], epsilon, false);
-  };
+  return
+      [epsilon = epsilon_of(spec)](Inputs in, Outputs out) { out[0] = at::group_norm(in[0], in[0].size(1), in[1], in[2], epsilon, false); };
 }
 
 /// Opset 18 has scale and bias for each group, opset 21 for each channel.
@@ -78,8 +77,8 @@ Kernel make_layer_normalization(const OpSpec& spec) {
     const at::IntArrayRef normalized = x.sizes().slice(normalize_axis(axis, x.dim()));
     const bool widen = stash_float && is_half(x);
     const bool fused = !widen && scale.sizes() == normalized && (!bias.defined() || bias.sizes() == normalized);
-    auto [y, mean, inverse] = at::native_layer_norm(widen ? x.to(at::kFloat) : x, normalized, fused ? scale : at::Tensor(),
-                                                    fused ? bias : at::Tensor(), epsilon);
+    auto [y, mean, inverse] =
+        at::native_layer_norm(widen ? x.to(at::kFloat) : x, normalized, fused ? scale : at::Tensor(), fused ? bias : at::Tensor(), epsilon);
     if (!fused) {
       y = y.to(x.scalar_type()) * scale;
       if (bias.defined()) y = y + bias;

@@ -45,7 +45,8 @@ bool has_fast_path(const at::Tensor& x, const Ints& before, const Ints& after, M
   const auto rank = static_cast<size_t>(x.dim());
   if (mode == Mode::Wrap || !at::isFloatingType(x.scalar_type()) || rank < 3 || rank > 5 || x.numel() == 0) return false;
   for (size_t i = 0; i < rank; ++i) {
-    const bool fits = before[i] >= 0 && after[i] >= 0 && (mode != Mode::Reflect || std::max(before[i], after[i]) < x.size(static_cast<int64_t>(i)));
+    const bool fits =
+        before[i] >= 0 && after[i] >= 0 && (mode != Mode::Reflect || std::max(before[i], after[i]) < x.size(static_cast<int64_t>(i)));
     if (!fits || (i < 2 && (before[i] != 0 || after[i] != 0))) return false;
   }
   return true;
@@ -79,8 +80,8 @@ at::Tensor pad(const at::Tensor& x, const Ints& pads, const Ints& axes, Mode mod
 /// Opset 1 calls the attribute `paddings`.
 Kernel pad_by_attributes(const OpSpec& spec) {
   const auto& a = spec.node.attributes;
-  return [mode = mode_of(spec), pads = a.get_ints(a.has("paddings") ? "paddings" : "pads"),
-          value = a.get_float("value", 0)](Inputs in, Outputs out) { out[0] = pad(in[0], pads, {}, mode, value); };
+  return [mode = mode_of(spec), pads = a.get_ints(a.has("paddings") ? "paddings" : "pads"), value = a.get_float("value", 0)](
+             Inputs in, Outputs out) { out[0] = pad(in[0], pads, {}, mode, value); };
 }
 
 Kernel pad_by_inputs(const OpSpec& spec) {

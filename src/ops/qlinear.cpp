@@ -50,20 +50,22 @@ Kernel make_qlinear_mul(const OpSpec&) {
 
 Kernel make_qlinear_average_pool(const OpSpec& spec) {
   const Attributes& a = spec.node.attributes;
-  return unary([window = WindowAttributes(spec.node), include = a.get_int("count_include_pad", 0) != 0](const at::Tensor& x) {
-                 return average_pool(x, window, include);
-               },
+  return unary([window = WindowAttributes(spec.node),
+                include = a.get_int("count_include_pad", 0) != 0](const at::Tensor& x) { return average_pool(x, window, include); },
                a.get_int("channels_last", 0) != 0);
 }
 
 Kernel make_qlinear_global_average_pool(const OpSpec& spec) {
-  return unary([](const at::Tensor& x) { return x.flatten(2).mean(2).reshape([&] {
-                   std::vector<int64_t> shape(x.dim(), 1);
-                   shape[0] = x.size(0);
-                   shape[1] = x.size(1);
-                   return shape;
-                 }()); },
-               spec.node.attributes.get_int("channels_last", 0) != 0);
+  return unary(
+      [](const at::Tensor& x) {
+        return x.flatten(2).mean(2).reshape([&] {
+          std::vector<int64_t> shape(x.dim(), 1);
+          shape[0] = x.size(0);
+          shape[1] = x.size(1);
+          return shape;
+        }());
+      },
+      spec.node.attributes.get_int("channels_last", 0) != 0);
 }
 
 /// Inputs y_scale, y_zero, then tensor, scale, zero point for each part.

@@ -35,8 +35,8 @@ Distribution uniform_of(const OpSpec& spec) {
 /// Of the shape given as attribute.
 template <Distribution (*kOf)(const OpSpec&)>
 Kernel random(const OpSpec& spec) {
-  return [d = kOf(spec), sizes = spec.node.attributes.get_ints("shape"), type = dtype_of(spec, at::kFloat),
-          seed = Seed(spec)](Inputs, Outputs out) { out[0] = d.draw(sizes, d.first, d.second, seed).to(type); };
+  return [d = kOf(spec), sizes = spec.node.attributes.get_ints("shape"), type = dtype_of(spec, at::kFloat), seed = Seed(spec)](
+             Inputs, Outputs out) { out[0] = d.draw(sizes, d.first, d.second, seed).to(type); };
 }
 
 /// Of the shape, and unless `dtype` is given the type, of the input.

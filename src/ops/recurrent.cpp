@@ -26,8 +26,7 @@ State gru_cell(const Direction& d, const at::Tensor& gates, const State& before)
   }
   const at::Tensor zr = d.activations[0](a.clipped(at::addmm(gates.narrow(1, 0, 2 * n), h, r.narrow(0, 0, 2 * n).t())));
   const at::Tensor z = zr.narrow(1, 0, n), reset = zr.narrow(1, n, n);
-  const at::Tensor candidate =
-      d.activations[1](a.clipped(at::addmm(gates.narrow(1, 2 * n, n), reset * h, r.narrow(0, 2 * n, n).t())));
+  const at::Tensor candidate = d.activations[1](a.clipped(at::addmm(gates.narrow(1, 2 * n, n), reset * h, r.narrow(0, 2 * n, n).t())));
   return {candidate + z * (h - candidate), {}};
 }
 
@@ -65,8 +64,6 @@ Kernel make_lstm(const OpSpec& spec) {
 
 }  // namespace
 
-Rows recurrent() {
-  return {{"RNN", 1, make_rnn}, {"GRU", 1, make_gru}, {"LSTM", 1, make_lstm}};
-}
+Rows recurrent() { return {{"RNN", 1, make_rnn}, {"GRU", 1, make_gru}, {"LSTM", 1, make_lstm}}; }
 
 }  // namespace ppq::ops

@@ -17,10 +17,10 @@ struct RecurrentAttributes {
 
   std::string type;
   Direction direction = Direction::Forward;
-  int64_t hidden_size = 0;        ///< 0: taken from R
-  bool batch_first = false;       ///< layout 1
-  std::optional<double> clip;     ///< of the pre-activations
-  bool input_forget = false;      ///< LSTM: forget = 1 - input
+  int64_t hidden_size = 0;           ///< 0: taken from R
+  bool batch_first = false;          ///< layout 1
+  std::optional<double> clip;        ///< of the pre-activations
+  bool input_forget = false;         ///< LSTM: forget = 1 - input
   bool linear_before_reset = false;  ///< GRU
   /// One list for each direction.
   std::vector<std::vector<Activation>> activations;

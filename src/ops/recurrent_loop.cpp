@@ -37,7 +37,10 @@ std::vector<std::vector<Activation>> parse_activations(const Node& node, size_t 
     if (takes_alpha(names[i]) && next_alpha < alphas.size()) alpha = alphas[next_alpha++];
     if (takes_beta(names[i]) && next_beta < betas.size()) beta = betas[next_beta++];
     Activation activation = named_activation(names[i], alpha, beta);
-    if (!activation) fail(node, "activations: got " + names[i] + ", expected Relu, Tanh, Sigmoid, Affine, LeakyRelu, ThresholdedRelu, ScaledTanh, HardSigmoid, Elu, Softsign or Softplus");
+    if (!activation)
+      fail(node,
+           "activations: got " + names[i] +
+               ", expected Relu, Tanh, Sigmoid, Affine, LeakyRelu, ThresholdedRelu, ScaledTanh, HardSigmoid, Elu, Softsign or Softplus");
     result[i / defaults.size()].push_back(std::move(activation));
   }
   return result;
@@ -90,8 +93,9 @@ void run_recurrent(const RecurrentAttributes& a, Cell cell, int64_t gates, bool 
   at::Tensor lengths = on_device_of(input_or_none(in, 4), x);
   const int64_t hidden = recurrent.size(-1), batch = x.size(1);
   if (x.dim() != 3 || weights.dim() != 3 || weights.size(0) != a.directions() || recurrent.size(1) != gates * hidden)
-    reject(a.type, "weights: got X " + to_string(in[0].sizes()) + ", W " + to_string(weights.sizes()) + ", R " + to_string(recurrent.sizes()) +
-                       ", expected R [" + std::to_string(a.directions()) + ", " + std::to_string(gates) + " * hidden_size, hidden_size]");
+    reject(a.type, "weights: got X " + to_string(in[0].sizes()) + ", W " + to_string(weights.sizes()) + ", R " +
+                       to_string(recurrent.sizes()) + ", expected R [" + std::to_string(a.directions()) + ", " + std::to_string(gates) +
+                       " * hidden_size, hidden_size]");
   if (a.hidden_size != 0 && a.hidden_size != hidden)
     reject(a.type, "hidden_size: got " + std::to_string(a.hidden_size) + ", expected the weights' " + std::to_string(hidden));
 

@@ -189,13 +189,13 @@ Rows reduction() {
   reduce("ReduceLogSumExp", 18, reduction_of<reduce_log_sum_exp>);
   reduce("ReduceSumSquare", 18, reduction_of<reduce_sum_square>);
   append(rows, {
-      {"ArgMax", 1, arg_extreme<true>},
-      {"ArgMin", 1, arg_extreme<false>},
-      {.type = "CumSum", .since = 11, .make = cumulative<cumulative_sum, 0>, .host_inputs = 0b10},
-      {.type = "CumProd", .since = 26, .make = cumulative<cumulative_product, 1>, .host_inputs = 0b10},
-      {"TopK", 1, make_top_k},
-      {.type = "TopK", .since = 10, .make = make_top_k, .host_inputs = 0b10},
-  });
+                   {"ArgMax", 1, arg_extreme<true>},
+                   {"ArgMin", 1, arg_extreme<false>},
+                   {.type = "CumSum", .since = 11, .make = cumulative<cumulative_sum, 0>, .host_inputs = 0b10},
+                   {.type = "CumProd", .since = 26, .make = cumulative<cumulative_product, 1>, .host_inputs = 0b10},
+                   {"TopK", 1, make_top_k},
+                   {.type = "TopK", .since = 10, .make = make_top_k, .host_inputs = 0b10},
+               });
   return rows;
 }
 

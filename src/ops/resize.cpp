@@ -37,9 +37,9 @@ T choose(const Node& node, const char* attribute, const char* fallback, std::ini
 }
 
 ResizeMode mode_of(const Node& node) {
-  return choose<ResizeMode>(node, "mode", "nearest",
-                            {{"nearest", ResizeMode::Nearest}, {"linear", ResizeMode::Linear}, {"cubic", ResizeMode::Cubic},
-                             {"bilinear", ResizeMode::Linear}});
+  return choose<ResizeMode>(
+      node, "mode", "nearest",
+      {{"nearest", ResizeMode::Nearest}, {"linear", ResizeMode::Linear}, {"cubic", ResizeMode::Cubic}, {"bilinear", ResizeMode::Linear}});
 }
 
 /// Upsample of every version and Resize of opset 10.
@@ -55,21 +55,24 @@ ResizeAttributes resize_attributes(const Node& node) {
   const Attributes& attributes = node.attributes;
   ResizeAttributes a{node.op_type};
   a.rule.mode = mode_of(node);
-  a.rule.coordinates = choose<Coordinates>(
-      node, "coordinate_transformation_mode", "half_pixel",
-      {{"half_pixel", Coordinates::HalfPixel}, {"half_pixel_symmetric", Coordinates::HalfPixelSymmetric},
-       {"pytorch_half_pixel", Coordinates::PytorchHalfPixel}, {"align_corners", Coordinates::AlignCorners},
-       {"asymmetric", Coordinates::Asymmetric}, {"tf_crop_and_resize", Coordinates::TfCropAndResize}});
+  a.rule.coordinates = choose<Coordinates>(node, "coordinate_transformation_mode", "half_pixel",
+                                           {{"half_pixel", Coordinates::HalfPixel},
+                                            {"half_pixel_symmetric", Coordinates::HalfPixelSymmetric},
+                                            {"pytorch_half_pixel", Coordinates::PytorchHalfPixel},
+                                            {"align_corners", Coordinates::AlignCorners},
+                                            {"asymmetric", Coordinates::Asymmetric},
+                                            {"tf_crop_and_resize", Coordinates::TfCropAndResize}});
   a.rule.nearest = choose<NearestMode>(node, "nearest_mode", "round_prefer_floor",
                                        {{"round_prefer_floor", NearestMode::RoundPreferFloor},
                                         {"round_prefer_ceil", NearestMode::RoundPreferCeil},
-                                        {"floor", NearestMode::Floor}, {"ceil", NearestMode::Ceil}});
+                                        {"floor", NearestMode::Floor},
+                                        {"ceil", NearestMode::Ceil}});
   a.rule.cubic_a = attributes.get_float("cubic_coeff_a", -0.75f);
   a.rule.exclude_outside = attributes.get_int("exclude_outside", 0) != 0;
   a.rule.antialias = attributes.get_int("antialias", 0) != 0 && a.rule.mode != ResizeMode::Nearest;
-  a.policy = choose<AspectPolicy>(node, "keep_aspect_ratio_policy", "stretch",
-                                  {{"stretch", AspectPolicy::Stretch}, {"not_larger", AspectPolicy::NotLarger},
-                                   {"not_smaller", AspectPolicy::NotSmaller}});
+  a.policy = choose<AspectPolicy>(
+      node, "keep_aspect_ratio_policy", "stretch",
+      {{"stretch", AspectPolicy::Stretch}, {"not_larger", AspectPolicy::NotLarger}, {"not_smaller", AspectPolicy::NotSmaller}});
   a.axes = attributes.get_ints("axes");
   a.extrapolation = attributes.get_float("extrapolation_value", 0);
   return a;
@@ -82,8 +85,7 @@ std::vector<double> to_doubles(const at::Tensor& tensor) {
 }
 
 void check_count(const std::string& type, const char* what, size_t got, size_t expected) {
-  if (got != expected)
-    reject(type, std::string(what) + ": got " + std::to_string(got) + " entries, expected " + std::to_string(expected));
+  if (got != expected) reject(type, std::string(what) + ": got " + std::to_string(got) + " entries, expected " + std::to_string(expected));
 }
 
 /// The axes that change, from scales or sizes (one of them is empty) and roi.
@@ -95,8 +97,10 @@ std::vector<ResizeAxis> plan(const at::Tensor& x, const ResizeAttributes& a, con
     std::iota(axes.begin(), axes.end(), 0);
   }
   if (scales.empty() && sizes.empty()) reject(a.type, "output size: got neither scales nor sizes, expected one of them");
-  if (scales.empty()) check_count(a.type, "sizes", sizes.size(), axes.size());
-  else check_count(a.type, "scales", scales.size(), axes.size());
+  if (scales.empty())
+    check_count(a.type, "sizes", sizes.size(), axes.size());
+  else
+    check_count(a.type, "scales", scales.size(), axes.size());
   const bool crop = a.rule.coordinates == Coordinates::TfCropAndResize;
   if (crop) check_count(a.type, "roi", roi.size(), 2 * axes.size());
 
@@ -140,7 +144,8 @@ bool matches_native_nearest(const ResizeAxis& r, const AxisWeights& w) {
   if (!w.outside.empty()) return false;
   const float ratio = static_cast<float>(r.input) / static_cast<float>(r.output);
   for (int64_t i = 0; i < r.output; ++i) {
-    const int64_t native = r.output == 2 * r.input ? i / 2 : std::min<int64_t>(static_cast<int64_t>(std::floor(static_cast<float>(i) * ratio)), r.input - 1);
+    const int64_t native =
+        r.output == 2 * r.input ? i / 2 : std::min<int64_t>(static_cast<int64_t>(std::floor(static_cast<float>(i) * ratio)), r.input - 1);
     if (native != w.index[i]) return false;
   }
   return true;
@@ -210,9 +215,7 @@ Kernel make_resize(const OpSpec& spec) {
 
 /// Scales are input 1.
 Kernel make_resize_by_input(const OpSpec& spec) {
-  return [a = asymmetric_attributes(spec.node)](Inputs in, Outputs out) {
-    out[0] = resize_tensor(in[0], a, {}, to_doubles(in[1]), {});
-  };
+  return [a = asymmetric_attributes(spec.node)](Inputs in, Outputs out) { out[0] = resize_tensor(in[0], a, {}, to_doubles(in[1]), {}); };
 }
 
 /// Scales are an attribute: `scales`, or in opset 1 `height_scale` and `width_scale`.

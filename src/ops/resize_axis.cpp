@@ -12,14 +12,18 @@ namespace {
 double source_position(const ResizeAxis& a, Coordinates coordinates, int64_t i) {
   const double x = static_cast<double>(i), input = static_cast<double>(a.input);
   switch (coordinates) {
-    case Coordinates::HalfPixel: return (x + 0.5) / a.scale - 0.5;
-    case Coordinates::PytorchHalfPixel: return a.resized == 1 ? -0.5 : (x + 0.5) / a.scale - 0.5;
+    case Coordinates::HalfPixel:
+      return (x + 0.5) / a.scale - 0.5;
+    case Coordinates::PytorchHalfPixel:
+      return a.resized == 1 ? -0.5 : (x + 0.5) / a.scale - 0.5;
     case Coordinates::HalfPixelSymmetric: {
       const double adjustment = static_cast<double>(a.output) / a.resized;
       return input / 2 * (1 - adjustment) + (x + 0.5) / a.scale - 0.5;
     }
-    case Coordinates::AlignCorners: return a.resized == 1 ? 0 : x * (input - 1) / (a.resized - 1);
-    case Coordinates::Asymmetric: return x / a.scale;
+    case Coordinates::AlignCorners:
+      return a.resized == 1 ? 0 : x * (input - 1) / (a.resized - 1);
+    case Coordinates::Asymmetric:
+      return x / a.scale;
     case Coordinates::TfCropAndResize: {
       const double span = (a.roi_end - a.roi_begin) * (input - 1);
       return a.roi_begin * (input - 1) + (a.resized == 1 ? span / 2 : x * span / (a.resized - 1));
@@ -30,11 +34,16 @@ double source_position(const ResizeAxis& a, Coordinates coordinates, int64_t i) 
 
 int64_t nearest_index(double x, NearestMode mode, bool shrinking) {
   switch (mode) {
-    case NearestMode::RoundPreferFloor: return static_cast<int64_t>(std::ceil(x - 0.5));
-    case NearestMode::RoundPreferCeil: return static_cast<int64_t>(std::floor(x + 0.5));
-    case NearestMode::Floor: return static_cast<int64_t>(std::floor(x));
-    case NearestMode::Ceil: return static_cast<int64_t>(std::ceil(x));
-    case NearestMode::Simple: return static_cast<int64_t>(shrinking ? std::ceil(x) : std::floor(x));
+    case NearestMode::RoundPreferFloor:
+      return static_cast<int64_t>(std::ceil(x - 0.5));
+    case NearestMode::RoundPreferCeil:
+      return static_cast<int64_t>(std::floor(x + 0.5));
+    case NearestMode::Floor:
+      return static_cast<int64_t>(std::floor(x));
+    case NearestMode::Ceil:
+      return static_cast<int64_t>(std::ceil(x));
+    case NearestMode::Simple:
+      return static_cast<int64_t>(shrinking ? std::ceil(x) : std::floor(x));
   }
   return 0;
 }
@@ -92,8 +101,7 @@ AxisWeights weights_of(const ResizeAxis& a, const ResizeRule& rule) {
   return w;
 }
 
-at::Tensor apply_axis(const at::Tensor& x, const ResizeAxis& a, const ResizeRule& rule, const AxisWeights& w,
-                      double extrapolation_value) {
+at::Tensor apply_axis(const at::Tensor& x, const ResizeAxis& a, const ResizeRule& rule, const AxisWeights& w, double extrapolation_value) {
   const at::Tensor index = at::tensor(w.index, at::kLong).reshape({a.output, w.taps});
   at::Tensor y;
   if (rule.mode == ResizeMode::Nearest) {

@@ -26,8 +26,8 @@ struct ResizeRule {
 /// One axis of one call.
 struct ResizeAxis {
   int64_t axis = 0, input = 0, output = 0;
-  double scale = 1;          ///< given, or output / input
-  double resized = 0;        ///< input * scale, which `output` is the floor of
+  double scale = 1;    ///< given, or output / input
+  double resized = 0;  ///< input * scale, which `output` is the floor of
   double roi_begin = 0, roi_end = 1;
   bool is_identity(const ResizeRule& rule) const;
 };

@@ -29,7 +29,8 @@ std::vector<Roi> read_rois(const at::Tensor& rois, const at::Tensor& images, con
   const at::Tensor r = rois.to(at::kCPU, at::kDouble).contiguous();
   const std::vector<int64_t> image = to_ints(images);
   if (r.dim() != 2 || r.size(1) != 4 || image.size() != static_cast<size_t>(r.size(0)))
-    reject(a.type, "rois: got " + to_string(r.sizes()) + " with " + std::to_string(image.size()) + " batch indices, expected [R, 4] and [R]");
+    reject(a.type,
+           "rois: got " + to_string(r.sizes()) + " with " + std::to_string(image.size()) + " batch indices, expected [R, 4] and [R]");
   const double offset = a.half_pixel ? 0.5 : 0;
   std::vector<Roi> result;
   for (int64_t i = 0; i < r.size(0); ++i) {
@@ -49,14 +50,15 @@ struct Samples {
   at::Tensor low, high, weight_low, weight_high;
 };
 
-Samples sample_axis(const std::vector<Roi>& rois, double Roi::* begin, double Roi::* extent, int64_t bins, int64_t grid, int64_t size,
+Samples sample_axis(const std::vector<Roi>& rois, double Roi::*begin, double Roi::*extent, int64_t bins, int64_t grid, int64_t size,
                     const at::Tensor& like) {
   std::vector<int64_t> low, high;
   std::vector<double> weight_low, weight_high;
   for (const Roi& roi : rois)
     for (int64_t i = 0; i < bins * grid; ++i) {
       const double bin = roi.*extent / static_cast<double>(bins);
-      double at = roi.*begin + static_cast<double>(i / grid) * bin + (static_cast<double>(i % grid) + 0.5) * bin / static_cast<double>(grid);
+      double at =
+          roi.*begin + static_cast<double>(i / grid) * bin + (static_cast<double>(i % grid) + 0.5) * bin / static_cast<double>(grid);
       const bool inside = at >= -1 && at <= static_cast<double>(size);
       at = std::clamp(at, 0.0, static_cast<double>(size - 1));
       const int64_t floor = static_cast<int64_t>(at);
@@ -84,8 +86,9 @@ at::Tensor align_group(const at::Tensor& x, const std::vector<Roi>& rois, int64_
     const at::Tensor weight = (row_weight.reshape({count, rows, 1}) * column_weight.reshape({count, 1, columns})).reshape({count, -1, 1});
     return planes.permute({0, 2, 1}).index({image.unsqueeze(1), place}) * weight;  // [R, places, C]
   };
-  const at::Tensor corners[] = {corner(ys.low, xs.low, ys.weight_low, xs.weight_low), corner(ys.low, xs.high, ys.weight_low, xs.weight_high),
-                                corner(ys.high, xs.low, ys.weight_high, xs.weight_low), corner(ys.high, xs.high, ys.weight_high, xs.weight_high)};
+  const at::Tensor corners[] = {
+      corner(ys.low, xs.low, ys.weight_low, xs.weight_low), corner(ys.low, xs.high, ys.weight_low, xs.weight_high),
+      corner(ys.high, xs.low, ys.weight_high, xs.weight_low), corner(ys.high, xs.high, ys.weight_high, xs.weight_high)};
   auto bins = [&](const at::Tensor& t) { return t.reshape({count, a.height, grid_h, a.width, grid_w, c}); };
   at::Tensor y;
   if (a.max)  // ONNX takes the maximum of the weighted corners, not of the interpolated samples
@@ -141,8 +144,8 @@ at::Tensor max_roi_pool(const at::Tensor& x, const at::Tensor& rois, const std::
     auto place = [&](int k) { return static_cast<int64_t>(std::round(p[k] * scale)); };
     const int64_t x1 = place(1), y1 = place(2), h = std::max<int64_t>(place(4) - y1 + 1, 1), w = std::max<int64_t>(place(3) - x1 + 1, 1);
     // Crops what lies in the image and pads the rest, so that bins beyond it are empty.
-    const at::Tensor region = at::constant_pad_nd(x.select(0, static_cast<int64_t>(p[0])),
-                                                  {-x1, x1 + w - x.size(3), -y1, y1 + h - x.size(2)}, lowest);
+    const at::Tensor region =
+        at::constant_pad_nd(x.select(0, static_cast<int64_t>(p[0])), {-x1, x1 + w - x.size(3), -y1, y1 + h - x.size(2)}, lowest);
     const at::Tensor value = std::get<0>(at::adaptive_max_pool2d(region, shape));
     pooled.push_back(value.masked_fill(value == lowest, 0));
   }
@@ -154,7 +157,8 @@ at::Tensor max_roi_pool(const at::Tensor& x, const at::Tensor& rois, const std::
 
 Kernel make_roi_align(const OpSpec& spec) {
   RoiAlignAttributes a = roi_attributes(spec.node);
-  const std::string mode = spec.node.attributes.get_string("coordinate_transformation_mode", spec.opset >= 16 ? "half_pixel" : "output_half_pixel");
+  const std::string mode =
+      spec.node.attributes.get_string("coordinate_transformation_mode", spec.opset >= 16 ? "half_pixel" : "output_half_pixel");
   if (mode != "half_pixel" && mode != "output_half_pixel")
     fail(spec.node, "coordinate_transformation_mode: got " + mode + ", expected half_pixel or output_half_pixel");
   a.half_pixel = mode == "half_pixel";
@@ -166,9 +170,7 @@ Kernel make_mmcv_roi_align(const OpSpec& spec) {
   RoiAlignAttributes a = roi_attributes(spec.node);
   a.half_pixel = spec.node.attributes.get_int("aligned", 1) != 0;
   if (a.max) reject_unsupported(spec.node.name + " (MMCVRoiAlign)", "mode: got max, expected avg");
-  return [a](Inputs in, Outputs out) {
-    out[0] = roi_align(in[0], in[1].narrow(1, 1, 4), in[1].select(1, 0).to(at::kLong), a);
-  };
+  return [a](Inputs in, Outputs out) { out[0] = roi_align(in[0], in[1].narrow(1, 1, 4), in[1].select(1, 0).to(at::kLong), a); };
 }
 
 Kernel make_max_roi_pool(const OpSpec& spec) {

@@ -39,13 +39,12 @@ AttentionOutput scaled_attention(const AttentionInput& a) {
 
 at::Tensor split_heads(const at::Tensor& x, int64_t heads) {
   if (heads < 1 || x.size(2) % heads != 0)
-    reject("Attention", "heads: got " + std::to_string(heads) + " for a hidden size of " + std::to_string(x.size(2)) + ", expected a divisor of it");
+    reject("Attention",
+           "heads: got " + std::to_string(heads) + " for a hidden size of " + std::to_string(x.size(2)) + ", expected a divisor of it");
   return x.reshape({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
 }
 
-at::Tensor merge_heads(const at::Tensor& x) {
-  return x.transpose(1, 2).reshape({x.size(0), x.size(2), x.size(1) * x.size(3)});
-}
+at::Tensor merge_heads(const at::Tensor& x) { return x.transpose(1, 2).reshape({x.size(0), x.size(2), x.size(1) * x.size(3)}); }
 
 at::Tensor causal_bias(int64_t queries, int64_t keys, int64_t past, double hidden, const at::TensorOptions& options) {
   const at::Tensor later = at::ones({queries, keys}, options.dtype(at::kBool)).triu(past + 1);

@@ -12,7 +12,7 @@ struct AttentionInput {
   at::Tensor k, v;  ///< [B, heads or a divisor of it, T, D and Dv]
   at::Tensor bias;  ///< added to the scores, broadcasts to [B, heads, S, T]; may be undefined
   double scale = 1;
-  double softcap = 0;                              ///< c·tanh(x / c) when above 0
+  double softcap = 0;  ///< c·tanh(x / c) when above 0
   std::optional<at::ScalarType> softmax_precision;
   int64_t keep_scores = -1;  ///< -1 none, 0 scaled product, 1 after the cap, 2 after the bias, 3 probabilities
 };

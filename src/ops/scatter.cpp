@@ -21,11 +21,16 @@ Reduction reduction_of(const OpSpec& spec) {
 /// x with `updates` written, or combined, at `index` along `axis`. Duplicate indices combine; without reduction the last wins.
 at::Tensor scatter(const at::Tensor& x, int64_t axis, const at::Tensor& index, const at::Tensor& updates, Reduction how) {
   switch (how) {
-    case Reduction::None: return moved(x, [&](const at::Tensor& y) { return y.scatter(axis, index, signed_view(updates)); });
-    case Reduction::Add: return moved(x, [&](const at::Tensor& y) { return y.scatter_reduce(axis, index, signed_view(updates), "sum"); });
-    case Reduction::Mul: return moved(x, [&](const at::Tensor& y) { return y.scatter_reduce(axis, index, signed_view(updates), "prod"); });
-    case Reduction::Max: return from_ordered(ordered(x).scatter_reduce(axis, index, ordered(updates), "amax"), x.scalar_type());
-    case Reduction::Min: break;
+    case Reduction::None:
+      return moved(x, [&](const at::Tensor& y) { return y.scatter(axis, index, signed_view(updates)); });
+    case Reduction::Add:
+      return moved(x, [&](const at::Tensor& y) { return y.scatter_reduce(axis, index, signed_view(updates), "sum"); });
+    case Reduction::Mul:
+      return moved(x, [&](const at::Tensor& y) { return y.scatter_reduce(axis, index, signed_view(updates), "prod"); });
+    case Reduction::Max:
+      return from_ordered(ordered(x).scatter_reduce(axis, index, ordered(updates), "amax"), x.scalar_type());
+    case Reduction::Min:
+      break;
   }
   return from_ordered(ordered(x).scatter_reduce(axis, index, ordered(updates), "amin"), x.scalar_type());
 }

@@ -81,8 +81,10 @@ Kernel squeeze(const OpSpec& spec) {
     for (int64_t axis : axes_of(in, fixed)) drop[static_cast<size_t>(normalize_axis(axis, x.dim()))] = true;
     Ints sizes;
     for (int64_t i = 0; i < x.dim(); ++i) {
-      if (!drop[static_cast<size_t>(i)]) sizes.push_back(x.size(i));
-      else TORCH_CHECK(x.size(i) == 1, "cannot squeeze axis ", i, " of shape ", x.sizes());
+      if (!drop[static_cast<size_t>(i)])
+        sizes.push_back(x.size(i));
+      else
+        TORCH_CHECK(x.size(i) == 1, "cannot squeeze axis ", i, " of shape ", x.sizes());
     }
     out[0] = x.reshape(sizes);
   };

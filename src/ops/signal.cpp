@@ -40,7 +40,8 @@ at::Tensor mel_weights(int64_t bins, int64_t dft_length, int64_t sample_rate, do
   at::Tensor weights = at::zeros({dft_length / 2 + 1, bins}, at::kDouble);
   auto w = weights.accessor<double, 2>();
   for (int64_t b = 0; b < bins; ++b) {
-    const int64_t left = edges[static_cast<size_t>(b)], center = edges[static_cast<size_t>(b + 1)], right = edges[static_cast<size_t>(b + 2)];
+    const int64_t left = edges[static_cast<size_t>(b)], center = edges[static_cast<size_t>(b + 1)],
+                  right = edges[static_cast<size_t>(b + 2)];
     TORCH_CHECK(left >= 0 && right < weights.size(0) + 1 && center < weights.size(0), "edges: outside the spectrum");
     for (int64_t i = left; i < center; ++i) w[i][b] = static_cast<double>(i - left) / static_cast<double>(center - left);
     w[center][b] = 1;
@@ -51,7 +52,8 @@ at::Tensor mel_weights(int64_t bins, int64_t dft_length, int64_t sample_rate, do
 
 Kernel mel_weight_matrix(const OpSpec& spec) {
   return [type = output_type(spec)](Inputs in, Outputs out) {
-    out[0] = mel_weights(to_ints(in[0]).at(0), to_ints(in[1]).at(0), to_ints(in[2]).at(0), in[3].item<double>(), in[4].item<double>()).to(type);
+    out[0] =
+        mel_weights(to_ints(in[0]).at(0), to_ints(in[1]).at(0), to_ints(in[2]).at(0), in[3].item<double>(), in[4].item<double>()).to(type);
   };
 }
 

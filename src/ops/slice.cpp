@@ -102,8 +102,7 @@ Kernel trilu(const OpSpec& spec) {
 
 Kernel eye_like(const OpSpec& spec) {
   std::optional<at::ScalarType> type;
-  if (spec.node.attributes.has("dtype"))
-    type = to_scalar_type(static_cast<DataType>(spec.node.attributes.get_int("dtype", 1)));
+  if (spec.node.attributes.has("dtype")) type = to_scalar_type(static_cast<DataType>(spec.node.attributes.get_int("dtype", 1)));
   return [type, k = spec.node.attributes.get_int("k", 0)](Inputs in, Outputs out) {
     const at::Tensor& x = in[0];
     TORCH_CHECK(x.dim() == 2, "got rank ", x.dim(), ", expected 2");

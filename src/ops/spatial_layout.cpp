@@ -21,7 +21,8 @@ struct Col2ImAttributes {
 /// x [N, C * prod(block), L] -> [N, C, image…]: every column is added back to the places it was taken from.
 at::Tensor col2im(const at::Tensor& x, const std::vector<int64_t>& image, const std::vector<int64_t>& block, const Col2ImAttributes& a) {
   const size_t rank = image.size();
-  if (block.size() != rank) reject("Col2Im", "block_shape: got " + std::to_string(block.size()) + " entries, expected " + std::to_string(rank));
+  if (block.size() != rank)
+    reject("Col2Im", "block_shape: got " + std::to_string(block.size()) + " entries, expected " + std::to_string(rank));
   auto pick = [](const std::vector<int64_t>& list, size_t i, int64_t fallback) { return i < list.size() ? list[i] : fallback; };
   int64_t taps = 1, places = 1, padded_count = 1;
   std::vector<int64_t> counts(rank), padded(rank);
@@ -33,7 +34,8 @@ at::Tensor col2im(const at::Tensor& x, const std::vector<int64_t>& image, const 
     padded_count *= padded[i];
   }
   if (x.dim() != 3 || x.size(1) % taps != 0 || x.size(2) != places)
-    reject("Col2Im", "input: got " + to_string(x.sizes()) + ", expected [N, C * " + std::to_string(taps) + ", " + std::to_string(places) + "]");
+    reject("Col2Im",
+           "input: got " + to_string(x.sizes()) + ", expected [N, C * " + std::to_string(taps) + ", " + std::to_string(places) + "]");
 
   // Flat position in the padded image of every (block element, place), row-major over both.
   at::Tensor flat = at::zeros({1, 1}, at::kLong);
@@ -77,7 +79,8 @@ Kernel make_space_to_depth(const OpSpec& spec) {
   return [block = block_size_of(spec.node)](Inputs in, Outputs out) {
     const at::Tensor& x = in[0];
     if (x.dim() != 4 || x.size(2) % block != 0 || x.size(3) % block != 0)
-      reject("SpaceToDepth", "input: got " + to_string(x.sizes()) + ", expected [N, C, H, W] with H and W multiples of " + std::to_string(block));
+      reject("SpaceToDepth",
+             "input: got " + to_string(x.sizes()) + ", expected [N, C, H, W] with H and W multiples of " + std::to_string(block));
     const int64_t n = x.size(0), c = x.size(1), h = x.size(2) / block, w = x.size(3) / block;
     out[0] = x.reshape({n, c, h, block, w, block}).permute({0, 3, 5, 1, 2, 4}).reshape({n, c * block * block, h, w});
   };

@@ -24,8 +24,8 @@ std::vector<int64_t> list_or(const WindowAttributes& a, const std::vector<int64_
                              const char* what) {
   if (list.empty()) return std::vector<int64_t>(count, fallback);
   if (list.size() != count)
-    reject(a.type, std::string(what) + ": got " + std::to_string(list.size()) + " entries, expected " +
-                       std::to_string(count) + " (one for each spatial dimension of the input)");
+    reject(a.type, std::string(what) + ": got " + std::to_string(list.size()) + " entries, expected " + std::to_string(count) +
+                       " (one for each spatial dimension of the input)");
   return list;
 }
 

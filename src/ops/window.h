@@ -14,8 +14,8 @@ namespace ppq::ops {
 struct WindowAttributes {
   enum class AutoPad { NotSet, SameUpper, SameLower, Valid };
 
-  std::string type;                                        ///< operator, for messages
-  std::vector<int64_t> kernel, strides, dilations, pads;   ///< empty: the operator's default
+  std::string type;                                       ///< operator, for messages
+  std::vector<int64_t> kernel, strides, dilations, pads;  ///< empty: the operator's default
   AutoPad auto_pad = AutoPad::NotSet;
   bool ceil_mode = false;
 

@@ -7,14 +7,13 @@ namespace ppq {
 std::vector<std::string> cleanup_pipeline() {
   return {
       "constants-to-values",
-      "fold-constants",         // before remove-identity: makes the shapes known by which no-ops are proved
-      "remove-identity",        // before the fusions: they look at direct neighbours
+      "fold-constants",   // before remove-identity: makes the shapes known by which no-ops are proved
+      "remove-identity",  // before the fusions: they look at direct neighbours
       "fuse-matmul-add",
-      "fuse-bias-add",          // before fuse-batch-norm: Conv, Add, BatchNormalization
+      "fuse-bias-add",  // before fuse-batch-norm: Conv, Add, BatchNormalization
       "fuse-batch-norm",
-      "batch-norm-to-conv",     // what no operation could take up
-      "merge-equal-constants",
-      "remove-dead-code",
+      "batch-norm-to-conv",  // what no operation could take up
+      "merge-equal-constants", "remove-dead-code",
   };
 }
 
@@ -29,7 +28,8 @@ std::vector<std::string> cleanup_pipeline(const QuantizationSetting& setting) {
   for (const auto& [name, wanted] : setting.extra.passes)
     if (!wanted) off.push_back(name);
   std::vector<std::string> names = cleanup_pipeline();
-  names.erase(std::remove_if(names.begin(), names.end(), [&](const std::string& name) { return std::find(off.begin(), off.end(), name) != off.end(); }),
+  names.erase(std::remove_if(names.begin(), names.end(),
+                             [&](const std::string& name) { return std::find(off.begin(), off.end(), name) != off.end(); }),
               names.end());
   return names;
 }

@@ -40,7 +40,8 @@ std::vector<std::string> quantization_pipeline(const PlatformSpec&, const Quanti
   for (const auto& [name, wanted] : setting.extra.passes) {
     const auto place = std::find(names.begin(), names.end(), name);
     if (!wanted && place != names.end()) names.erase(place);
-    if (!wanted && place == names.end() && std::none_of(pass_table().begin(), pass_table().end(), [&, n = name](const PassRow& row) { return n == row.name; }))
+    if (!wanted && place == names.end() &&
+        std::none_of(pass_table().begin(), pass_table().end(), [&, n = name](const PassRow& row) { return n == row.name; }))
       insert_in_order(names, name);  // throws: no such pass
     if (wanted && place == names.end()) insert_in_order(names, name);
   }

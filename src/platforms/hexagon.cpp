@@ -18,19 +18,18 @@ QuantScheme symmetric(int bits, double limit_low, double limit_high) {
 }  // namespace
 
 std::set<std::string> hexagon_types() {
-  return {
-      // computing
-      "Conv", "ConvTranspose", "Gemm", "MatMul",
-      // activations
-      "Relu", "PRelu", "LeakyRelu", "Clip", "Sigmoid", "Softmax", "HardSigmoid", "HardSwish", "Tanh", "Gelu", "Elu",
-      // arithmetic
-      "Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Scale",
-      // pooling, reduction, normalization, resampling
-      "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "ReduceMean", "BatchNormalization",
-      "InstanceNormalization", "LayerNormalization", "Resize", "Upsample", "Interp",
-      // data movement
-      "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Split", "Slice", "Gather", "Pad",
-      "DepthToSpace", "SpaceToDepth", "Expand", "Tile", "Identity", "Dropout"};
+  return {// computing
+          "Conv", "ConvTranspose", "Gemm", "MatMul",
+          // activations
+          "Relu", "PRelu", "LeakyRelu", "Clip", "Sigmoid", "Softmax", "HardSigmoid", "HardSwish", "Tanh", "Gelu", "Elu",
+          // arithmetic
+          "Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Scale",
+          // pooling, reduction, normalization, resampling
+          "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "ReduceMean", "BatchNormalization", "InstanceNormalization",
+          "LayerNormalization", "Resize", "Upsample", "Interp",
+          // data movement
+          "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Split", "Slice", "Gather", "Pad", "DepthToSpace",
+          "SpaceToDepth", "Expand", "Tile", "Identity", "Dropout"};
 }
 
 PlatformSpec hexagon_dsp() {

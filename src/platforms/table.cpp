@@ -28,9 +28,8 @@ std::vector<std::string> platform_names() {
 }  // namespace
 
 const std::vector<PlatformSpec>& platform_table() {
-  static const std::vector<PlatformSpec> table = {platforms::qnn_dsp_int8(), platforms::snpe_int8(),
-                                                  platforms::ppl_dsp_int8(), platforms::qnn_htp_int8(),
-                                                  platforms::qnn_htp_a16w8()};
+  static const std::vector<PlatformSpec> table = {platforms::qnn_dsp_int8(), platforms::snpe_int8(), platforms::ppl_dsp_int8(),
+                                                  platforms::qnn_htp_int8(), platforms::qnn_htp_a16w8()};
   return table;
 }
 

@@ -48,8 +48,7 @@ ScaleOffset parameters_of(double min, double max, const QuantScheme& scheme) {
                 "look for NaN or Inf in the data or the weights");
   }
   if (min > max) {
-    throw Error(ErrorKind::Data, "quantization range",
-                "got minimum " + std::to_string(min) + " above maximum " + std::to_string(max));
+    throw Error(ErrorKind::Data, "quantization range", "got minimum " + std::to_string(min) + " above maximum " + std::to_string(max));
   }
   min = std::min(min, 0.0);
   max = std::max(max, 0.0);
@@ -107,11 +106,16 @@ at::ScalarType narrowest_type(const QuantScheme& scheme) {
 
 const char* name_of(QuantState state) {
   switch (state) {
-    case QuantState::Initial: return "initial";
-    case QuantState::Active: return "active";
-    case QuantState::Passive: return "passive";
-    case QuantState::Baked: return "baked";
-    case QuantState::PassiveBaked: return "passive-baked";
+    case QuantState::Initial:
+      return "initial";
+    case QuantState::Active:
+      return "active";
+    case QuantState::Passive:
+      return "passive";
+    case QuantState::Baked:
+      return "baked";
+    case QuantState::PassiveBaked:
+      return "passive-baked";
   }
   return "unknown";
 }

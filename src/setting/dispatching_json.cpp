@@ -45,8 +45,7 @@ json dispatching_to_json(const std::map<std::string, int>& table) {
           {"dispatchings", rows}};
 }
 
-std::map<std::string, int> dispatching_from_json(const json& object, const std::string& path,
-                                                 std::vector<std::string>& errors) {
+std::map<std::string, int> dispatching_from_json(const json& object, const std::string& path, std::vector<std::string>& errors) {
   std::map<std::string, int> table;
   if (!object.is_object()) {
     errors.push_back(path + ": got " + object.dump() + ", expected an object");

@@ -100,9 +100,8 @@ QuantizationSetting Factory::by_name(const std::string& name_or_file, std::vecto
     throw Error(ErrorKind::Usage, "--setting", "no setting of that name and no such file: got '" + name_or_file + "'",
                 did_you_mean(name_or_file, names()));
   }
-  return with_error_context(ErrorKind::Usage, name_or_file, [&] {
-    return QuantizationSetting::from_json(read_file(name_or_file), warnings);
-  });
+  return with_error_context(ErrorKind::Usage, name_or_file,
+                            [&] { return QuantizationSetting::from_json(read_file(name_or_file), warnings); });
 }
 
 }  // namespace ppq

@@ -138,8 +138,7 @@ void visit(V& v, ExtraSetting& s) {
 template <class V>
 void visit(V& v, QuantizationSetting& s) {
   v.field("dispatcher", s.dispatcher,
-          {.choices = {"conservative", "pointwise", "allin", "perseus", "pursus", "pplnn", "aggresive", "aggressive"},
-           .any_case = true});
+          {.choices = {"conservative", "pointwise", "allin", "perseus", "pursus", "pplnn", "aggresive", "aggressive"}, .any_case = true});
   v.group("graph_format_setting", s.graph_format_setting);
   v.field("ssd_equalization", s.ssd_equalization);
   v.group("ssd_setting", s.ssd_setting);

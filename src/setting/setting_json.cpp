@@ -176,8 +176,7 @@ void check_version(bool present, const std::string& version, std::vector<std::st
   }
 }
 
-void check_combinations(const QuantizationSetting& setting, std::vector<std::string>& errors,
-                        std::vector<std::string>& warnings) {
+void check_combinations(const QuantizationSetting& setting, std::vector<std::string>& errors, std::vector<std::string>& warnings) {
   if (setting.weight_split && setting.weight_split_setting.interested_layers.empty()) {
     errors.push_back("$.weight_split_setting.interested_layers: got [], expected the layers to split (weight_split is true)");
   }

@@ -155,7 +155,8 @@ TEST(Compare, CommandPrintsJsonAndExitsWithFiveWhereNothingIsInCommon) {
   write_npy(f.reference + "/s/t.npy", at::ones({2}));
   write_npy(f.candidate + "/s/t.npy", at::full({2}, 3.f));
   auto run = [&](const std::string& options) {
-    std::FILE* pipe = ::popen((PPQ_BINARY " compare --reference " + f.reference + " --candidate " + f.candidate + options + " 2>/dev/null").c_str(), "r");
+    std::FILE* pipe =
+        ::popen((PPQ_BINARY " compare --reference " + f.reference + " --candidate " + f.candidate + options + " 2>/dev/null").c_str(), "r");
     std::string output(4096, '\0');
     output.resize(std::fread(output.data(), 1, output.size(), pipe));
     return std::pair(output, WEXITSTATUS(::pclose(pipe)));

@@ -22,11 +22,14 @@ TensorQuantPtr quant_of(float scale, float offset) {
   return quant;
 }
 
-float rounded(float x, float scale, float offset) { return (std::clamp(std::nearbyint(x / scale) + offset, 0.0f, 255.0f) - offset) * scale; }
+float rounded(float x, float scale, float offset) {
+  return (std::clamp(std::nearbyint(x / scale) + offset, 0.0f, 255.0f) - offset) * scale;
+}
 
 /// x → Neg → a → Abs → y, with a coarse grid on x, a and y. By hand all along.
 struct Chain {
-  std::unique_ptr<Graph> plain = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,4] x) => (float[N,4] y) { [neg] a = Neg(x) [abs] y = Abs(a) })");
+  std::unique_ptr<Graph> plain = read_onnx_text(
+      R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,4] x) => (float[N,4] y) { [neg] a = Neg(x) [abs] y = Abs(a) })");
   std::unique_ptr<Graph> graph = plain->clone();
   std::vector<std::vector<float>> rows = {{0.31f, -1.2f, 2.77f, 0.04f}, {-0.9f, 0.66f, 1.51f, -2.2f}, {0.12f, 3.3f, -0.57f, 1.09f}};
   DatasetPtr samples;
@@ -95,7 +98,8 @@ TEST(ErrorAnalysis, LayerwiseQuantizesOneOperationAlone) {
   EXPECT_EQ(analysis.tensors[2].op, "abs");
   EXPECT_NEAR(analysis.tensors[2].layerwise_snr, abs.noise / abs.signal, 1e-5 * abs.noise / abs.signal);
   EXPECT_LT(analysis.tensors[2].layerwise_snr, analysis.tensors[2].graphwise.snr());
-  EXPECT_EQ(analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, {.layerwise_samples = 0}).tensors[1].layerwise_snr, -1) << "not asked for";
+  EXPECT_EQ(analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, {.layerwise_samples = 0}).tensors[1].layerwise_snr, -1)
+      << "not asked for";
 }
 
 TEST(ErrorAnalysis, DescribesTheQuantization) {
@@ -131,7 +135,8 @@ TEST(ErrorAnalysis, HalfAStepOutsideIsRoundedNotClipped) {
 
 /// Weights that were baked are rounded anew from the float network's, for the node alone.
 TEST(ErrorAnalysis, LayerwiseRoundsBakedWeights) {
-  auto plain = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,1] x) => (float[N,1] y) <float[1,1] w = {0.3}> { [gemm] y = Gemm(x, w) })");
+  auto plain = read_onnx_text(
+      R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,1] x) => (float[N,1] y) <float[1,1] w = {0.3}> { [gemm] y = Gemm(x, w) })");
   auto graph = plain->clone();
   Node* gemm = graph->find_node("gemm");
   gemm->quantized = true;
@@ -144,7 +149,8 @@ TEST(ErrorAnalysis, LayerwiseRoundsBakedWeights) {
 }
 
 TEST(ErrorAnalysis, AFusedInteriorIsNotATensorOfTheTarget) {
-  auto plain = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,4] x) => (float[N,4] y) { [neg] a = Neg(x) [relu] y = Relu(a) })");
+  auto plain = read_onnx_text(
+      R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,4] x) => (float[N,4] y) { [neg] a = Neg(x) [relu] y = Relu(a) })");
   auto graph = plain->clone();
   const auto fused = quant_of(0.05f, 0);
   graph->find_node("neg")->output_quant = {fused};
@@ -155,18 +161,21 @@ TEST(ErrorAnalysis, AFusedInteriorIsNotATensorOfTheTarget) {
 }
 
 TEST(ErrorAnalysis, AgreementIsTheShareOfEqualTopScores) {
-  auto plain = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,3] x) => (float[N,3] y, float[N,2] z) <int64[1] b = {0}, int64[1] e = {2}, int64[1] one = {1}> { [neg] y = Neg(x) z = Slice(y, b, e, one) })");
+  auto plain = read_onnx_text(
+      R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,3] x) => (float[N,3] y, float[N,2] z) <int64[1] b = {0}, int64[1] e = {2}, int64[1] one = {1}> { [neg] y = Neg(x) z = Slice(y, b, e, one) })");
   auto graph = plain->clone();
   graph->find_node("neg")->output_quant = {quant_of(1, 128)};
   // Rounded to whole numbers, -0.9 and -0.6 tie and the first one wins: one sample of four changes its class.
-  const auto samples = make_dataset({floats({0.9f, 0.6f, 3}).reshape({1, 3}), floats({2, 1, 3}).reshape({1, 3}), floats({5, 1.2f, 0.3f}).reshape({1, 3}), floats({1, 4, 2}).reshape({1, 3})});
+  const auto samples = make_dataset({floats({0.9f, 0.6f, 3}).reshape({1, 3}), floats({2, 1, 3}).reshape({1, 3}),
+                                     floats({5, 1.2f, 0.3f}).reshape({1, 3}), floats({1, 4, 2}).reshape({1, 3})});
   const auto analysis = analyze_errors(*graph, *plain, *plain, samples, {});
   EXPECT_EQ(analysis.agreement.at("y"), 0.75);
   EXPECT_EQ(analysis.agreement.count("z"), 0u) << "two scores are no classification";
 }
 
 TEST(ErrorAnalysis, OutputsOfAnotherShapeAreSaidNotMeasured) {
-  auto plain = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,4] x) => (int64[2,M] y, float[N,4] z) { [pos] r = Relu(x) y = NonZero(r) [neg] z = Neg(r) })");
+  auto plain = read_onnx_text(
+      R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,4] x) => (int64[2,M] y, float[N,4] z) { [pos] r = Relu(x) y = NonZero(r) [neg] z = Neg(r) })");
   auto graph = plain->clone();
   graph->find_node("pos")->output_quant = {quant_of(1, 0)};  // 0.2 becomes 0: one non-zero less
   const auto analysis = analyze_errors(*graph, *plain, *plain, make_dataset({floats({0.2f, 3, 1, 2}).reshape({1, 4})}), {});
@@ -179,10 +188,11 @@ TEST(ErrorAnalysis, OutputsOfAnotherShapeAreSaidNotMeasured) {
 TEST(ErrorAnalysis, ReportsProgress) {
   Chain c;
   std::vector<std::string> what;
-  analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, {.batch_size = 2, .progress = [&](const std::string& stage, size_t done, size_t total) {
-    if (what.empty() || what.back() != stage) what.push_back(stage);
-    EXPECT_LE(done, total);
-  }});
+  analyze_errors(*c.graph, *c.plain, *c.plain, c.samples,
+                 {.batch_size = 2, .progress = [&](const std::string& stage, size_t done, size_t total) {
+                    if (what.empty() || what.back() != stage) what.push_back(stage);
+                    EXPECT_LE(done, total);
+                  }});
   EXPECT_THAT(what, ElementsAre("graphwise analysis", "layerwise analysis"));
 }
 

@@ -16,7 +16,8 @@ DatasetPtr rows(const std::vector<std::vector<float>>& values) {
 }
 
 std::unique_ptr<Graph> adding(const std::string& bias) {
-  return read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[N,3] x) => (float[N,3] y) <float[3] b = {" + bias + "}> { y = Add(x, b) }");
+  return read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[N,3] x) => (float[N,3] y) <float[3] b = {" + bias +
+                        "}> { y = Add(x, b) }");
 }
 
 TEST(OutputsOfAnalysis, AreMeasuredAgainstTheOriginalNetwork) {
@@ -40,7 +41,8 @@ TEST(OutputsOfAnalysis, CountTheSamplesWithTheSameLargestScore) {
 TEST(OutputsOfAnalysis, MayDifferInShape) {
   // NonZero of the rounded scores finds fewer than of the float ones; the other output is measured all the same.
   auto plain = read_onnx_text(
-      "<ir_version: 8, opset_import: [\"\" : 17]> g (float[N,3] x) => (float[N,3] y, int64[2,K] hits) { [abs] y = Abs(x) hits = NonZero(y) }");
+      "<ir_version: 8, opset_import: [\"\" : 17]> g (float[N,3] x) => (float[N,3] y, int64[2,K] hits) { [abs] y = Abs(x) hits = NonZero(y) "
+      "}");
   auto quantized = plain->clone();
   auto quant = std::make_shared<TensorQuant>();
   quant->params = {at::scalar_tensor(0.5f), at::scalar_tensor(0.0f)};

@@ -14,7 +14,8 @@ using testing::Not;
 
 Report example() {
   Report report;
-  report.version = "1.2.3", report.model = "m<b>.onnx", report.platform = "qnn_dsp_int8", report.device = "cpu", report.setting_json = R"({"a": 1})";
+  report.version = "1.2.3", report.model = "m<b>.onnx", report.platform = "qnn_dsp_int8", report.device = "cpu",
+  report.setting_json = R"({"a": 1})";
   report.calibration_samples = 20, report.calibration_seconds = 4, report.batch_size = 5;
   report.timing = {{"load", 1.5}, {"total", 9}};
   report.peak_rss_bytes = 1000;
@@ -42,7 +43,8 @@ TEST(ReportJson, HasEveryKeyOfTheContract) {
   EXPECT_EQ(json.at("device"), "cpu");
   EXPECT_EQ(json.at("setting"), nlohmann::json({{"a", 1}}));
   EXPECT_EQ(json.at("calibration"), nlohmann::json({{"samples", 20}, {"batch_size", 5}, {"seconds", 4.0}, {"samples_per_second", 5.0}}));
-  for (const char* key : {"load", "optimize", "calibrate", "tune", "analyze", "export", "total"}) EXPECT_TRUE(json.at("timing").at(key).is_number());
+  for (const char* key : {"load", "optimize", "calibrate", "tune", "analyze", "export", "total"})
+    EXPECT_TRUE(json.at("timing").at(key).is_number());
   EXPECT_EQ(json.at("timing").at("load"), 1.5);
   EXPECT_EQ(json.at("memory").at("peak_rss_bytes"), 1000);
   EXPECT_EQ(json.at("memory").at("peak_device_bytes"), 0);

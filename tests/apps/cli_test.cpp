@@ -23,7 +23,8 @@ class Cli : public testing::Test {
     EXPECT_THAT(result.err, HasSubstr("error: ["));
     for (const auto& text : says) EXPECT_THAT(result.err, HasSubstr(text));
     EXPECT_EQ(result.out, "");
-    for (const char* never : {"Exception raised from", "terminate called", "c10::", "frame #"}) EXPECT_THAT(result.err, testing::Not(HasSubstr(never)));
+    for (const char* never : {"Exception raised from", "terminate called", "c10::", "frame #"})
+      EXPECT_THAT(result.err, testing::Not(HasSubstr(never)));
   }
 
  private:
@@ -58,9 +59,13 @@ TEST_F(Cli, EveryCommandHasHelpWithDefaults) {
 }
 
 TEST_F(Cli, ListsEveryTable) {
-  const std::vector<std::pair<std::string, std::string>> expected = {
-      {"ops", "Conv"},         {"passes", "equalize-layers"}, {"observers", "percentile"}, {"platforms", "snpe_int8"},
-      {"exporters", "encodings"}, {"settings", "dsp"},           {"devices", "cpu"}};
+  const std::vector<std::pair<std::string, std::string>> expected = {{"ops", "Conv"},
+                                                                     {"passes", "equalize-layers"},
+                                                                     {"observers", "percentile"},
+                                                                     {"platforms", "snpe_int8"},
+                                                                     {"exporters", "encodings"},
+                                                                     {"settings", "dsp"},
+                                                                     {"devices", "cpu"}};
   for (const auto& [what, name] : expected) {
     const Result text = ppq_torch({"list", what});
     EXPECT_EQ(text.code, 0) << text.err;
@@ -146,7 +151,8 @@ TEST_F(Cli, SamplesThatDoNotFitAreDataErrors) {
 
 TEST_F(Cli, UnsupportedOperatorsAreAllNamed) {
   auto graph = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17, "made.up" : 1]>
-    g (float[1,3,8,8] x) => (float[1,3,8,8] y) { a = made.up.Wobble(x) b = Relu(a) y = made.up.Wibble(b) })", {.infer_shapes = false, .check = false});
+    g (float[1,3,8,8] x) => (float[1,3,8,8] y) { a = made.up.Wobble(x) b = Relu(a) y = made.up.Wibble(b) })",
+                              {.infer_shapes = false, .check = false});
   write_onnx(*graph, path("odd.onnx"));
   expect_error(ppq_torch(work().quantize({"--model", path("odd.onnx")})), 4, {"made.up.Wobble", "made.up.Wibble", "2 node(s)"});
   const Result inspected = ppq_torch({"inspect", "--model", path("odd.onnx"), "--json"});

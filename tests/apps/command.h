@@ -84,8 +84,11 @@ struct Workspace {
     for (int64_t i = 0; i < numbers.numel(); ++i) weight += (i ? ", " : "") + std::to_string(numbers[i].item<float>());
     auto graph = read_onnx_text(
         "<ir_version: 8, opset_import: [\"\" : 17]> small (float[1,3,8,8] image) => (float[1,4] scores)"
-        " <float[4,3,3,3] weight = {" + weight + "}, float[4] bias = {" + bias + "}> {"
-        " [conv] c = Conv<pads=[1,1,1,1]>(image, weight, bias) [relu] r = Relu(c) [pool] p = GlobalAveragePool(r) [flat] scores = Flatten(p) }");
+        " <float[4,3,3,3] weight = {" +
+        weight + "}, float[4] bias = {" + bias +
+        "}> {"
+        " [conv] c = Conv<pads=[1,1,1,1]>(image, weight, bias) [relu] r = Relu(c) [pool] p = GlobalAveragePool(r) [flat] scores = "
+        "Flatten(p) }");
     write_onnx(*graph, model);
     for (int i = 0; i < 4; ++i) write_npy(samples + "/" + std::to_string(i) + ".npy", noise({1, 3, 8, 8}, i));
   }

@@ -29,7 +29,8 @@ TEST(Example, RawSamplesGiveTheSameTableAsNumpyFiles) {
   const Workspace work("example");
   for (int i = 0; i < 4; ++i) {
     const at::Tensor sample = noise({1, 3, 8, 8}, i);
-    write_file(work.folder + "/raw/" + std::to_string(i) + ".bin", std::string(static_cast<const char*>(sample.const_data_ptr()), sample.nbytes()));
+    write_file(work.folder + "/raw/" + std::to_string(i) + ".bin",
+               std::string(static_cast<const char*>(sample.const_data_ptr()), sample.nbytes()));
   }
   ASSERT_EQ(example(work.folder, "small.onnx samples cpu").second, 0);
   const std::string expected = read_file(work.folder + "/quantized.table");

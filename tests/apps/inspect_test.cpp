@@ -6,7 +6,9 @@ namespace {
 
 Json inspect(const std::string& name, const std::string& signature, const std::string& body, const std::vector<std::string>& more = {}) {
   const std::string file = temporary_dir("inspect_" + name) + "/m.onnx";
-  write_onnx(*read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17, \"made.up\" : 2]> g " + signature + " {" + body + "}", {.check = false}), file);
+  write_onnx(
+      *read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17, \"made.up\" : 2]> g " + signature + " {" + body + "}", {.check = false}),
+      file);
   std::vector<std::string> arguments = {"inspect", "--model", file, "--json"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   const Result result = ppq_torch(arguments);
@@ -19,11 +21,13 @@ TEST(Inspect, MacsOfEveryComputingOperator) {
     const char *name, *signature, *body;
     int64_t macs;
   };
-  for (const Case& c : {Case{"grouped", "(float[N,4,8,8] x, float[6,2,3,3] w) => (float[N,6,6,6] y)", "y = Conv<group = 2>(x, w)", int64_t{6} * 6 * 6 * 2 * 9},
-                        Case{"transposed", "(float[N,4,5] x, float[4,3,2] w) => (float[N,3,6] y)", "y = ConvTranspose(x, w)", int64_t{4} * 5 * 3 * 2},
-                        Case{"gemm", "(float[N,7] x, float[3,7] w) => (float[N,3] y)", "y = Gemm<transB = 1>(x, w)", int64_t{3} * 7},
-                        Case{"gemm_plain", "(float[N,7] x, float[7,3] w) => (float[N,3] y)", "y = Gemm(x, w)", int64_t{3} * 7},
-                        Case{"matmul", "(float[2,4,5] x, float[2,5,6] w) => (float[2,4,6] y)", "y = MatMul(x, w)", int64_t{2} * 4 * 6 * 5}}) {
+  for (const Case& c :
+       {Case{"grouped", "(float[N,4,8,8] x, float[6,2,3,3] w) => (float[N,6,6,6] y)", "y = Conv<group = 2>(x, w)",
+             int64_t{6} * 6 * 6 * 2 * 9},
+        Case{"transposed", "(float[N,4,5] x, float[4,3,2] w) => (float[N,3,6] y)", "y = ConvTranspose(x, w)", int64_t{4} * 5 * 3 * 2},
+        Case{"gemm", "(float[N,7] x, float[3,7] w) => (float[N,3] y)", "y = Gemm<transB = 1>(x, w)", int64_t{3} * 7},
+        Case{"gemm_plain", "(float[N,7] x, float[7,3] w) => (float[N,3] y)", "y = Gemm(x, w)", int64_t{3} * 7},
+        Case{"matmul", "(float[2,4,5] x, float[2,5,6] w) => (float[2,4,6] y)", "y = MatMul(x, w)", int64_t{2} * 4 * 6 * 5}}) {
     const Json json = inspect(c.name, c.signature, c.body);
     EXPECT_EQ(json["macs"], c.macs) << c.name;
     EXPECT_EQ(json["nodes_with_unknown_macs"], 0) << c.name;
@@ -42,7 +46,8 @@ TEST(Inspect, UnknownShapesAreCountedAndCanBeGiven) {
 }
 
 TEST(Inspect, ListsWhatIsUnsupportedAndEveryOpset) {
-  const Json json = inspect("unsupported", "(float[2] x) => (float[2] y)", "[odd] a = made.up.Wobble(x) [odder] b = made.up.Wobble(a) y = Neg(b)");
+  const Json json =
+      inspect("unsupported", "(float[2] x) => (float[2] y)", "[odd] a = made.up.Wobble(x) [odder] b = made.up.Wobble(a) y = Neg(b)");
   EXPECT_EQ(json["unsupported"], Json({"odd (made.up.Wobble, opset 2)", "odder (made.up.Wobble, opset 2)"}));
   EXPECT_EQ(json["opsets"]["ai.onnx"], 17);
   EXPECT_EQ(json["opsets"]["made.up"], 2);

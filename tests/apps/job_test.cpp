@@ -40,14 +40,17 @@ TEST(Settings, WhatHasNoPassIsSaidAloud) {
   write_file(work.folder + "/setting.json", R"({"lsq_optimization": true, "channel_split": true})");
   const Result result = ppq_torch(work.quantize({"--output", work.folder + "/out", "--setting", work.folder + "/setting.json"}));
   ASSERT_EQ(result.code, 0) << result.err;
-  EXPECT_THAT(result.err, testing::AllOf(HasSubstr("asks for lsq_optimization"), HasSubstr("asks for channel_split"), testing::Not(HasSubstr("weight_split"))));
+  EXPECT_THAT(result.err, testing::AllOf(HasSubstr("asks for lsq_optimization"), HasSubstr("asks for channel_split"),
+                                         testing::Not(HasSubstr("weight_split"))));
 }
 
 TEST(InputShape, NeedsNoNameWhereThereIsOneInput) {
   Workspace work("nameless");
-  auto graph = read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[N,3,H,W] image) => (float[N,3,H,W] y) { y = Relu(image) }");
+  auto graph =
+      read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[N,3,H,W] image) => (float[N,3,H,W] y) { y = Relu(image) }");
   write_onnx(*graph, work.model);
-  const Result result = ppq_torch({"run", "--model", work.model, "--input", work.samples, "--output", work.folder + "/out", "--input-shape", "1x3x8x8"});
+  const Result result =
+      ppq_torch({"run", "--model", work.model, "--input", work.samples, "--output", work.folder + "/out", "--input-shape", "1x3x8x8"});
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(ppq_torch(work.quantize({"--output", work.folder + "/q", "--input-shape", "1x3x8x8"})).code, 0);
   EXPECT_EQ(ppq_torch(work.quantize({"--output", work.folder + "/q", "--input-shape", "1x3x9x8"})).code, 5) << "and it is checked";
@@ -57,7 +60,8 @@ TEST(CleanUp, GraphFormatSettingAndPassesSwitchItOff) {
   Workspace work("cleanup");
   auto graph = read_onnx_text(
       "<ir_version: 8, opset_import: [\"\" : 17]> bn (float[1,3,8,8] image) => (float[1,3,8,8] y)"
-      " <float[3,3,1,1] w = {1, 0, 0, 0, 1, 0, 0, 0, 1}, float[3] s = {1, 2, 3}, float[3] b = {0, 0, 0}, float[3] m = {0, 0, 0}, float[3] v = {1, 1, 1}> {"
+      " <float[3,3,1,1] w = {1, 0, 0, 0, 1, 0, 0, 0, 1}, float[3] s = {1, 2, 3}, float[3] b = {0, 0, 0}, float[3] m = {0, 0, 0}, float[3] "
+      "v = {1, 1, 1}> {"
       " c = Conv(image, w) y = BatchNormalization(c, s, b, m, v) }");
   write_onnx(*graph, work.model);
   auto nodes = [&](const std::vector<std::string>& more) {

@@ -38,7 +38,8 @@ TEST_F(Options, BatchSizeAndMemory) {
   EXPECT_EQ(report_of("batch", {"--batch-size", "3"})["calibration"]["batch_size"], 3);
   EXPECT_EQ(report_of("chosen")["calibration"]["batch_size"], 4) << "all of them fit and do not mix";
   EXPECT_EQ(report_of("memory", {"--max-memory", "1K"})["calibration"]["batch_size"], 1);
-  for (const char* bad : {"-1G", "4X", "G"}) EXPECT_EQ(ppq_torch(work_->quantize({"--max-memory", bad, "--output", path("bad")})).code, 2) << bad;
+  for (const char* bad : {"-1G", "4X", "G"})
+    EXPECT_EQ(ppq_torch(work_->quantize({"--max-memory", bad, "--output", path("bad")})).code, 2) << bad;
   EXPECT_EQ(ppq_torch(work_->quantize({"--batch-size", "-2", "--output", path("bad")})).code, 2);
 }
 
@@ -102,13 +103,15 @@ TEST_F(Options, ExportOfTheGraphAlone) {
 TEST_F(Options, OverridesAreKept) {
   report_of("plain", {"--observer", "minmax"});
   Json fixed = {{"version", "0.6.1"}, {"activation_encodings", Json::object()}, {"param_encodings", Json::object()}};
-  fixed["activation_encodings"]["r"] = Json::array({{{"bitwidth", 8}, {"is_symmetric", "False"}, {"max", 25.5}, {"min", 0.0}, {"offset", 0}, {"scale", 0.1}}});
+  fixed["activation_encodings"]["r"] =
+      Json::array({{{"bitwidth", 8}, {"is_symmetric", "False"}, {"max", 25.5}, {"min", 0.0}, {"offset", 0}, {"scale", 0.1}}});
   fixed["activation_encodings"]["stranger"] = fixed["activation_encodings"]["r"];
   write_file(path("fixed.json"), fixed.dump());
   const Json report = report_of("overridden", {"--overrides", path("fixed.json"), "--observer", "minmax"});
   EXPECT_NEAR(tensor(report, "r")["scale"].get<double>(), 0.1, 1e-7);
   EXPECT_NEAR(table("overridden/quantized.table")["activation_encodings"]["r"][0]["max"].get<double>(), 25.5, 1e-4);
-  EXPECT_EQ(table("overridden/quantized.table")["activation_encodings"]["image"], table("plain/quantized.table")["activation_encodings"]["image"]);
+  EXPECT_EQ(table("overridden/quantized.table")["activation_encodings"]["image"],
+            table("plain/quantized.table")["activation_encodings"]["image"]);
   EXPECT_THAT(report["warnings"].dump(), HasSubstr("stranger"));
 }
 
@@ -122,7 +125,10 @@ TEST_F(Options, RawSamplesLieBesideTheList) {
 }
 
 TEST_F(Options, ConfigFilesAreChecked) {
-  for (const auto& [text, says] : {std::pair{R"({"calib-step": 3})", "calib-steps"}, {R"([1])", "expected a JSON object"}, {R"({"bits": {"conv": 16}})", "'bits'"}, {"{", "parse"}}) {
+  for (const auto& [text, says] : {std::pair{R"({"calib-step": 3})", "calib-steps"},
+                                   {R"([1])", "expected a JSON object"},
+                                   {R"({"bits": {"conv": 16}})", "'bits'"},
+                                   {"{", "parse"}}) {
     write_file(path("config.json"), text);
     const Result result = ppq_torch(work_->quantize({"--config", path("config.json")}));
     EXPECT_EQ(result.code, 2) << text;

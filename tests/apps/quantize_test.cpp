@@ -35,10 +35,13 @@ TEST_F(QuantizeJob, WritesEveryFileAndNothingElse) {
 
 TEST_F(QuantizeJob, ReportHasTheKeysOthersBuildOn) {
   const Json json = report("first");
-  for (const char* key : {"ppq_torch", "model", "platform", "device", "setting", "calibration", "timing", "memory", "outputs", "tensors", "encodings", "warnings"})
+  for (const char* key : {"ppq_torch", "model", "platform", "device", "setting", "calibration", "timing", "memory", "outputs", "tensors",
+                          "encodings", "warnings"})
     EXPECT_TRUE(json.contains(key)) << key;
-  for (const char* key : {"samples", "batch_size", "seconds", "samples_per_second"}) EXPECT_TRUE(json["calibration"][key].is_number()) << key;
-  for (const char* key : {"load", "optimize", "calibrate", "tune", "analyze", "export", "total"}) EXPECT_TRUE(json["timing"][key].is_number()) << key;
+  for (const char* key : {"samples", "batch_size", "seconds", "samples_per_second"})
+    EXPECT_TRUE(json["calibration"][key].is_number()) << key;
+  for (const char* key : {"load", "optimize", "calibrate", "tune", "analyze", "export", "total"})
+    EXPECT_TRUE(json["timing"][key].is_number()) << key;
   EXPECT_EQ(json["calibration"]["samples"], 4);
   EXPECT_EQ(json["platform"], "qnn_dsp_int8");
   EXPECT_EQ(json["device"], "cpu");
@@ -52,7 +55,8 @@ TEST_F(QuantizeJob, ReportHasTheKeysOthersBuildOn) {
   std::vector<std::string> names;
   for (const auto& tensor : json["tensors"]) {
     names.push_back(tensor["name"]);
-    for (const char* key : {"op", "type", "bits", "scale", "offset", "min", "max", "graphwise_snr", "layerwise_snr", "cosine", "mse", "clipped"})
+    for (const char* key :
+         {"op", "type", "bits", "scale", "offset", "min", "max", "graphwise_snr", "layerwise_snr", "cosine", "mse", "clipped"})
       EXPECT_TRUE(tensor.contains(key)) << key;
   }
   EXPECT_THAT(names, testing::IsSupersetOf({"image", "r", "scores"}));
@@ -131,7 +135,8 @@ TEST_F(QuantizeJob, ItsOwnSettingGivesTheSameResult) {
 }
 
 TEST_F(QuantizeJob, ConfigFileAndFlagsGiveTheSameJob) {
-  const Result dumped = ppq_torch(work().quantize({"--output", path("config"), "--calib-steps", "3", "--keep-float", "pool", "--keep-float", "flat", "--dump-config"}));
+  const Result dumped = ppq_torch(
+      work().quantize({"--output", path("config"), "--calib-steps", "3", "--keep-float", "pool", "--keep-float", "flat", "--dump-config"}));
   ASSERT_EQ(dumped.code, 0) << dumped.err;
   ASSERT_TRUE(Json::accept(dumped.out)) << dumped.out;
   EXPECT_EQ(Json::parse(dumped.out).at("keep-float"), Json({"pool", "flat"}));
@@ -163,8 +168,9 @@ TEST_F(QuantizeJob, DryRunWritesNothing) {
 TEST_F(QuantizeJob, RunSimulatesTheTable) {
   const Result plain = ppq_torch({"run", "--model", work().model, "--input", work().samples, "--output", path("float")});
   ASSERT_EQ(plain.code, 0) << plain.err;
-  const Result simulated = ppq_torch({"run", "--model", path("first/quantized.onnx"), "--table", path("first/quantized.table"), "--platform", "qnn_dsp_int8",
-                                      "--input", work().samples, "--output", path("simulated"), "--tensors", "r"});
+  const Result simulated =
+      ppq_torch({"run", "--model", path("first/quantized.onnx"), "--table", path("first/quantized.table"), "--platform", "qnn_dsp_int8",
+                 "--input", work().samples, "--output", path("simulated"), "--tensors", "r"});
   ASSERT_EQ(simulated.code, 0) << simulated.err;
   const auto names = files_in(path("float"));
   ASSERT_EQ(names.size(), 4u);
@@ -178,17 +184,22 @@ TEST_F(QuantizeJob, RunSimulatesTheTable) {
       noise_sum += (a - b) * (a - b), signal += a * a;
     }
   }
-  EXPECT_NEAR(noise_sum / signal, report("first")["outputs"][0]["snr"].get<double>(), 1e-3 * noise_sum / signal + 1e-9) << "the report's number, measured by hand";
+  EXPECT_NEAR(noise_sum / signal, report("first")["outputs"][0]["snr"].get<double>(), 1e-3 * noise_sum / signal + 1e-9)
+      << "the report's number, measured by hand";
 
   const Result typo = ppq_torch({"run", "--model", work().model, "--input", work().samples, "--output", path("x"), "--tensors", "scorse"});
   EXPECT_EQ(typo.code, 2);
   EXPECT_THAT(typo.err, HasSubstr("scores"));
-  EXPECT_EQ(ppq_torch({"run", "--model", work().model, "--table", path("first/quantized.table"), "--input", work().samples, "--output", path("x")}).code, 2);
+  EXPECT_EQ(ppq_torch({"run", "--model", work().model, "--table", path("first/quantized.table"), "--input", work().samples, "--output",
+                       path("x")})
+                .code,
+            2);
 }
 
 TEST_F(QuantizeJob, AnalyzeMeasuresATable) {
-  const Result result = ppq_torch({"analyze", "--model", path("first/quantized.onnx"), "--table", path("first/quantized.table"), "--platform", "qnn_dsp_int8",
-                                   "--calib", work().samples, "--output", path("analysis"), "--device", "cpu"});
+  const Result result =
+      ppq_torch({"analyze", "--model", path("first/quantized.onnx"), "--table", path("first/quantized.table"), "--platform", "qnn_dsp_int8",
+                 "--calib", work().samples, "--output", path("analysis"), "--device", "cpu"});
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(report("analysis")["outputs"][0]["name"], "scores");
   EXPECT_LT(report("analysis")["outputs"][0]["snr"].get<double>(), 0.01);

@@ -14,7 +14,8 @@ struct Place {
   }
   std::string path(const std::string& name) const { return folder + "/" + name; }
   Result run(std::vector<std::string> more = {}, const std::string& input = "samples") const {
-    std::vector<std::string> arguments = {"run", "--model", path("model.onnx"), "--input", path(input), "--output", path("out"), "--device", "cpu"};
+    std::vector<std::string> arguments = {"run",      "--model",   path("model.onnx"), "--input", path(input),
+                                          "--output", path("out"), "--device",         "cpu"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     std::filesystem::remove_all(path("out"));
     return ppq_torch(arguments);
@@ -29,7 +30,8 @@ std::vector<float> list_of(const at::Tensor& tensor) {
 
 void write_raw(const std::string& path, const std::vector<float>& values) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
 }
 
 TEST(Run, WritesOutputsUnderTheirSamplesNames) {
@@ -81,7 +83,12 @@ TEST(Run, PixelsGoThroughTheImageOptions) {
   write_npy(p.path("samples/a.npy"), at::arange(12).to(at::kByte).reshape({1, 2, 2, 3}));
   ASSERT_EQ(p.run({"--mean", "1,2,3", "--std", "1,2,4", "--color", "rgb"}).code, 0);
   EXPECT_THAT(list_of(p.result("a.npy/y.npy")), testing::ElementsAre(1, -2, -5, -8, 0.5, -1, -2.5, -4, 0.25, -0.5, -1.25, -2));
-  for (const auto& [option, value] : {std::pair{"--mean", "1,x"}, {"--std", "1,0,2"}, {"--color", "cmyk"}, {"--image-size", "4x"}, {"--crop", "2x2x2"}, {"--resize-shorter", "0"}}) {
+  for (const auto& [option, value] : {std::pair{"--mean", "1,x"},
+                                      {"--std", "1,0,2"},
+                                      {"--color", "cmyk"},
+                                      {"--image-size", "4x"},
+                                      {"--crop", "2x2x2"},
+                                      {"--resize-shorter", "0"}}) {
     const Result result = p.run({option, value});
     EXPECT_EQ(result.code, 2) << option;
     EXPECT_THAT(result.err, HasSubstr(option));

@@ -25,7 +25,8 @@ DatasetPtr samples(size_t count, std::vector<int64_t> sizes = {1, 6}) {
 
 constexpr size_t kPlenty = size_t{1} << 30;
 
-BatchChoice choose(const std::string& signature, const std::string& body, const DatasetPtr& data, size_t memory = kPlenty, size_t most = 32) {
+BatchChoice choose(const std::string& signature, const std::string& body, const DatasetPtr& data, size_t memory = kPlenty,
+                   size_t most = 32) {
   return choose_batch_size(*model(signature, body), *data, at::kCPU, memory, most);
 }
 
@@ -51,12 +52,14 @@ TEST(Batching, MixingSamplesIsNoticed) {
     const char *why, *signature, *body, *reason;
   };
   for (const Case& c : std::vector<Case>{
-           {"reshaped to a fixed batch: does not run", "(float[1,6] x) => (float[1,6] y) <int64[2] s = {1, 6}>", "a = Tanh(x) y = Reshape(a, s)", "does not run"},
+           {"reshaped to a fixed batch: does not run", "(float[1,6] x) => (float[1,6] y) <int64[2] s = {1, 6}>",
+            "a = Tanh(x) y = Reshape(a, s)", "does not run"},
            {"reshaped into one row", "(float[1,6] x) => (float[1,6] y) <int64[2] s = {1, -1}>", "a = Tanh(x) y = Reshape(a, s)", "y"},
            {"softmax over the batch", "(float[1,6] x) => (float[1,6] y)", "a = Tanh(x) y = Softmax<axis = 0>(a)", "y"},
            {"mean over the batch", "(float[1,6] x) => (float[1,6] y)", "m = ReduceMean<axes = [0]>(x) y = Sub(x, m)", "m"},
            {"cumulative over the batch", "(float[1,6] x) => (float[1,6] y) <int64 z = {0}>", "y = CumSum(x, z)", "y"},
-           {"the first sample only", "(float[1,6] x) => (float[1,6] y) <int64[1] b = {0}, int64[1] e = {1}>", "f = Slice(x, b, e, b) y = Add(x, f)", "tensor f "},
+           {"the first sample only", "(float[1,6] x) => (float[1,6] y) <int64[1] b = {0}, int64[1] e = {1}>",
+            "f = Slice(x, b, e, b) y = Add(x, f)", "tensor f "},
        }) {
     const auto choice = choose(c.signature, c.body, samples(10));
     EXPECT_EQ(choice.batch, 1u) << c.why;
@@ -67,7 +70,8 @@ TEST(Batching, MixingSamplesIsNoticed) {
 /// The first sample in everyone's place: its range holds the other's, only the sum tells.
 TEST(Batching, ACopyInPlaceOfASampleIsNoticed) {
   const auto data = make_dataset(std::vector<at::Tensor>{test::floats({-10, 10, 0, 0, 0, 0}).reshape({1, 6}), at::ones({1, 6})});
-  const auto choice = choose("(float[1,6] x) => (float[1,6] y) <int64[1] b = {0}, int64[1] e = {1}>", "s = Shape(x) n = Slice(s, b, e) i = ConstantOfShape<value = int64[1] {0}>(n) y = Gather(x, i)", data);
+  const auto choice = choose("(float[1,6] x) => (float[1,6] y) <int64[1] b = {0}, int64[1] e = {1}>",
+                             "s = Shape(x) n = Slice(s, b, e) i = ConstantOfShape<value = int64[1] {0}>(n) y = Gather(x, i)", data);
   EXPECT_EQ(choice.batch, 1u);
   EXPECT_THAT(choice.reason, HasSubstr("tensor y "));
 }

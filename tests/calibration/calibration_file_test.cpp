@@ -18,7 +18,8 @@ using testing::HasSubstr;
 std::vector<CalibratedTensor> two() {
   const at::Tensor channels = at::empty({3});
   channels[0] = 1.0f / 3, channels[1] = 1e-30f, channels[2] = 0.1f;
-  return {{"image", "mse", {at::scalar_tensor(0.017f), at::scalar_tensor(128.0f)}}, {"weird \"name\"\n", "minmax", {channels, at::zeros({3})}}};
+  return {{"image", "mse", {at::scalar_tensor(0.017f), at::scalar_tensor(128.0f)}},
+          {"weird \"name\"\n", "minmax", {channels, at::zeros({3})}}};
 }
 
 TEST(CalibrationFile, ReadsBackTheSameBits) {

@@ -11,7 +11,9 @@ using passes::Wanted;
 
 /// y = relu(x × 2), watched at x and y, over batches of random rows.
 struct Sharing {
-  std::unique_ptr<Graph> graph = parse_model("<ir_version: 8, opset_import: [\"\" : 15]> g (float[N,3] x) => (float[N,3] y) <float two = {2}> { a = Mul(x, two) y = Relu(a) }", {});
+  std::unique_ptr<Graph> graph = parse_model(
+      "<ir_version: 8, opset_import: [\"\" : 15]> g (float[N,3] x) => (float[N,3] y) <float two = {2}> { a = Mul(x, two) y = Relu(a) }",
+      {});
   std::vector<Wanted> wanted;
   std::vector<at::Tensor> samples;
   std::vector<std::string> warnings;
@@ -25,7 +27,9 @@ struct Sharing {
     for (const char* name : {"x", "y"}) wanted.push_back({graph->find_value(name), scheme, observers});
   }
   void run(CalibrationShard& shard, RepeatedWork::Capture capture, size_t batch = 4) {
-    shard.run(*graph, make_dataset(samples), {batch, std::move(capture)}, [](size_t) { return true; }, [&](std::string text) { warnings.push_back(text); });
+    shard.run(
+        *graph, make_dataset(samples), {batch, std::move(capture)}, [](size_t) { return true; },
+        [&](std::string text) { warnings.push_back(text); });
   }
   double scale(const CalibrationShard& shard, size_t i, size_t k = 0) const { return shard.observers(i)[k]->finish().scale.item<double>(); }
 };
@@ -92,7 +96,8 @@ TEST(CalibrationShard, StopsWhenItIsTold) {
   Sharing s({"minmax"});
   CalibrationShard shard(s.wanted, at::kCPU);
   size_t seen = 0;
-  shard.run(*s.graph, make_dataset(s.samples), {4, nullptr}, [&](size_t count) { return (seen += count) < 8; }, [](const std::string&) {});
+  shard.run(
+      *s.graph, make_dataset(s.samples), {4, nullptr}, [&](size_t count) { return (seen += count) < 8; }, [](const std::string&) {});
   EXPECT_EQ(seen, 8u);
   const at::Tensor part = at::relu(at::cat(std::vector<at::Tensor>(s.samples.begin(), s.samples.begin() + 8)) * 2);
   EXPECT_FLOAT_EQ(static_cast<float>(s.scale(shard, 1)), static_cast<float>(part.max().item<double>() / 255));

@@ -7,8 +7,9 @@ namespace {
 
 /// Scores, and those of them that are not zero: rounding makes more of them zero.
 struct Hits : Quantizing {
-  Hits() : Quantizing("(float[1,3] x) => (float[1,3] y, float[K] hits) <int64[1] flat = {-1}>",
-                      "[abs] y = Abs(x) f = Reshape(y, flat) n = NonZero(f) i = Reshape(n, flat) hits = Gather(f, i)") {
+  Hits()
+      : Quantizing("(float[1,3] x) => (float[1,3] y, float[K] hits) <int64[1] flat = {-1}>",
+                   "[abs] y = Abs(x) f = Reshape(y, flat) n = NonZero(f) i = Reshape(n, flat) hits = Gather(f, i)") {
     calibrate_with({at::tensor({0.1f, 1.f, 2.f}).view({1, 3}), at::tensor({0.9f, 1.f, 2.f}).view({1, 3})});
   }
 };

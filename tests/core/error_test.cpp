@@ -68,12 +68,14 @@ TEST(ErrorContext, TranslatesForeignErrors) {
   EXPECT_THAT(torch.what(), HasSubstr("2x3"));
 
   EXPECT_EQ(translated([] { const auto json = nlohmann::json::parse("{"); }).kind(), ErrorKind::Data);
-  EXPECT_THAT(translated([] { throw std::system_error(std::make_error_code(std::errc::permission_denied)); }).what(), HasSubstr("ermission"));
+  EXPECT_THAT(translated([] { throw std::system_error(std::make_error_code(std::errc::permission_denied)); }).what(),
+              HasSubstr("ermission"));
   EXPECT_EQ(translated([] { throw std::out_of_range("line one\nline two"); }).problem(), "line one");
   const Error memory = translated([] { throw std::bad_alloc(); });
   EXPECT_EQ(memory.kind(), ErrorKind::Resource);
   EXPECT_THAT(memory.what(), HasSubstr("out of memory"));
-  EXPECT_EQ(translated([] { throw std::runtime_error("[enforce fail] DefaultCPUAllocator: can't allocate memory"); }).kind(), ErrorKind::Data);
+  EXPECT_EQ(translated([] { throw std::runtime_error("[enforce fail] DefaultCPUAllocator: can't allocate memory"); }).kind(),
+            ErrorKind::Data);
   EXPECT_EQ(translated([] { TORCH_CHECK(false, "CUDA out of memory. Tried"); }).kind(), ErrorKind::Resource);
 }
 

@@ -64,7 +64,8 @@ std::string progress(const LogConfig& config) {
 }
 
 TEST_F(Log, ProgressEndsInOneLineWithTheRate) {
-  EXPECT_THAT(progress({LogLevel::Normal, false, true}), testing::MatchesRegex("calibrate: 10 samples in [0-9.]+ s \\([0-9.]+ samples/s\\)\n"));
+  EXPECT_THAT(progress({LogLevel::Normal, false, true}),
+              testing::MatchesRegex("calibrate: 10 samples in [0-9.]+ s \\([0-9.]+ samples/s\\)\n"));
 }
 
 TEST_F(Log, ProgressIsSilentWhenAskedTo) {

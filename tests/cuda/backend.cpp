@@ -12,10 +12,22 @@
 namespace ppq::test {
 
 const Backend* device_backend() {
-  if (!at::hasCUDA() || !at::globalContext().hasCUDA() || c10::impl::getDeviceGuardImpl(c10::DeviceType::CUDA)->deviceCount() == 0) return nullptr;
-  static const Backend backend{"device", at::Device(at::kCUDA, 0), &kernels::fake_quantize, &kernels::fake_quantize_,
-                               &kernels::fake_quantize_blocks, &kernels::quantize_to_int, &kernels::fake_quantize_backward,
-                               &kernels::observe, &kernels::merge, &kernels::observe_range, &kernels::observe_range_blocks, &kernels::observe_row_top2, &kernels::error_sums, &kernels::search_ranges,
+  if (!at::hasCUDA() || !at::globalContext().hasCUDA() || c10::impl::getDeviceGuardImpl(c10::DeviceType::CUDA)->deviceCount() == 0)
+    return nullptr;
+  static const Backend backend{"device",
+                               at::Device(at::kCUDA, 0),
+                               &kernels::fake_quantize,
+                               &kernels::fake_quantize_,
+                               &kernels::fake_quantize_blocks,
+                               &kernels::quantize_to_int,
+                               &kernels::fake_quantize_backward,
+                               &kernels::observe,
+                               &kernels::merge,
+                               &kernels::observe_range,
+                               &kernels::observe_range_blocks,
+                               &kernels::observe_row_top2,
+                               &kernels::error_sums,
+                               &kernels::search_ranges,
                                [](const std::vector<ObservationOf>& list) {
                                  std::vector<kernels::cuda::Observation> observations;
                                  for (const ObservationOf& one : list) observations.push_back({one.x, one.axis, one.histogram});
@@ -50,7 +62,9 @@ testing::AssertionResult same(const at::Tensor& a_in, const at::Tensor& b_in) {
   at::Tensor a = a_in.cpu().contiguous(), b = b_in.cpu().contiguous();
   if (a.sizes() != b.sizes()) return testing::AssertionFailure() << "shapes " << a.sizes() << " and " << b.sizes();
   if (a.scalar_type() != b.scalar_type()) return testing::AssertionFailure() << "types " << a.scalar_type() << " and " << b.scalar_type();
-  auto bytes = [](const at::Tensor& x, int64_t i) { return static_cast<const char*>(x.const_data_ptr()) + i * static_cast<int64_t>(x.element_size()); };
+  auto bytes = [](const at::Tensor& x, int64_t i) {
+    return static_cast<const char*>(x.const_data_ptr()) + i * static_cast<int64_t>(x.element_size());
+  };
   at::Tensor nan = a.is_floating_point() ? at::logical_and(at::isnan(a), at::isnan(b)).flatten() : at::Tensor();
   for (int64_t i = 0; i < a.numel(); ++i) {
     if (memcmp(bytes(a, i), bytes(b, i), a.element_size()) == 0) continue;
@@ -67,7 +81,8 @@ at::Tensor guarded(const at::Tensor& x, bool at_end) {
   char* memory = static_cast<char*>(mmap(nullptr, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   if (inside > 0) mprotect(memory + page, inside, PROT_READ | PROT_WRITE);
   char* start = memory + page + (at_end ? inside - bytes : 0);
-  at::Tensor result = at::from_blob(start, x.sizes(), [memory, whole](void*) { munmap(memory, whole); }, x.options());
+  at::Tensor result = at::from_blob(
+      start, x.sizes(), [memory, whole](void*) { munmap(memory, whole); }, x.options());
   result.copy_(x);
   return result;
 }
@@ -76,9 +91,9 @@ testing::AssertionResult same(const kernels::Histogram& a, const kernels::Histog
   struct {
     const char* name;
     at::Tensor kernels::Histogram::*field;
-  } fields[] = {{"minimum", &kernels::Histogram::minimum},   {"maximum", &kernels::Histogram::maximum},
+  } fields[] = {{"minimum", &kernels::Histogram::minimum},     {"maximum", &kernels::Histogram::maximum},
                 {"nonfinite", &kernels::Histogram::nonfinite}, {"exponent", &kernels::Histogram::exponent},
-                {"first", &kernels::Histogram::first},       {"counts", &kernels::Histogram::counts}};
+                {"first", &kernels::Histogram::first},         {"counts", &kernels::Histogram::counts}};
   for (auto& [name, field] : fields) {
     testing::AssertionResult result = same(a.*field, b.*field);
     if (!result) return testing::AssertionFailure() << name << ": " << result.message();

@@ -49,8 +49,8 @@ class KernelTest : public testing::TestWithParam<std::string> {
   at::Tensor there(const at::Tensor& x) const { return x.to(backend_->device); }
   const Backend* backend_ = nullptr;
 };
-#define PPQ_KERNEL_TESTS(Suite)                                                   \
-  INSTANTIATE_TEST_SUITE_P(Kernels, Suite, testing::Values("shim", "device"),     \
+#define PPQ_KERNEL_TESTS(Suite)                                               \
+  INSTANTIATE_TEST_SUITE_P(Kernels, Suite, testing::Values("shim", "device"), \
                            [](const testing::TestParamInfo<std::string>& info) { return info.param; })
 
 /// `count` float32 values: normal ones, exact zeros, ties of `scale`, and (special) NaN, ±Inf, denormals and huge values.

@@ -12,7 +12,8 @@ namespace ppq::test {
 namespace {
 
 struct DevicePath : KernelTest {};
-INSTANTIATE_TEST_SUITE_P(Kernels, DevicePath, testing::Values("device"), [](const testing::TestParamInfo<std::string>& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Kernels, DevicePath, testing::Values("device"),
+                         [](const testing::TestParamInfo<std::string>& info) { return info.param; });
 
 TEST_P(DevicePath, AReplayedObserverCountsAsOneThatIsCalled) {
   const at::Device device = backend_->device;
@@ -36,7 +37,8 @@ TEST_P(DevicePath, AReplayedObserverCountsAsOneThatIsCalled) {
 
 TEST_P(DevicePath, WhatCannotBeRecordedIsRefusedAndTheDeviceGoesOn) {
   const at::Tensor x = at::ones({8}, at::TensorOptions().device(backend_->device));
-  for (int i = 0; i < 2; ++i) EXPECT_EQ(thrown([&] { kernels::capture(x.device(), [&] { x.sum().item<float>(); }); }).kind(), ErrorKind::Unsupported);
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(thrown([&] { kernels::capture(x.device(), [&] { x.sum().item<float>(); }); }).kind(), ErrorKind::Unsupported);
   EXPECT_EQ(thrown([&] { kernels::capture(x.device(), [] { throw std::runtime_error("mine"); }); }).problem(), "mine");
   EXPECT_EQ(x.sum().item<float>(), 8);
 }
@@ -91,9 +93,12 @@ TEST_P(DevicePath, ACalibrationGivesTheScalesOfTheCpu) {
     auto& list = scales.emplace_back();
     for (const Node* node : graph->nodes())
       for (size_t i = 0; i < node->outputs().size(); ++i)
-        if (const auto quant = node->quant_of_output(i); quant && quant->params.defined() && quant->params.scale.numel() == 1) list.push_back(quant->params.scale.item<double>());
+        if (const auto quant = node->quant_of_output(i); quant && quant->params.defined() && quant->params.scale.numel() == 1)
+          list.push_back(quant->params.scale.item<double>());
     for (const PassRecord& pass : quantizer.passes())
-      if (pass.name == "calibrate" && way == 2) { EXPECT_THAT(pass.decision, testing::HasSubstr("cuda:0: 8 batches by a recorded graph")); }
+      if (pass.name == "calibrate" && way == 2) {
+        EXPECT_THAT(pass.decision, testing::HasSubstr("cuda:0: 8 batches by a recorded graph"));
+      }
   }
   ASSERT_FALSE(scales[0].empty());
   for (size_t way = 1; way < scales.size(); ++way) {

@@ -46,8 +46,8 @@ TEST_P(FakeQuantizeKernel, AnySizePerTensor) {
 
 TEST_P(FakeQuantizeKernel, EveryRoundingAndFormat) {
   at::Tensor x = sample({3001}, 1, 0.1f, true), scale = at::tensor({0.1f}), zero = at::tensor({0.0f});
-  for (Rounding rounding : {Rounding::HalfEven, Rounding::HalfUp, Rounding::HalfDown, Rounding::HalfTowardsZero,
-                            Rounding::HalfFarFromZero, Rounding::ToNearInt, Rounding::Up, Rounding::Down}) {
+  for (Rounding rounding : {Rounding::HalfEven, Rounding::HalfUp, Rounding::HalfDown, Rounding::HalfTowardsZero, Rounding::HalfFarFromZero,
+                            Rounding::ToNearInt, Rounding::Up, Rounding::Down}) {
     check(*backend_, x, scale, at::tensor({-5.0f}), -1, with_rounding(rounding), "rounding");
     check(*backend_, x, at::tensor({0.01f}), zero, -1, e4m3(rounding), "e4m3");
     check(*backend_, x, at::tensor({0.5f}), zero, -1, {-57344, 57344, rounding, true, 5, 2}, "e5m2");
@@ -56,7 +56,8 @@ TEST_P(FakeQuantizeKernel, EveryRoundingAndFormat) {
 }
 
 TEST_P(FakeQuantizeKernel, EveryAxisAndLayout) {
-  for (at::IntArrayRef sizes : std::vector<std::vector<int64_t>>{{3, 5, 7, 11}, {2, 8, 4, 4}, {1, 1, 3, 1}, {5, 16, 1, 1}, {2, 300, 3, 3}}) {
+  for (at::IntArrayRef sizes :
+       std::vector<std::vector<int64_t>>{{3, 5, 7, 11}, {2, 8, 4, 4}, {1, 1, 3, 1}, {5, 16, 1, 1}, {2, 300, 3, 3}}) {
     at::Tensor x = sample(sizes, 2, 0.1f, true);
     for (int64_t axis = 0; axis < 4; ++axis) {
       int64_t count = x.size(axis);
@@ -123,7 +124,8 @@ TEST_P(FakeQuantizeKernel, Blocks) {
     int64_t axis, block;
   };
   for (const Case& c : {Case{{6, 64}, 1, 16}, Case{{6, 64}, 0, 3}, Case{{5, 12, 7}, 1, 4}, Case{{8, 3, 3, 3}, 0, 2}, Case{{3, 4100}, 1, 5},
-                        Case{{3, 4100}, 1, 4100}, Case{{6, 65}, 1, 16}, Case{{7, 40}, 0, 3}, Case{{2, 13, 7}, 1, 4}, Case{{3, 4101}, 1, 5}, Case{{3, 9}, 1, 20}, Case{{4, 30}, 1, 1}, Case{{0, 8}, 1, 4}}) {
+                        Case{{3, 4100}, 1, 4100}, Case{{6, 65}, 1, 16}, Case{{7, 40}, 0, 3}, Case{{2, 13, 7}, 1, 4}, Case{{3, 4101}, 1, 5},
+                        Case{{3, 9}, 1, 20}, Case{{4, 30}, 1, 1}, Case{{0, 8}, 1, 4}}) {
     at::Tensor x = sample(c.sizes, 7, 0.1f, true);
     std::vector<int64_t> blocked = c.sizes;
     blocked[c.axis] = (blocked[c.axis] + c.block - 1) / c.block;

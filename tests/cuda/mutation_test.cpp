@@ -60,7 +60,8 @@ bool all_kernels_agree() {
     backend.observe_row_top2(rows, false, 254.49, top2);
     kernels::observe_row_top2(rows, false, 254.49, cpu_top2);
   }
-  good = good && same(top2.cells, cpu_top2.cells) && same(top2.range.minimum, cpu_top2.range.minimum) && same(top2.range.maximum, cpu_top2.range.maximum);
+  good = good && same(top2.cells, cpu_top2.cells) && same(top2.range.minimum, cpu_top2.range.minimum) &&
+         same(top2.range.maximum, cpu_top2.range.maximum);
   at::Tensor q = at::round(columns), difference = (q - columns).to(at::kDouble);
   good = good && at::allclose(backend.error_sums(q, columns)[0], (difference * difference).sum());
   std::vector<kernels::RangeSearch> searches;

@@ -23,8 +23,10 @@ TEST_P(BlockHistogramKernel, EqualsTheCpu) {
       for (uint64_t seed : {1, 2}) {
         const at::Tensor x = (sample(c.sizes, seed, 0.1f, true) * static_cast<double>(seed)).to(type);
         kernels::observe_blocks(x, c.axis, c.block, cpu);
-        if (GetParam() == "shim") backend_->observe(kernels::block_rows(x, c.axis, c.block), 0, mine);
-        else kernels::observe_blocks(there(x), c.axis, c.block, mine);
+        if (GetParam() == "shim")
+          backend_->observe(kernels::block_rows(x, c.axis, c.block), 0, mine);
+        else
+          kernels::observe_blocks(there(x), c.axis, c.block, mine);
       }
       if (GetParam() == "shim" && c.sizes[c.axis] % c.block) mine.nonfinite = cpu.nonfinite;  // rows filled up with NaN
       EXPECT_TRUE(same(mine, cpu)) << c10::toString(type) << at::IntArrayRef(c.sizes) << " axis " << c.axis;

@@ -64,7 +64,8 @@ TEST_P(ObserveKernel, SpecialValues) {
 }
 
 TEST_P(ObserveKernel, ConstantTensors) {
-  for (float value : {0.0f, 1.0f, -3.7f, 1e-30f, 1e30f, 123456.0f}) check({at::full({3000}, value), at::full({10}, value)}, -1, 2048, "constant");
+  for (float value : {0.0f, 1.0f, -3.7f, 1e-30f, 1e30f, 123456.0f})
+    check({at::full({3000}, value), at::full({10}, value)}, -1, 2048, "constant");
 }
 
 TEST_P(ObserveKernel, GrowthInEveryOrder) {
@@ -76,7 +77,8 @@ TEST_P(ObserveKernel, GrowthInEveryOrder) {
     for (int i : order) batches.push_back(parts[i]);
     check(batches, -1, 256, "order");
     // And within one tensor: each block meets the parts in another order.
-    check({at::cat({batches[0], batches[1].repeat({14}), batches[2], batches[3], batches[0].repeat({13}), batches[1]})}, -1, 256, "one tensor");
+    check({at::cat({batches[0], batches[1].repeat({14}), batches[2], batches[3], batches[0].repeat({13}), batches[1]})}, -1, 256,
+          "one tensor");
     Histogram all = kernels::make_histogram(1, 256, backend_->device);
     for (const at::Tensor& batch : batches) backend_->observe(there(batch), -1, all);
     if (!first.counts.defined()) first = all;
@@ -85,7 +87,8 @@ TEST_P(ObserveKernel, GrowthInEveryOrder) {
 }
 
 TEST_P(ObserveKernel, FewAndManyBins) {
-  for (int64_t bins : {2, 3, 100, 1000, 4096, 8192}) check({sample({3000}, 7), sample({3000}, 8) * 20, sample({30}, 9) - 500}, -1, bins, "bins");
+  for (int64_t bins : {2, 3, 100, 1000, 4096, 8192})
+    check({sample({3000}, 7), sample({3000}, 8) * 20, sample({30}, 9) - 500}, -1, bins, "bins");
 }
 
 /// More bins than a block's shared memory holds.
@@ -102,7 +105,8 @@ TEST_P(ObserveKernel, MoreBinsThanSharedMemory) {
 }
 
 TEST_P(ObserveKernel, EveryAxisAndLayout) {
-  for (at::IntArrayRef sizes : std::vector<std::vector<int64_t>>{{3, 5, 7, 11}, {2, 8, 4, 4}, {1, 1, 3, 1}, {7, 16, 1, 1}, {2, 37, 3, 3}, {4, 3, 33, 33}}) {
+  for (at::IntArrayRef sizes :
+       std::vector<std::vector<int64_t>>{{3, 5, 7, 11}, {2, 8, 4, 4}, {1, 1, 3, 1}, {7, 16, 1, 1}, {2, 37, 3, 3}, {4, 3, 33, 33}}) {
     at::Tensor x = sample(sizes, 10, 0.1f, true), more = sample(sizes, 11) * 3;
     for (int64_t axis = -1; axis < 4; ++axis) {
       check({x, more}, axis, 512, "contiguous");
@@ -190,7 +194,8 @@ TEST_P(ObserveKernel, WideAndNarrowTensorsAtOnce) {
 }
 
 TEST_P(ObserveKernel, Merge) {
-  std::vector<at::Tensor> parts = {sample({3, 700}, 21) * 0.01, sample({3, 700}, 22) * 900 - 4000, at::full({3, 2}, kNaN), sample({3, 0}, 23), sample({3, 40}, 24)};
+  std::vector<at::Tensor> parts = {sample({3, 700}, 21) * 0.01, sample({3, 700}, 22) * 900 - 4000, at::full({3, 2}, kNaN),
+                                   sample({3, 0}, 23), sample({3, 40}, 24)};
   Histogram all = kernels::make_histogram(3, 300, at::kCPU);
   for (const at::Tensor& part : parts) kernels::observe(part, 0, all);
   for (size_t first = 0; first < parts.size(); ++first) {

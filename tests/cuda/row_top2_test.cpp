@@ -11,7 +11,10 @@ namespace {
 using kernels::RowTop2;
 
 testing::AssertionResult same_state(const RowTop2& a, const RowTop2& b) {
-  for (auto [x, y] : {std::pair{a.cells, b.cells}, {a.range.minimum, b.range.minimum}, {a.range.maximum, b.range.maximum}, {a.range.nonfinite, b.range.nonfinite}})
+  for (auto [x, y] : {std::pair{a.cells, b.cells},
+                      {a.range.minimum, b.range.minimum},
+                      {a.range.maximum, b.range.maximum},
+                      {a.range.nonfinite, b.range.nonfinite}})
     if (auto result = same(x, y); !result) return result;
   return testing::AssertionSuccess();
 }
@@ -36,7 +39,9 @@ PPQ_KERNEL_TESTS(RowTop2Kernel);
 
 TEST_P(RowTop2Kernel, EveryLength) {
   for (int64_t length : {2, 3, 4, 5, 7, 8, 9, 10, 17, 31, 64, 65, 129, 255, 1000, 1025, 2047, 2048, 2049, 4096, 4097, 9000})
-    for (int64_t rows : {1, 2, 9}) check({sample({rows, length}, length), sample({rows, length}, rows) * 3}, std::to_string(rows) + " rows of " + std::to_string(length));
+    for (int64_t rows : {1, 2, 9})
+      check({sample({rows, length}, length), sample({rows, length}, rows) * 3},
+            std::to_string(rows) + " rows of " + std::to_string(length));
 }
 
 TEST_P(RowTop2Kernel, ManyRows) {

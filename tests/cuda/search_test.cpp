@@ -54,7 +54,10 @@ TEST_P(SearchKernel, EveryKindAndScheme) {
 TEST_P(SearchKernel, SixteenBitsWithZeros) {
   std::vector<RangeSearch> searches;
   for (const auto& [name, x] : kernels::test::search_data()) {
-    RangeSearch one{rule_for(search::kSquaredError, 16, name == "normal"), histogram_of(x, 1000), at::stack({(x == 0).sum(), at::scalar_tensor(x.numel(), at::kLong)}), {}};
+    RangeSearch one{rule_for(search::kSquaredError, 16, name == "normal"),
+                    histogram_of(x, 1000),
+                    at::stack({(x == 0).sum(), at::scalar_tensor(x.numel(), at::kLong)}),
+                    {}};
     searches.push_back(one);
   }
   check(searches, "zeros");
@@ -63,7 +66,8 @@ TEST_P(SearchKernel, SixteenBitsWithZeros) {
 TEST_P(SearchKernel, FewAndManyBins) {
   std::vector<RangeSearch> searches;
   for (int64_t bins : {2, 3, 255, 256, 257, 511, 512, 513, 4096, 8192})
-    for (Kind kind : {search::kQuantile, search::kSquaredError}) searches.push_back({rule_for(kind, 6, false), histogram_of(sample({4000}, bins), bins), {}, {}});
+    for (Kind kind : {search::kQuantile, search::kSquaredError})
+      searches.push_back({rule_for(kind, 6, false), histogram_of(sample({4000}, bins), bins), {}, {}});
   check(searches, "bins");
   check({{rule_for(search::kDivergence, 8, false), histogram_of(sample({4000}, 1), 4096), {}, {}}}, "divergence with 4096 bins");
 }
@@ -89,8 +93,13 @@ TEST_P(SearchKernel, ManyTensorsInOneLaunch) {
 TEST_P(SearchKernel, PpqsOwnSearches) {
   std::vector<RangeSearch> searches;
   for (const auto& [name, x] : kernels::test::search_data())
-    for (auto [kind, bits, symmetric] : {std::tuple{search::kPpqMse, 8, false}, {search::kPpqMse, 8, true}, {search::kPpqMse, 4, true}, {search::kPpqMse, 12, false},
-                                         {search::kPpqKl, 8, true}, {search::kPpqKl, 4, true}, {search::kPpqKl, 12, true}}) {
+    for (auto [kind, bits, symmetric] : {std::tuple{search::kPpqMse, 8, false},
+                                         {search::kPpqMse, 8, true},
+                                         {search::kPpqMse, 4, true},
+                                         {search::kPpqMse, 12, false},
+                                         {search::kPpqKl, 8, true},
+                                         {search::kPpqKl, 4, true},
+                                         {search::kPpqKl, 12, true}}) {
       RangeSearch one{rule_for(kind, bits, symmetric), histogram_of(x, 6000), {}, {}};
       one.rule.bits = bits;
       searches.push_back(one);

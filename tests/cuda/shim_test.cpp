@@ -42,8 +42,10 @@ void count_kernel(const int* x, int* out) {
   PPQ_SHARED(int, counts, 8);
   if (threadIdx.x < 8) counts[threadIdx.x] = 0;
   __syncthreads();
-  if (atomic) atomicAdd(&counts[x[threadIdx.x] % 8], 1);
-  else counts[x[threadIdx.x] % 8] += 1;
+  if (atomic)
+    atomicAdd(&counts[x[threadIdx.x] % 8], 1);
+  else
+    counts[x[threadIdx.x] % 8] += 1;
   __syncthreads();
   if (threadIdx.x < 8) out[threadIdx.x] = counts[threadIdx.x];
 }
@@ -110,7 +112,8 @@ TEST_P(Shim, RunsWhatIsRight) {
 TEST_P(Shim, CatchesAMissingBarrier) {
   std::string sum = run(sum_kernel<false>, values_.data(), out_.data());
   // Thread 0 reads before another warp wrote, or after it without a barrier.
-  EXPECT_TRUE(sum.find("race on shared scratch") != std::string::npos || sum.find("uninitialised shared scratch") != std::string::npos) << sum;
+  EXPECT_TRUE(sum.find("race on shared scratch") != std::string::npos || sum.find("uninitialised shared scratch") != std::string::npos)
+      << sum;
   EXPECT_NE(run(fold_kernel<false>, out_.data()).find("race on shared counts"), std::string::npos);
 }
 

@@ -14,7 +14,8 @@ class BackwardKernel : public KernelTest {
  protected:
   void check(const at::Tensor& values, int64_t axis, const Format& format, bool masked, const std::string& what) {
     int64_t channels = axis < 0 ? 1 : values.size(axis);
-    at::Tensor scale = at::arange(1, channels + 1, at::kFloat) * 0.01f + 0.05f, offset = at::remainder(at::arange(channels, at::kFloat) * 3, 9);
+    at::Tensor scale = at::arange(1, channels + 1, at::kFloat) * 0.01f + 0.05f,
+               offset = at::remainder(at::arange(channels, at::kFloat) * 3, 9);
     for (at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16}) {
       at::Tensor x = values.to(type), dy = sample(values.sizes(), 99).to(type);
       Gradients expected = kernels::fake_quantize_backward(dy, x, scale, offset, axis, format, masked);
@@ -25,7 +26,8 @@ class BackwardKernel : public KernelTest {
         ASSERT_EQ(a.sizes(), b.sizes());
         // Both add in float64; in another order.
         if (a.numel() == 0) continue;
-        EXPECT_LE((a - b).abs().max().item<double>(), 1e-6 * b.abs().max().item<double>() + 1e-12) << what << ", " << type << ", " << x.sizes() << ", axis " << axis;
+        EXPECT_LE((a - b).abs().max().item<double>(), 1e-6 * b.abs().max().item<double>() + 1e-12)
+            << what << ", " << type << ", " << x.sizes() << ", axis " << axis;
       }
       Gradients again = backend_->fake_quantize_backward(there(dy), there(x), there(scale), there(offset), axis, format, masked);
       EXPECT_TRUE(same(again.scale, result.scale) && same(again.offset, result.offset)) << what << ": sums differ between runs";
@@ -41,7 +43,8 @@ TEST_P(BackwardKernel, AnySizePerTensor) {
 }
 
 TEST_P(BackwardKernel, EveryAxisAndLayout) {
-  for (at::IntArrayRef sizes : std::vector<std::vector<int64_t>>{{3, 5, 7, 11}, {2, 8, 4, 4}, {70, 16, 1, 1}, {5, 37, 3, 3}, {1, 1, 1, 1}}) {
+  for (at::IntArrayRef sizes :
+       std::vector<std::vector<int64_t>>{{3, 5, 7, 11}, {2, 8, 4, 4}, {70, 16, 1, 1}, {5, 37, 3, 3}, {1, 1, 1, 1}}) {
     at::Tensor x = sample(sizes, 1) * 3;
     for (int64_t axis = -1; axis < 4; ++axis) {
       check(x, axis, kUint4, true, "contiguous");
@@ -66,7 +69,9 @@ TEST_P(BackwardKernel, NoScheduleShows) {
   for (unsigned seed = 1; seed <= 5; ++seed) {
     shim::set_schedule(seed);
     EXPECT_TRUE(same(backend_->fake_quantize_backward(dy, x, scale, offset, 1, kInt8, true).scale, first.scale)) << seed;
-    EXPECT_TRUE(same(backend_->fake_quantize_backward(dy, x, scale.slice(0, 0, 1), offset.slice(0, 0, 1), -1, kInt8, true).scale, whole.scale)) << seed;
+    EXPECT_TRUE(
+        same(backend_->fake_quantize_backward(dy, x, scale.slice(0, 0, 1), offset.slice(0, 0, 1), -1, kInt8, true).scale, whole.scale))
+        << seed;
   }
 }
 
@@ -88,7 +93,8 @@ class ErrorSumsKernel : public KernelTest {
     EXPECT_TRUE(same(sums, backend_->error_sums(there(q), there(f)))) << what << ": sums differ between runs";
     sums = sums.cpu();
     for (int i = 0; i < 4; ++i) {
-      double got = sums[i].item<double>(), want = static_cast<double>(expected[i]), size = std::sqrt(static_cast<double>(expected[1] * expected[2]));
+      double got = sums[i].item<double>(), want = static_cast<double>(expected[i]),
+             size = std::sqrt(static_cast<double>(expected[1] * expected[2]));
       EXPECT_NEAR(got, want, 1e-12 * (i == 3 ? size : std::abs(want))) << what << ", sum " << i << ", " << q.sizes();
     }
   }

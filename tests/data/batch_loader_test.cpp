@@ -23,7 +23,8 @@ class Slow : public Dataset {
   Tensors sample(size_t index) const override {
     const int now = ++loaded;
     int before = most.load();
-    while (before < now - taken && !most.compare_exchange_weak(before, now - taken)) {}
+    while (before < now - taken && !most.compare_exchange_weak(before, now - taken)) {
+    }
     std::this_thread::sleep_for(std::chrono::microseconds(100 + 700 * (index * 7 % 5)));
     if (bad_ != SIZE_MAX && (index == bad_ || index == bad_ + 1)) throw Error(ErrorKind::Data, name(index), "bad");
     return {at::full({1, 2}, static_cast<double>(index)), at::full({1}, static_cast<double>(index))};
@@ -43,7 +44,8 @@ TEST(BatchLoader, OrderedBatchesWithARaggedEnd) {
         EXPECT_EQ(batch->first, seen);
         ASSERT_EQ(batch->tensors.size(), 2u);
         ASSERT_EQ(batch->tensors[0].size(0), static_cast<int64_t>(batch->count));
-        for (size_t i = 0; i < batch->count; ++i) ASSERT_EQ(batch->tensors[0][static_cast<int64_t>(i)][1].item<float>(), static_cast<float>(seen + i));
+        for (size_t i = 0; i < batch->count; ++i)
+          ASSERT_EQ(batch->tensors[0][static_cast<int64_t>(i)][1].item<float>(), static_cast<float>(seen + i));
         seen += batch->count;
         ++batches;
       }

@@ -74,7 +74,8 @@ keep('rgb.jpg', rgb, quality=90); keep('full.jpg', rgb, quality=95, subsampling=
 keep('gray.jpg', rgb.convert('L')); keep('cmyk.jpg', rgb.convert('CMYK'))
 exif = Image.Exif(); exif[0x0112] = 6
 keep('turned.jpg', rgb, exif=exif)
-)", {dir});
+)",
+                                      {dir});
   std::istringstream names(list);
   int count = 0;
   for (std::string name; names >> name; ++count) {
@@ -102,7 +103,8 @@ for name, kind, channels in (('gray', 0, 1), ('rgb', 2, 3)):
     with open(f'{sys.argv[1]}/{name}.png', 'wb') as f:
         f.write(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 6, 5, 16, kind, 0, 0, 0)) + chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b''))
     np.save(f'{sys.argv[1]}/{name}.npy', (a >> 8).astype(np.uint8))
-)", {dir});
+)",
+             {dir});
   for (const char* name : {"/gray", "/rgb"})
     EXPECT_EQ(largest_difference(decode_image(dir + name + ".png"), read_npy(dir + name + ".npy")), 0) << name;
 }
@@ -122,7 +124,8 @@ for kind, name in (('JPEG', 'jpg'), ('PNG', 'png')):
     middle = len(data) // 2
     noise = bytes(rng.integers(0, 256, 300, dtype=np.uint8))
     open(f'{sys.argv[1]}/noise.{name}', 'wb').write(data[:middle] + noise + data[middle + 300:])
-)", {dir});
+)",
+             {dir});
   expect_data_error(dir + "/cut.jpg", "corrupted JPEG");
   expect_data_error(dir + "/header.jpg", "corrupted JPEG");
   expect_data_error(dir + "/noise.jpg", "corrupted JPEG");
@@ -154,7 +157,8 @@ for h, w in ((1, 1), (2, 3), (37, 53), (224, 300), (513, 17)):
             np.save(f'{sys.argv[1]}/{n}.out.npy', np.asarray(image.resize((tw, th), Image.BILINEAR)).reshape(th, tw, channels))
             n += 1
 print(n)
-)", {dir});
+)",
+                                      {dir});
   const int count = std::stoi(list);
   EXPECT_EQ(count, 70);
   for (int i = 0; i < count; ++i) {
@@ -188,7 +192,8 @@ for i, (h, w) in enumerate(((131, 97), (60, 200), (45, 45), (46, 77))):
     np.save(f'{sys.argv[1]}/{i}.rgb.npy', ((rgb - mean) / std).transpose(2, 0, 1)[None])
     np.save(f'{sys.argv[1]}/{i}.bgr.npy', ((rgb[:, :, ::-1] - mean) / std).transpose(2, 0, 1)[None])
     np.save(f'{sys.argv[1]}/{i}.gray.npy', ((recipe(image, 'L', 45, 32) - 10) / 2).astype(np.float32).transpose(2, 0, 1)[None])
-)", {dir});
+)",
+             {dir});
   for (int i = 0; i < 4; ++i)
     for (const std::string color : {"rgb", "bgr", "gray"}) {
       const std::string stem = dir + "/" + std::to_string(i);

@@ -14,10 +14,10 @@
 namespace ppq {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::HasSubstr;
 using test::run_python;
 using test::temporary_dir;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 void write(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
 
@@ -63,7 +63,8 @@ for code in '? b B h H i I l L q Q e f d g'.split():
                     with open(name + '.npy', 'wb') as f: np.lib.format.write_array(f, a, version=version)
                     np.ascontiguousarray(a.astype('<f8')).tofile(name + '.f64')
                     print(name, a.dtype.str, *a.shape, sep=',')
-)", {dir});
+)",
+                                      {dir});
   std::istringstream lines(list);
   int count = 0;
   for (std::string line; std::getline(lines, line); ++count) {
@@ -90,7 +91,8 @@ import sys, numpy as np
 a = np.arange(5 * 3 * 4).reshape(5, 3, 4)
 np.save(sys.argv[1] + '/c.npy', a.astype('>f4'))
 np.save(sys.argv[1] + '/f.npy', np.asfortranarray(a.astype('<i2')))
-)", {dir});
+)",
+             {dir});
   const at::Tensor expected = at::arange(60).reshape({5, 3, 4});
   for (const char* name : {"/c.npy", "/f.npy"}) {
     const NpyHeader header = read_npy_header(dir + name);
@@ -143,7 +145,8 @@ assert b.dtype == np.int64 and b.shape == (1, 5) and (b[0] == np.arange(5)).all(
 assert c.shape == () and c == 2.5 and c.dtype == np.float64
 assert (np.load(d + 'd.npy') == [True, False]).all()
 assert e.dtype == np.uint8 and e.tolist() == [0, 1, 2, 3]
-)", {dir});
+)",
+             {dir});
 }
 
 }  // namespace

@@ -28,11 +28,14 @@ Shape shape_of(std::initializer_list<int64_t> dims) {
   return shape;
 }
 
-InputSpec spec(const std::string& name, std::initializer_list<int64_t> dims, DataType dtype = DataType::Float) { return {name, dtype, shape_of(dims)}; }
+InputSpec spec(const std::string& name, std::initializer_list<int64_t> dims, DataType dtype = DataType::Float) {
+  return {name, dtype, shape_of(dims)};
+}
 
 void write_floats(const std::string& path, const std::vector<float>& values) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * 4));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * 4));
 }
 
 std::vector<float> counted(size_t n, float first = 0) {
@@ -57,7 +60,8 @@ std::string error_of(const std::function<void()>& body, ErrorKind kind = ErrorKi
   return "";
 }
 
-std::string open_error(const std::string& path, const std::vector<InputSpec>& inputs, const DataOptions& options = {}, ErrorKind kind = ErrorKind::Data) {
+std::string open_error(const std::string& path, const std::vector<InputSpec>& inputs, const DataOptions& options = {},
+                       ErrorKind kind = ErrorKind::Data) {
   return error_of([&] { open_dataset(path, inputs, options); }, kind);
 }
 
@@ -116,7 +120,8 @@ TEST(OpenDataset, WrongSizeSaysExpectedAndFoundBytes) {
   const std::string dir = temporary_dir("size");
   write_floats(dir + "/a.bin", counted(13));
   const InputSpec input = spec("input", {-1, 3, 2, 2});
-  EXPECT_THAT(open_error(dir, {input}), AllOf(HasSubstr("a.bin"), HasSubstr("got 52 bytes"), HasSubstr("expected 48"), HasSubstr("[1, 3, 2, 2]")));
+  EXPECT_THAT(open_error(dir, {input}),
+              AllOf(HasSubstr("a.bin"), HasSubstr("got 52 bytes"), HasSubstr("expected 48"), HasSubstr("[1, 3, 2, 2]")));
   std::ofstream(dir + "/a.bin", std::ios::binary) << std::string(12, 'x');
   EXPECT_THAT(open_error(dir, {input}), AllOf(HasSubstr("got 12 bytes"), HasSubstr("--native-dtype")));
   std::ofstream(dir + "/a.bin", std::ios::binary).close();
@@ -169,7 +174,8 @@ TEST(OpenDataset, WrongShapesOfNpy) {
     write_npy(dir + "/x.npy", at::zeros(sizes));
     return open_error(dir, {spec("input", wanted)});
   };
-  EXPECT_THAT(message({1, 4, 2, 2}, {-1, 3, 2, 2}), AllOf(HasSubstr("x.npy"), HasSubstr("got [1, 4, 2, 2]"), HasSubstr("expected [1, 3, 2, 2]")));
+  EXPECT_THAT(message({1, 4, 2, 2}, {-1, 3, 2, 2}),
+              AllOf(HasSubstr("x.npy"), HasSubstr("got [1, 4, 2, 2]"), HasSubstr("expected [1, 3, 2, 2]")));
   EXPECT_THAT(message({3, 2}, {-1, 3, 2, 2}), HasSubstr("got [3, 2]"));
   EXPECT_THAT(message({1, 2, 2, 3}, {-1, 3, 2, 2}), HasSubstr("--raw-layout nhwc"));
   EXPECT_THAT(message({0, 3, 2, 2}, {-1, 3, 2, 2}), HasSubstr("no samples"));
@@ -207,7 +213,8 @@ TEST(OpenDataset, ImagesGoThroughTheirOptions) {
 import sys, numpy as np
 from PIL import Image
 for i in range(3): Image.fromarray(np.full((4, 4, 3), i, np.uint8)).save(f'{sys.argv[1]}/{2 - i}.png')
-)", {dir});
+)",
+             {dir});
   DataOptions options;
   options.mean = {0};
   options.std = {1};
@@ -248,7 +255,8 @@ TEST(OpenDataset, InputLists) {
     std::ofstream(dir + "/list.txt") << text;
     return dir + "/list.txt";
   };
-  DatasetPtr data = open_dataset(list("#out\n%tensor\n\nright:=data/b0.bin left:=data/a 0.bin\r\ndata/a1.bin " + dir + "/data/b0.bin\n"), inputs, {});
+  DatasetPtr data =
+      open_dataset(list("#out\n%tensor\n\nright:=data/b0.bin left:=data/a 0.bin\r\ndata/a1.bin " + dir + "/data/b0.bin\n"), inputs, {});
   ASSERT_EQ(data->size(), 2u);
   EXPECT_THAT(floats(data->sample(0)[0]), ElementsAre(1, 2));
   EXPECT_THAT(floats(data->sample(1)[0]), ElementsAre(3, 4));
@@ -256,7 +264,8 @@ TEST(OpenDataset, InputLists) {
   EXPECT_EQ(open_dataset(list("data/a 0.bin\ndata/a1.bin"), {inputs[0]}, {})->size(), 2u);
 
   EXPECT_THAT(open_error(list("left:=data/a1.bin"), inputs), AllOf(HasSubstr("list.txt:1"), HasSubstr("right")));
-  EXPECT_THAT(open_error(list("#\nlift:=data/a1.bin right:=data/b0.bin"), inputs), AllOf(HasSubstr("list.txt:2"), HasSubstr("lift"), HasSubstr("left")));
+  EXPECT_THAT(open_error(list("#\nlift:=data/a1.bin right:=data/b0.bin"), inputs),
+              AllOf(HasSubstr("list.txt:2"), HasSubstr("lift"), HasSubstr("left")));
   EXPECT_THAT(open_error(list("data/a1.bin"), inputs), HasSubstr("got 1, expected 2"));
   EXPECT_THAT(open_error(list("data/a1.bin data/none.bin"), inputs), AllOf(HasSubstr("list.txt:1"), HasSubstr("none.bin")));
   EXPECT_THAT(open_error(list("#only comments\n"), inputs), HasSubstr("no samples"));
@@ -309,7 +318,8 @@ TEST(OpenDataset, TensorProtos) {
 import sys, numpy as np
 from onnx import numpy_helper
 open(sys.argv[1] + '/a.pb', 'wb').write(numpy_helper.from_array(np.arange(24, dtype=np.float32).reshape(2, 3, 4)).SerializeToString())
-)", {dir});
+)",
+             {dir});
   DatasetPtr data = open_dataset(dir, {spec("input", {-1, 3, 4})}, {});
   ASSERT_EQ(data->size(), 2u);
   EXPECT_EQ(floats(data->sample(1)[0]), counted(12, 12));

@@ -36,7 +36,8 @@ TEST(UploadedBatches, AreThoseOfTheLoader) {
     while (auto batch = batches.next()) {
       EXPECT_EQ(batch->first, seen);
       ASSERT_EQ(batch->tensors[0].size(0), static_cast<int64_t>(batch->count));
-      for (size_t i = 0; i < batch->count; ++i) EXPECT_EQ(batch->tensors[0][static_cast<int64_t>(i)][0].item<float>(), static_cast<float>(seen + i));
+      for (size_t i = 0; i < batch->count; ++i)
+        EXPECT_EQ(batch->tensors[0][static_cast<int64_t>(i)][0].item<float>(), static_cast<float>(seen + i));
       seen += batch->count;
     }
     EXPECT_EQ(seen, 23u);

@@ -96,7 +96,8 @@ TEST(Loop, WithoutIterationsScansAreEmptyOfTheirTypeAndShape) {
     s, all = Loop (M, go, s0) <body = b (int64 i, bool c, float sum) => (bool more, float next, int64[3] scan) {
       more = Identity(c) next = Identity(sum) scan = Add(row, i)
     }>
-  })", {number(0), flag(true), at::scalar_tensor(7.0f)});
+  })",
+                               {number(0), flag(true), at::scalar_tensor(7.0f)});
   EXPECT_EQ(out[0].item<float>(), 7);
   EXPECT_EQ(out[1].scalar_type(), at::kLong);
   EXPECT_EQ(out[1].sizes(), at::IntArrayRef({0, 3}));

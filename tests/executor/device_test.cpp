@@ -19,9 +19,7 @@ TEST(ResolveDevice, CpuInAnyCase) {
   EXPECT_EQ(resolve_device("CPU"), at::Device(at::kCPU));
 }
 
-TEST(ResolveDevice, AutoTakesWhatWorks) {
-  EXPECT_EQ(resolve_device("auto").is_cuda(), have_cuda());
-}
+TEST(ResolveDevice, AutoTakesWhatWorks) { EXPECT_EQ(resolve_device("auto").is_cuda(), have_cuda()); }
 
 TEST(ResolveDevice, UnknownWordsAreUsageErrors) {
   for (const char* name : {"gpu", "", "cuda:", "cuda:x", "cuda:-1", "cuda:99999999999", "cuda0", "cpu:0"}) {
@@ -53,8 +51,10 @@ TEST(ResolveDevices, AListIsOfCudaNumbersEachOnce) {
     EXPECT_EQ(error.kind(), ErrorKind::Usage) << name;
     EXPECT_THAT(error.what(), HasSubstr("'" + std::string(name) + "'"));
   }
-  if (!have_cuda()) EXPECT_EQ(thrown([] { resolve_devices("cuda:0,1"); }).kind(), ErrorKind::Unsupported);
-  else EXPECT_EQ(thrown([] { resolve_devices("cuda:0,99"); }).kind(), ErrorKind::Unsupported);
+  if (!have_cuda())
+    EXPECT_EQ(thrown([] { resolve_devices("cuda:0,1"); }).kind(), ErrorKind::Unsupported);
+  else
+    EXPECT_EQ(thrown([] { resolve_devices("cuda:0,99"); }).kind(), ErrorKind::Unsupported);
 }
 
 TEST(ResolveDevice, WantsOneDevice) {

@@ -12,7 +12,8 @@ namespace {
 using test::floats;
 
 std::unique_ptr<Graph> model() {
-  return read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,2] x) => (float[N,2] y) { a = Neg(x) y = Abs(a) })", {.infer_shapes = false});
+  return read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,2] x) => (float[N,2] y) { a = Neg(x) y = Abs(a) })",
+                        {.infer_shapes = false});
 }
 
 TensorQuantPtr coarse() {
@@ -48,8 +49,9 @@ TEST(TorchExecutor, LoadGraphForgetsTheOldProgram) {
 }
 
 TEST(TracingOperationMeta, WritesShapesAndTypesThatAreUnknown) {
-  auto graph = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,2] x) => (int64[R] s, float[N,2] y) { s = Shape(x) a = Neg(x) y = Abs(a) })",
-                              {.infer_shapes = false});
+  auto graph = read_onnx_text(
+      R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,2] x) => (int64[R] s, float[N,2] y) { s = Shape(x) a = Neg(x) y = Abs(a) })",
+      {.infer_shapes = false});
   Value* a = graph->find_value("a");
   EXPECT_EQ(a->dtype, DataType::Undefined);
   EXPECT_FALSE(a->shape.has_value());

@@ -62,7 +62,8 @@ TEST(Lower, ASlotDiesAtItsLastReader) {
 }
 
 TEST(Lower, ConstantsSurviveRuns) {
-  auto graph = read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[2] x) => (float[2] y) <float[2] k = {1, 2}> { y = Add(x, k) }");
+  auto graph =
+      read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[2] x) => (float[2] y) <float[2] k = {1, 2}> { y = Add(x, k) }");
   auto program = lower(*graph, {});
   for (int i = 0; i < 2; ++i) EXPECT_TENSOR(run(*program, {floats({1, 1})})[0], floats({2, 3}));
 }
@@ -87,8 +88,10 @@ TEST(Lower, OnlyWhatIsAskedForIsComputed) {
 }
 
 TEST(Lower, OutputsThatAreInputsOrConstantsPassThrough) {
-  auto graph = read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[2] x) => (float[2] y, float[2] x, float[2] k) <float[2] k = {5, 6}> { y = Neg(x) }",
-                              {.infer_shapes = false, .check = false});
+  auto graph = read_onnx_text(
+      "<ir_version: 8, opset_import: [\"\" : 17]> g (float[2] x) => (float[2] y, float[2] x, float[2] k) <float[2] k = {5, 6}> { y = "
+      "Neg(x) }",
+      {.infer_shapes = false, .check = false});
   const Tensors results = run(*lower(*graph, {}), {floats({1, 2})});
   EXPECT_TENSOR(results.at(1), floats({1, 2}));
   EXPECT_TENSOR(results.at(2), floats({5, 6}));
@@ -112,7 +115,8 @@ TEST(Watch, ReportsEachValueOnceInOrderOfExecution) {
 }
 
 TEST(Watch, ReachesBranchesThatNoOutputNeedsAndConstants) {
-  auto graph = read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[2] x) => (float[2] y) <float[2] k = {5, 6}> { y = Neg(x) side = Add(x, k) }");
+  auto graph = read_onnx_text(
+      "<ir_version: 8, opset_import: [\"\" : 17]> g (float[2] x) => (float[2] y) <float[2] k = {5, 6}> { y = Neg(x) side = Add(x, k) }");
   LowerOptions options;
   options.watch = {graph->find_value("side"), graph->find_value("k")};
   std::map<size_t, at::Tensor> seen;
@@ -162,7 +166,8 @@ TEST(FakeQuantization, WatchersSeeBothSides) {
   s.neg->output_quant = {quant_of(0.1f, 100)};
   for (bool after : {false, true}) {
     at::Tensor seen;
-    run(*lower(*s.graph, simulated({s.graph->find_value("a")}, after)), {s.x}, [&](size_t, const at::Tensor& value) { seen = value.clone(); });
+    run(*lower(*s.graph, simulated({s.graph->find_value("a")}, after)), {s.x},
+        [&](size_t, const at::Tensor& value) { seen = value.clone(); });
     EXPECT_TENSOR(seen, after ? rounded(-s.x, 0.1f, 100) : -s.x);
   }
 }
@@ -182,7 +187,8 @@ TEST(FakeQuantization, FusedInteriorIsNotRounded) {
   graph->nodes()[1]->output_quant = {quant};
   const at::Tensor x = floats({0.26f, -0.26f, 30, -30});
   at::Tensor inner;
-  const at::Tensor out = run(*lower(*graph, simulated({graph->find_value("a")}, true)), {x}, [&](size_t, const at::Tensor& v) { inner = v.clone(); })[0];
+  const at::Tensor out =
+      run(*lower(*graph, simulated({graph->find_value("a")}, true)), {x}, [&](size_t, const at::Tensor& v) { inner = v.clone(); })[0];
   EXPECT_TENSOR(inner, -x);
   EXPECT_TENSOR(out, rounded(at::relu(-x), 0.1f, 0));
 }
@@ -198,7 +204,9 @@ TEST(FakeQuantization, AFusedActivationReadsUnroundedNumbers) {
 }
 
 TEST(FakeQuantization, ParametersRoundOnceEachReader) {
-  auto graph = read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[2] x) => (float[2] y, float[2] z) <float[2] k = {0.26, 1.0}> { y = Add(x, k) z = Mul(x, k) }");
+  auto graph = read_onnx_text(
+      "<ir_version: 8, opset_import: [\"\" : 17]> g (float[2] x) => (float[2] y, float[2] z) <float[2] k = {0.26, 1.0}> { y = Add(x, k) z "
+      "= Mul(x, k) }");
   Node* add = graph->nodes()[0];
   add->input_quant = {nullptr, quant_of(0.1f, 0)};
   const at::Tensor x = floats({1, 1});
@@ -222,7 +230,8 @@ TEST(FakeQuantization, AWholeNetworkByHand) {
   auto weight = quant_of(0, 0), bias = quant_of(0, 0, QuantState::Passive);
   weight->scheme = {.bits = 8, .quant_min = -128, .quant_max = 127, .symmetric = true, .granularity = Granularity::PerChannel, .axis = 1};
   weight->params = {floats({0.0075f, 0.004f}), floats({0, 0})};
-  bias->scheme = {.bits = 32, .quant_min = -2147483648.0, .quant_max = 2147483647.0, .symmetric = true, .granularity = Granularity::PerChannel};
+  bias->scheme = {
+      .bits = 32, .quant_min = -2147483648.0, .quant_max = 2147483647.0, .symmetric = true, .granularity = Granularity::PerChannel};
   bias->params = {floats({0.02f * 0.0075f, 0.02f * 0.004f}), floats({0, 0})};
   gemm->input_quant = {in, weight, bias}, gemm->output_quant = {fused};
   relu->input_quant = {fused}, relu->output_quant = {fused};

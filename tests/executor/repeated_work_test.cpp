@@ -19,10 +19,12 @@ using testing::HasSubstr;
 /// Sums up what it is shown, in place, and notes where the inputs lay.
 struct Summing {
   explicit Summing(RepeatedWork::Capture capture)
-      : work([this](const Tensors& inputs) {
-          total.add_(inputs[0].sum());
-          places.push_back(inputs[0].const_data_ptr());
-        }, std::move(capture)) {}
+      : work(
+            [this](const Tensors& inputs) {
+              total.add_(inputs[0].sum());
+              places.push_back(inputs[0].const_data_ptr());
+            },
+            std::move(capture)) {}
   void run(double value, int64_t rows = 2) { work.run({at::full({rows, 3}, value)}); }
   double sum() const { return total.item<double>(); }
   at::Tensor total = at::zeros({}, at::kDouble);
@@ -97,10 +99,14 @@ TEST(RepeatedWork, WhatWaitsForTheDeviceIsNotRecorded) {
 TEST(RepeatedWork, WhatWaitsOnlyTheFirstTimeIsRecorded) {
   Recorder recorder;
   at::Tensor total;
-  RepeatedWork work([&](const Tensors& inputs) {
-    if (!total.defined()) total = at::full({}, inputs[0].sum().item<double>(), at::kDouble);
-    else total.add_(inputs[0].sum());
-  }, recorder.capture());
+  RepeatedWork work(
+      [&](const Tensors& inputs) {
+        if (!total.defined())
+          total = at::full({}, inputs[0].sum().item<double>(), at::kDouble);
+        else
+          total.add_(inputs[0].sum());
+      },
+      recorder.capture());
   for (int run = 0; run < 5; ++run) work.run({at::ones({4})});
   EXPECT_EQ(total.item<double>(), 20);
   EXPECT_EQ(work.replays(), 3u);
@@ -123,9 +129,11 @@ TEST(RepeatedWork, ARefusedRecordingLeavesPlainRunsAndSaysWhy) {
 TEST(RepeatedWork, ErrorsOfTheWorkComeThrough) {
   Recorder recorder;
   int runs = 0;
-  RepeatedWork work([&](const Tensors&) {
-    if (++runs == 2) throw Error(ErrorKind::Resource, "here", "out of memory");
-  }, recorder.capture());
+  RepeatedWork work(
+      [&](const Tensors&) {
+        if (++runs == 2) throw Error(ErrorKind::Resource, "here", "out of memory");
+      },
+      recorder.capture());
   work.run({at::ones({1})});
   EXPECT_EQ(thrown([&] { work.run({at::ones({1})}); }).kind(), ErrorKind::Resource);
   work.run({at::ones({1})});
@@ -142,7 +150,8 @@ TEST(RepeatedWork, OnlyCudaHasGraphs) {
 
 /// y = x + 1: outputs of earlier runs stay what they were.
 TEST(RepeatedProgram, GivesOutputsThatAreKept) {
-  auto graph = read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[N] x) => (float[N] y) <float one = {1}> { y = Add(x, one) }");
+  auto graph =
+      read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[N] x) => (float[N] y) <float one = {1}> { y = Add(x, one) }");
   for (const bool graphs : {false, true}) {
     Recorder recorder;
     RepeatedProgram program(lower(*graph, {}), graphs ? recorder.capture() : nullptr);
@@ -159,7 +168,8 @@ TEST(RepeatedProgram, OutputsOfAGraphOutliveAPlainRunBetweenReplays) {
   struct Still final : kernels::CapturedWork {
     void replay() override {}
   };
-  auto graph = read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[N] x) => (float[N] y) <float one = {1}> { y = Add(x, one) }");
+  auto graph =
+      read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[N] x) => (float[N] y) <float one = {1}> { y = Add(x, one) }");
   RepeatedProgram program(lower(*graph, {}), [](const std::function<void()>& work) {
     work();
     return std::make_unique<Still>();

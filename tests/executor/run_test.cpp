@@ -163,18 +163,22 @@ TEST(LiveBytes, OfAChainDoesNotGrowWithItsLength) {
 
 TEST(LiveBytes, CountsTheLargestSetAtOnce) {
   // x (a) lives until a is there; then a and b; b and c … : never more than two of 4000 bytes, and the branch adds one.
-  auto graph = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[1000] x) => (float[1000] y) { a = Neg(x) b = Abs(a) y = Neg(b) })");
+  auto graph = read_onnx_text(
+      R"(<ir_version: 8, opset_import: ["" : 17]> g (float[1000] x) => (float[1000] y) { a = Neg(x) b = Abs(a) y = Neg(b) })");
   EXPECT_EQ(live_bytes(*lower(*graph, {}), {at::ones({1000})}), 8000u);
-  auto branch = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[1000] x) => (float[1000] y) { a = Neg(x) b = Abs(a) y = Add(b, a) })");
+  auto branch = read_onnx_text(
+      R"(<ir_version: 8, opset_import: ["" : 17]> g (float[1000] x) => (float[1000] y) { a = Neg(x) b = Abs(a) y = Add(b, a) })");
   EXPECT_EQ(live_bytes(*lower(*branch, {}), {at::ones({1000})}), 12000u);
-  auto constant = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[2] x) => (float[2] y) <float[2] k = {1, 2}> { y = Add(x, k) })");
+  auto constant =
+      read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[2] x) => (float[2] y) <float[2] k = {1, 2}> { y = Add(x, k) })");
   EXPECT_EQ(live_bytes(*lower(*constant, {}), {at::ones({2})}), 16u) << "weights do not count";
 }
 
 TEST(LiveBytes, GrowsWithTheBatch) {
   auto graph = model();
   auto program = lower(*graph, {});
-  EXPECT_EQ(live_bytes(*program, {at::ones({8, 3}), at::zeros({0}, at::kLong)}), 8 * live_bytes(*program, {at::ones({1, 3}), at::zeros({0}, at::kLong)}));
+  EXPECT_EQ(live_bytes(*program, {at::ones({8, 3}), at::zeros({0}, at::kLong)}),
+            8 * live_bytes(*program, {at::ones({1, 3}), at::zeros({0}, at::kLong)}));
 }
 
 TEST(ReserveMemory, TakesNothingOnTheCpu) { EXPECT_NO_THROW(reserve_memory(at::kCPU, size_t{1} << 60)); }

@@ -21,13 +21,15 @@ at::Tensor plain_rounded(const at::Tensor& x, const TensorQuant& quant) {
   const int64_t axis = per_channel ? (quant.scheme.axis + x.dim()) % x.dim() : 0;
   at::Tensor moved = per_channel ? x.movedim(axis, 0).contiguous() : x.reshape({1, -1});
   at::Tensor out = at::empty_like(moved, at::MemoryFormat::Contiguous);
-  const float *from = moved.const_data_ptr<float>(), *scales = quant.params.scale.const_data_ptr<float>(), *offsets = quant.params.offset.const_data_ptr<float>();
+  const float *from = moved.const_data_ptr<float>(), *scales = quant.params.scale.const_data_ptr<float>(),
+              *offsets = quant.params.offset.const_data_ptr<float>();
   float* to = out.mutable_data_ptr<float>();
   const int64_t channels = moved.size(0), inner = moved.numel() / std::max<int64_t>(channels, 1);
   for (int64_t c = 0; c < channels; ++c)
     for (int64_t i = c * inner; i < (c + 1) * inner; ++i) {
       const float level = std::nearbyint(from[i] / scales[c]) + offsets[c];
-      to[i] = (std::clamp(level, static_cast<float>(quant.scheme.quant_min), static_cast<float>(quant.scheme.quant_max)) - offsets[c]) * scales[c];
+      to[i] = (std::clamp(level, static_cast<float>(quant.scheme.quant_min), static_cast<float>(quant.scheme.quant_max)) - offsets[c]) *
+              scales[c];
     }
   return per_channel ? out.movedim(0, axis) : out.reshape(x.sizes());
 }
@@ -69,7 +71,8 @@ TEST_P(SimulatedModels, AgreeNodeByNode) {
   setting.quantize_activation_setting.calib_algorithm = "minmax";
   setting.quantize_parameter_setting.baking_parameter = false;  // so that weights and biases are rounded on the way
   TorchExecutor executor(graph, at::Device(at::kCPU));
-  Quantizer(graph, GetParam().platform).quantize(golden.calibration->sample(0), subset(golden.calibration, {0, 1, 2, 3}), executor, setting);
+  Quantizer(graph, GetParam().platform)
+      .quantize(golden.calibration->sample(0), subset(golden.calibration, {0, 1, 2, 3}), executor, setting);
 
   LowerOptions options;
   options.mode = ExecutionMode::Simulated;
@@ -77,7 +80,8 @@ TEST_P(SimulatedModels, AgreeNodeByNode) {
   std::map<const Value*, at::Tensor> seen;
   for (const Value* value : graph.values())
     if (value->producer() || (value->is_graph_input() && !value->is_constant())) options.watch.push_back(value);
-  run(*lower(graph, options), golden.evaluation->sample(0), [&](size_t index, const at::Tensor& value) { seen[options.watch[index]] = value.clone(); });
+  run(*lower(graph, options), golden.evaluation->sample(0),
+      [&](size_t index, const at::Tensor& value) { seen[options.watch[index]] = value.clone(); });
   ASSERT_EQ(seen.size(), options.watch.size());
 
   size_t rounded = 0;
@@ -116,9 +120,12 @@ TEST_P(SimulatedModels, AgreeNodeByNode) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, SimulatedModels,
-                         testing::Values(Case{"mlperf_tiny_resnet8_cifar10", TargetPlatform::QNN_DSP_INT8}, Case{"mlperf_tiny_resnet8_cifar10", TargetPlatform::QNN_HTP_INT8},
-                                         Case{"lprnet_ccpd", TargetPlatform::QNN_DSP_INT8}, Case{"lprnet_ccpd", TargetPlatform::QNN_HTP_A16W8},
-                                         Case{"mobilenet_v1_025_128_imagenet", TargetPlatform::QNN_HTP_INT8}, Case{"ultraface_rfb320", TargetPlatform::QNN_DSP_INT8}),
+                         testing::Values(Case{"mlperf_tiny_resnet8_cifar10", TargetPlatform::QNN_DSP_INT8},
+                                         Case{"mlperf_tiny_resnet8_cifar10", TargetPlatform::QNN_HTP_INT8},
+                                         Case{"lprnet_ccpd", TargetPlatform::QNN_DSP_INT8},
+                                         Case{"lprnet_ccpd", TargetPlatform::QNN_HTP_A16W8},
+                                         Case{"mobilenet_v1_025_128_imagenet", TargetPlatform::QNN_HTP_INT8},
+                                         Case{"ultraface_rfb320", TargetPlatform::QNN_DSP_INT8}),
                          [](const auto& info) { return std::string(info.param.model) + "_" + name_of(info.param.platform); });
 
 }  // namespace

@@ -13,8 +13,9 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::unique_ptr<Graph> model(const std::string& body) {
-  return read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17, \"made.up\" : 3]> g (bool go, float[2] x) => (float[2] y) {" + body + "}",
-                        {.infer_shapes = false, .check = false});
+  return read_onnx_text(
+      "<ir_version: 8, opset_import: [\"\" : 17, \"made.up\" : 3]> g (bool go, float[2] x) => (float[2] y) {" + body + "}",
+      {.infer_shapes = false, .check = false});
 }
 
 TEST(Supported, ListsEveryUnknownNodeWithItsOpset) {
@@ -27,7 +28,8 @@ TEST(Supported, ListsEveryUnknownNodeWithItsOpset) {
 }
 
 TEST(Supported, LooksIntoSubgraphs) {
-  auto graph = model("y = If (go) <then_branch = t () => (float[2] p) { [deep] p = NoSuchOp(x) }, else_branch = e () => (float[2] q) { q = Neg(x) }>");
+  auto graph = model(
+      "y = If (go) <then_branch = t () => (float[2] p) { [deep] p = NoSuchOp(x) }, else_branch = e () => (float[2] q) { q = Neg(x) }>");
   EXPECT_THAT(unsupported_nodes(*graph), ElementsAre("deep (NoSuchOp, opset 17)"));
 }
 

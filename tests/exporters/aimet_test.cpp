@@ -61,7 +61,8 @@ void expect_agreement(const Json& found, bool sixteen_bits) {
   // float32 sums come out a little differently in another order; a step of 16 bits is near that.
   const double share = sixteen_bits ? 1e-2 : 1e-3;
   EXPECT_EQ(found["unset"], found["moved"]) << "2.0.0 moves entries of data movement to its input; nothing else is left out";
-  for (const auto& [name, tie] : found["ties"].items()) EXPECT_EQ(tie[1].get<double>(), 0) << name << ": AIMET rounds more than exact halves to another integer";
+  for (const auto& [name, tie] : found["ties"].items())
+    EXPECT_EQ(tie[1].get<double>(), 0) << name << ": AIMET rounds more than exact halves to another integer";
   double worst = 0;
   for (const auto& [name, snr] : found["outputs"].items()) worst = std::max(worst, snr.get<double>());
   EXPECT_FALSE(found["outputs"].empty());
@@ -88,14 +89,15 @@ TEST_P(Aimet, LoadsEveryVersionAndAgrees) {
   write_samples(model, *read_onnx(file), samples);
   std::vector<std::string> arguments = {first + ".onnx", samples + "/0.npy", folder + "/ours/0.npy"};
   for (const char* version : {"0.6.1", "1.0.0", "2.0.0"}) {
-    const Result result = ppq_torch({"--model", file, "--calib", samples, "--platform", platform, "--device", "cpu", "--observer", "minmax", "--passes=-correct-bias",
-                                     "--layerwise-samples", "0", "--encodings", version, "--output", folder + "/" + version});
+    const Result result =
+        ppq_torch({"--model", file, "--calib", samples, "--platform", platform, "--device", "cpu", "--observer", "minmax",
+                   "--passes=-correct-bias", "--layerwise-samples", "0", "--encodings", version, "--output", folder + "/" + version});
     ASSERT_EQ(result.code, 0) << result.err;
     arguments.push_back(folder + "/" + version + "/quantized.table");
     EXPECT_EQ(read_file(folder + "/" + version + "/quantized.onnx"), read_file(first + ".onnx")) << "one graph, three tables";
   }
-  const Result run = ppq_torch({"run", "--model", first + ".onnx", "--table", first + ".table", "--platform", platform, "--device", "cpu", "--input", samples + "/0.npy",
-                                "--tensors", "all", "--output", folder + "/ours"});
+  const Result run = ppq_torch({"run", "--model", first + ".onnx", "--table", first + ".table", "--platform", platform, "--device", "cpu",
+                                "--input", samples + "/0.npy", "--tensors", "all", "--output", folder + "/ours"});
   ASSERT_EQ(run.code, 0) << run.err;
   std::istringstream lines(run_python(read_file(PPQ_SOURCE_DIR "/tests/exporters/aimet_check.py"), arguments, python));
   size_t versions = 0;
@@ -109,7 +111,8 @@ TEST_P(Aimet, LoadsEveryVersionAndAgrees) {
   EXPECT_EQ(versions, 3u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Aimet, testing::ValuesIn(cases()), [](const auto& info) { return info.param.model + "_" + info.param.platform; });
+INSTANTIATE_TEST_SUITE_P(Models, Aimet, testing::ValuesIn(cases()),
+                         [](const auto& info) { return info.param.model + "_" + info.param.platform; });
 
 }  // namespace
 }  // namespace ppq::test

@@ -27,7 +27,8 @@ std::vector<std::string> names(const std::vector<Value*>& values) {
 
 TEST(Extract, ComputesWhatThePartOfTheNetworkComputes) {
   const auto graph = read_onnx_text(kModel);
-  const auto part = extract(*graph, {graph->find_node("add"), graph->find_node("mul"), graph->find_node("sum")}, {graph->find_value("c"), graph->find_value("d")});
+  const auto part = extract(*graph, {graph->find_node("add"), graph->find_node("mul"), graph->find_node("sum")},
+                            {graph->find_value("c"), graph->find_value("d")});
   part->verify();
   EXPECT_THAT(names(part->inputs()), testing::ElementsAre("a"));
   EXPECT_THAT(names(part->outputs()), testing::ElementsAre("c", "d"));

@@ -165,7 +165,8 @@ TEST(Bypass, RefusesWhereNamesCannotStay) {
 
 TEST(Sort, KeepsTheOrderWhereItIsFree) {
   Graph graph;
-  Value *x = graph.add_value("x"), *a = graph.add_value("a"), *b = graph.add_value("b"), *c = graph.add_value("c"), *d = graph.add_value("d");
+  Value *x = graph.add_value("x"), *a = graph.add_value("a"), *b = graph.add_value("b"), *c = graph.add_value("c"),
+        *d = graph.add_value("d");
   graph.add_input(x);
   graph.add_node("Add", "last", {a, b}, {d});
   graph.add_node("Relu", "second", {x}, {b});

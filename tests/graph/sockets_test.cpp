@@ -32,13 +32,15 @@ std::string letters(const std::string& type, size_t inputs) {
 
 TEST(Sockets, OfOperatorsWithShapesAndIndices) {
   for (const auto& [type, inputs, expected] : std::vector<std::tuple<const char*, size_t, const char*>>{
-           {"Reshape", 2, "qs>qq"},      {"Gather", 2, "qf>qq"},          {"Resize", 4, "qsss>qq"},   {"Split", 2, "qs>qq"},
-           {"TopK", 2, "qs>qf"},         {"Tile", 2, "qs>qq"},            {"Expand", 2, "qs>qq"},     {"RoiAlign", 3, "qfs>qq"},
-           {"Clip", 3, "qff>qq"},        {"ConstantOfShape", 1, "s>qq"},  {"NonZero", 1, "q>ff"},     {"Range", 3, "sss>qq"},
-           {"Shape", 1, "q>ss"},         {"Slice", 5, "qssss>qq"},        {"Squeeze", 2, "qs>qq"},    {"Unsqueeze", 2, "qs>qq"},
-           {"Where", 3, "fqq>qq"},       {"Equal", 2, "qq>ff"},           {"ScatterND", 3, "qfq>qq"}, {"Pad", 4, "qsfs>qq"},
-           {"MaxPool", 1, "q>qf"},       {"Dropout", 3, "qfs>qf"},        {"ReduceMean", 2, "qs>qq"}, {"NonMaxSuppression", 5, "qqsff>ff"},
-           {"Conv", 3, "qqq>qq"},        {"Add", 2, "qq>qq"}})
+           {"Reshape", 2, "qs>qq"},        {"Gather", 2, "qf>qq"},     {"Resize", 4, "qsss>qq"},
+           {"Split", 2, "qs>qq"},          {"TopK", 2, "qs>qf"},       {"Tile", 2, "qs>qq"},
+           {"Expand", 2, "qs>qq"},         {"RoiAlign", 3, "qfs>qq"},  {"Clip", 3, "qff>qq"},
+           {"ConstantOfShape", 1, "s>qq"}, {"NonZero", 1, "q>ff"},     {"Range", 3, "sss>qq"},
+           {"Shape", 1, "q>ss"},           {"Slice", 5, "qssss>qq"},   {"Squeeze", 2, "qs>qq"},
+           {"Unsqueeze", 2, "qs>qq"},      {"Where", 3, "fqq>qq"},     {"Equal", 2, "qq>ff"},
+           {"ScatterND", 3, "qfq>qq"},     {"Pad", 4, "qsfs>qq"},      {"MaxPool", 1, "q>qf"},
+           {"Dropout", 3, "qfs>qf"},       {"ReduceMean", 2, "qs>qq"}, {"NonMaxSuppression", 5, "qqsff>ff"},
+           {"Conv", 3, "qqq>qq"},          {"Add", 2, "qq>qq"}})
     EXPECT_EQ(letters(type, inputs), expected) << type;
 }
 
@@ -55,7 +57,8 @@ TEST(Sockets, ElementsTravelThroughDataInputsOnly) {
   EXPECT_FALSE(carries_value(*Bare("Reshape").node, 1));
   EXPECT_TRUE(carries_value(*Bare("ScatterND").node, 2));
   EXPECT_FALSE(carries_value(*Bare("ScatterND").node, 1));
-  for (const char* type : {"Shape", "Size", "ConstantOfShape", "NonMaxSuppression", "ArgMax"}) EXPECT_FALSE(carries_value(*Bare(type).node, 0)) << type;
+  for (const char* type : {"Shape", "Size", "ConstantOfShape", "NonMaxSuppression", "ArgMax"})
+    EXPECT_FALSE(carries_value(*Bare(type).node, 0)) << type;
 }
 
 TEST(Sockets, ComputingOperatorsHaveWeights) {
@@ -64,7 +67,8 @@ TEST(Sockets, ComputingOperatorsHaveWeights) {
 }
 
 TEST(Sockets, PassiveOperatorsOnlyMoveElements) {
-  for (const char* type : {"MaxPool", "Reshape", "Transpose", "Slice", "Split", "Squeeze", "DepthToSpace", "Gather"}) EXPECT_TRUE(is_passive(*Bare(type).node)) << type;
+  for (const char* type : {"MaxPool", "Reshape", "Transpose", "Slice", "Split", "Squeeze", "DepthToSpace", "Gather"})
+    EXPECT_TRUE(is_passive(*Bare(type).node)) << type;
   for (const char* type : {"AveragePool", "Add", "Relu", "Concat", "Conv"}) EXPECT_FALSE(is_passive(*Bare(type).node)) << type;
   Bare nearest("Resize"), linear("Resize");
   linear.node->attributes.set("mode", std::string("linear"));
@@ -74,7 +78,8 @@ TEST(Sockets, PassiveOperatorsOnlyMoveElements) {
 
 TEST(Sockets, PaddingWithZeroIsPassiveWithOthersNot) {
   for (const auto& [fill, passive] : {std::pair{"0", true}, {"1.5", false}}) {
-    Quantizing q("(float[1,4] x) => (float[1,6] y) <int64[4] p = {0,1,0,1}, float v = {" + std::string(fill) + "}>", "[pad] y = Pad(x, p, v)");
+    Quantizing q("(float[1,4] x) => (float[1,6] y) <int64[4] p = {0,1,0,1}, float v = {" + std::string(fill) + "}>",
+                 "[pad] y = Pad(x, p, v)");
     EXPECT_EQ(is_passive(q.node("pad")), passive) << fill;
     q.node("pad").attributes.set("mode", std::string("reflect"));
     EXPECT_TRUE(is_passive(q.node("pad"))) << "the value is not used";

@@ -108,13 +108,17 @@ TEST(Quantizer, StepsLimitTheSamples) {
   EXPECT_EQ(job.quantizer.samples(), 9u);
   float low = 0, high = 0;
   for (const at::Tensor& x : samples(9)) low = std::min(low, x.min().item<float>()), high = std::max(high, x.max().item<float>());
-  EXPECT_NEAR(job.graph->find_node("conv")->quant_of_input(0)->params.scale.item<double>(), (static_cast<double>(high) - static_cast<double>(low)) / 255, 1e-7);
+  EXPECT_NEAR(job.graph->find_node("conv")->quant_of_input(0)->params.scale.item<double>(),
+              (static_cast<double>(high) - static_cast<double>(low)) / 255, 1e-7);
 }
 
 TEST(Quantizer, NoSamplesAndNoStepsAreErrors) {
   Job job;
   EXPECT_EQ(thrown([&] { job.quantize(0); }).kind(), ErrorKind::Data);
-  EXPECT_EQ(thrown([&] { job.quantizer.quantize(Tensors{at::zeros({1, 2, 6, 6})}, nullptr, job.executor, minmax()); }).kind(), ErrorKind::Data);
+  EXPECT_EQ(thrown([&] {
+              job.quantizer.quantize(Tensors{at::zeros({1, 2, 6, 6})}, nullptr, job.executor, minmax());
+            }).kind(),
+            ErrorKind::Data);
   EXPECT_EQ(thrown([&] { job.quantize(8, 0); }).kind(), ErrorKind::Usage);
 }
 
@@ -176,8 +180,9 @@ TEST(Quantizer, ADispatchThatWasSetIsKept) {
 }
 
 TEST(Quantizer, UnknownOperatorsAreListedBeforeAnythingIsDone) {
-  auto graph = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 15, "made.up" : 1]> g (float[1,4] x) => (float[1,4] y) { [odd] a = made.up.Wobble(x) [r] y = Relu(a) })",
-                              {.infer_shapes = false, .check = false});
+  auto graph = read_onnx_text(
+      R"(<ir_version: 8, opset_import: ["" : 15, "made.up" : 1]> g (float[1,4] x) => (float[1,4] y) { [odd] a = made.up.Wobble(x) [r] y = Relu(a) })",
+      {.infer_shapes = false, .check = false});
   TorchExecutor executor(*graph, at::Device(at::kCPU));
   Quantizer quantizer(*graph, kTarget);
   const Error error = thrown([&] { quantizer.quantize(at::zeros({1, 4}), {at::zeros({1, 4})}, executor, minmax()); });

@@ -23,11 +23,16 @@ double round_by_definition(double x, int mode) {
   double below = x - low, above = high - x;
   if (below != above) return below < above ? low : high;
   switch (mode) {
-    case kHalfEven: return std::fmod(low, 2) == 0 ? low : high;
-    case kHalfUp: return high;
-    case kHalfDown: return low;
-    case kHalfTowardsZero: return x > 0 ? low : high;
-    default: return x > 0 ? high : low;
+    case kHalfEven:
+      return std::fmod(low, 2) == 0 ? low : high;
+    case kHalfUp:
+      return high;
+    case kHalfDown:
+      return low;
+    case kHalfTowardsZero:
+      return x > 0 ? low : high;
+    default:
+      return x > 0 ? high : low;
   }
 }
 
@@ -36,9 +41,9 @@ TEST(Rounding, FollowsTheTable) {
     int mode;
     float half, minus_half, three_halves, minus_three_halves;
   };
-  for (const Row& row : {Row{kHalfEven, 0, 0, 2, -2}, Row{kHalfUp, 1, 0, 2, -1}, Row{kHalfDown, 0, -1, 1, -2},
-                         Row{kHalfTowardsZero, 0, 0, 1, -1}, Row{kHalfFarFromZero, 1, -1, 2, -2}, Row{kToNearInt, 1, -1, 2, -2},
-                         Row{kUp, 1, 0, 2, -1}, Row{kDown, 0, -1, 1, -2}}) {
+  for (const Row& row :
+       {Row{kHalfEven, 0, 0, 2, -2}, Row{kHalfUp, 1, 0, 2, -1}, Row{kHalfDown, 0, -1, 1, -2}, Row{kHalfTowardsZero, 0, 0, 1, -1},
+        Row{kHalfFarFromZero, 1, -1, 2, -2}, Row{kToNearInt, 1, -1, 2, -2}, Row{kUp, 1, 0, 2, -1}, Row{kDown, 0, -1, 1, -2}}) {
     EXPECT_EQ(round_by(0.5f, row.mode), row.half) << row.mode;
     EXPECT_EQ(round_by(-0.5f, row.mode), row.minus_half) << row.mode;
     EXPECT_EQ(round_by(1.5f, row.mode), row.three_halves) << row.mode;

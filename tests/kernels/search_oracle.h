@@ -35,7 +35,8 @@ struct PlainSearch {
     prefix.push_back({0, 0, 0});
     for (size_t i = 0; i < counts.size(); ++i) {
       const double n = counts[i], a = low + static_cast<double>(i) * width;
-      prefix.push_back({prefix[i].count + n, prefix[i].sum + n * (a + width / 2), prefix[i].squares + n * (a * a + a * width + width * width / 3)});
+      prefix.push_back(
+          {prefix[i].count + n, prefix[i].sum + n * (a + width / 2), prefix[i].squares + n * (a * a + a * width + width * width / 3)});
     }
   }
 
@@ -136,9 +137,12 @@ struct PlainSearch {
     for (size_t i = 0; i < counts.size(); ++i) {
       const double level = level_of(i), n = counts[i];
       if (n == 0) continue;
-      if (level < first) under += n;
-      else if (level > last) over += n;
-      else mass[static_cast<size_t>(level - first)] += n, bins[static_cast<size_t>(level - first)] += 1, kept += n;
+      if (level < first)
+        under += n;
+      else if (level > last)
+        over += n;
+      else
+        mass[static_cast<size_t>(level - first)] += n, bins[static_cast<size_t>(level - first)] += 1, kept += n;
     }
     if (kept <= 0) return std::numeric_limits<double>::infinity();
     for (size_t i = 0; i < counts.size(); ++i) {

@@ -50,7 +50,8 @@ const std::vector<ModelCase> kModels{
 
 bool has_control_flow(const Graph& graph) {
   const auto nodes = graph.nodes();
-  return std::any_of(nodes.begin(), nodes.end(), [](const Node* n) { return n->op_type == "If" || n->op_type == "Loop" || n->op_type == "Scan"; });
+  return std::any_of(nodes.begin(), nodes.end(),
+                     [](const Node* n) { return n->op_type == "If" || n->op_type == "Loop" || n->op_type == "Scan"; });
 }
 
 Tensors read_all(const std::string& folder, const std::string& stem, size_t count) {
@@ -65,7 +66,8 @@ TEST_P(FloatAgreement, WithOnnxruntime) {
   PPQ_REQUIRE_SHARED();
   PPQ_REQUIRE_PYTHON();
   const ModelCase& model = kModels[GetParam()];
-  const std::string path = shared(std::string("models/") + model.file), script = read_file(PPQ_SOURCE_DIR "/tests/models/run_onnxruntime.py");
+  const std::string path = shared(std::string("models/") + model.file),
+                    script = read_file(PPQ_SOURCE_DIR "/tests/models/run_onnxruntime.py");
   const auto graph = read_onnx(path);
   const auto program = lower(*graph, {});
   for (int batch : model.batches) {
@@ -91,7 +93,8 @@ TEST_P(FloatAgreement, WithOnnxruntime) {
       const double largest = expected[i].abs().max().item().toDouble(), worst = (actual[i] - expected[i]).abs().max().item().toDouble();
       EXPECT_GT(largest, 0);
       EXPECT_LE(worst, 1e-4 * largest) << model.file << ", batch " << batch << ", output " << i;
-      std::cout << model.file << " batch " << batch << " output " << i << ": largest difference " << worst / largest << " of " << largest << "\n";
+      std::cout << model.file << " batch " << batch << " output " << i << ": largest difference " << worst / largest << " of " << largest
+                << "\n";
     }
   }
 }

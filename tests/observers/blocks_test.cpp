@@ -20,7 +20,8 @@ std::vector<at::Tensor> blocks_of(const at::Tensor& x, int64_t axis, int64_t blo
   const at::Tensor flat = x.contiguous().view({-1});
   std::vector<std::vector<float>> found(static_cast<size_t>(x.numel() / length * blocks));
   for (int64_t i = 0; i < flat.numel(); ++i)
-    found[static_cast<size_t>((i / (length * inner) * blocks + i / inner % length / block) * inner + i % inner)].push_back(flat[i].item<float>());
+    found[static_cast<size_t>((i / (length * inner) * blocks + i / inner % length / block) * inner + i % inner)].push_back(
+        flat[i].item<float>());
   std::vector<at::Tensor> result;
   for (const auto& values : found) result.push_back(at::tensor(values));
   return result;
@@ -63,7 +64,9 @@ TEST(Blocks, MseComesNearTheLeastErrorOfEveryBlock) {
       double chosen = 0, least = 0, plain = 0;
       for (size_t b = 0; b < blocks.size(); ++b) {
         auto error = [&](const QuantParams& p) {
-          return plain_error(blocks[b], p.scale.flatten()[static_cast<int64_t>(b)].item<double>(), p.offset.flatten()[static_cast<int64_t>(b)].item<double>(), scheme) * static_cast<double>(blocks[b].numel());
+          return plain_error(blocks[b], p.scale.flatten()[static_cast<int64_t>(b)].item<double>(),
+                             p.offset.flatten()[static_cast<int64_t>(b)].item<double>(), scheme) *
+                 static_cast<double>(blocks[b].numel());
         };
         chosen += error(params), plain += error(extremes);
         least += least_error(blocks[b], scheme) * static_cast<double>(blocks[b].numel());
@@ -97,7 +100,8 @@ TEST(Blocks, KlAndGlobalPercentileStayNearTheirBlocks) {
   const Shape s{{4, 1100}, 1, 512};
   const at::Tensor x = at::randn(s.sizes);
   const auto blocks = blocks_of(x, s.axis, s.block);
-  const QuantParams kl = observe_all("kl", per_block(symmetric(4), s.axis, s.block), {x}), global = observe_all("percentile-global", per_block(asymmetric(8), s.axis, s.block), {x});
+  const QuantParams kl = observe_all("kl", per_block(symmetric(4), s.axis, s.block), {x}),
+                    global = observe_all("percentile-global", per_block(asymmetric(8), s.axis, s.block), {x});
   for (size_t i = 0; i < blocks.size(); ++i) {
     const auto at = static_cast<int64_t>(i);
     // Within 8 % of the least squared error, and of the histogram's own coarseness.
@@ -126,7 +130,8 @@ TEST(Blocks, HalvesMergeToTheWhole) {
 TEST(Blocks, FinishTogetherAsAlone) {
   const at::Tensor x = at::randn({6, 70});
   const QuantScheme scheme = per_block(symmetric(4), 1, 32);
-  auto mse = make_observer("mse", scheme, "t"), plain = make_observer("mse", symmetric(8), "u"), minmax = make_observer("minmax", scheme, "t");
+  auto mse = make_observer("mse", scheme, "t"), plain = make_observer("mse", symmetric(8), "u"),
+       minmax = make_observer("minmax", scheme, "t");
   for (auto* one : {&mse, &plain, &minmax}) (*one)->observe(x, 1);
   const auto all = finish_all({mse.get(), plain.get(), minmax.get()});
   EXPECT_TRUE(at::equal(all[0].scale, mse->finish().scale));
@@ -137,7 +142,8 @@ TEST(Blocks, FinishTogetherAsAlone) {
 
 TEST(Blocks, NothingPerBlockIsSharedAcrossShapesOfChannels) {
   const at::Tensor x = at::randn({6, 70});
-  auto blocks = make_observer("mse", per_block(symmetric(8), 1, 32), "t"), channels = make_observer("minmax", per_channel(symmetric(8), 1), "t"),
+  auto blocks = make_observer("mse", per_block(symmetric(8), 1, 32), "t"),
+       channels = make_observer("minmax", per_channel(symmetric(8), 1), "t"),
        more = make_observer("kl", per_block(symmetric(8), 1, 16), "t");
   EXPECT_FALSE(channels->follow(*blocks));
   EXPECT_FALSE(more->follow(*blocks));

@@ -7,7 +7,8 @@ TEST(MinMax, PerTensorRangeOfAllBatches) {
   at::manual_seed(1);
   const at::Tensor a = at::randn({2, 3, 5, 7}), b = at::randn({1, 3, 5, 7}) * 2;
   const QuantParams params = observe_all("minmax", asymmetric(8), {a, b});
-  const double low = std::min(a.min().item<double>(), b.min().item<double>()), high = std::max(a.max().item<double>(), b.max().item<double>());
+  const double low = std::min(a.min().item<double>(), b.min().item<double>()),
+               high = std::max(a.max().item<double>(), b.max().item<double>());
   const double scale = (high - low) / 255;
   EXPECT_NEAR(params.scale.item<double>(), scale, 1e-7 * scale);
   EXPECT_EQ(params.offset.item<double>(), std::nearbyint(-low / scale));
@@ -88,7 +89,8 @@ TEST(Observers, NothingSeenIsAnError) {
 
 TEST(Observers, EveryOneRefusesNaNAndInf) {
   for (const char* name : {"minmax", "percentile", "percentile-global", "mse", "kl", "ppq-mse", "isotone"})
-    for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+    for (float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
       auto observer = make_observer(name, asymmetric(8), "t");
       at::Tensor x = at::randn({2, 600});
       x[1][321] = bad;

@@ -40,7 +40,8 @@ inline double plain_error(const at::Tensor& x, double scale, double offset, cons
   return ((q - offset) * scale - d).square().mean().item<double>();
 }
 
-inline QuantParams observe_all(const std::string& name, const QuantScheme& scheme, const std::vector<at::Tensor>& batches, int64_t samples = 1) {
+inline QuantParams observe_all(const std::string& name, const QuantScheme& scheme, const std::vector<at::Tensor>& batches,
+                               int64_t samples = 1) {
   auto observer = make_observer(name, scheme, "t");
   for (const at::Tensor& batch : batches) observer->observe(batch, samples);
   return observer->finish();

@@ -20,7 +20,7 @@ TEST(Extremes, EqualsSorting) {
       if (k > n) continue;
       for (int kind = 0; kind < 3; ++kind) {
         at::Tensor x = at::randn({n});
-        if (kind == 1) x = at::relu(x);                      // many equal values
+        if (kind == 1) x = at::relu(x);                          // many equal values
         if (kind == 2) x = std::get<0>(x.sort(0)).contiguous();  // rising: every block has better candidates
         const auto values = sorted(x);
         const auto found = observers::find_extremes(x.const_data_ptr<float>(), n, k, k);
@@ -57,7 +57,8 @@ TEST(Percentile, MeanOfKthValuesWhateverTheBatchSize) {
   const double scale = (high - low) / 255;
   for (size_t batch : {1u, 2u, 3u, 6u}) {
     std::vector<at::Tensor> batches;
-    for (size_t i = 0; i < samples.size(); i += batch) batches.push_back(at::cat(std::vector<at::Tensor>(samples.begin() + i, samples.begin() + i + batch)));
+    for (size_t i = 0; i < samples.size(); i += batch)
+      batches.push_back(at::cat(std::vector<at::Tensor>(samples.begin() + i, samples.begin() + i + batch)));
     const QuantParams params = observe_all("percentile", asymmetric(8), batches, static_cast<int64_t>(batch));
     EXPECT_NEAR(params.scale.item<double>(), scale, 1e-6 * scale) << batch;
     EXPECT_EQ(params.offset.item<double>(), std::nearbyint(-low / scale));

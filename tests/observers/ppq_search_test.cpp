@@ -10,8 +10,10 @@ double loss_of(const std::vector<double>& h, int start, int step, int end) {
   double sum = 0, total = 0;
   for (int i = 0; i < static_cast<int>(h.size()); ++i) {
     double e;
-    if (i < start) e = (start - i - 1) + 0.5;
-    else if (i > end) e = (i - end) + 0.5;
+    if (i < start)
+      e = (start - i - 1) + 0.5;
+    else if (i > end)
+      e = (i - end) + 0.5;
     else {
       const int l = (i - start) % step, r = step - l - 1;
       e = l == r ? l + 0.25 : std::min(l, r) + 0.5;

@@ -65,8 +65,10 @@ TEST(AddExtremes, EqualsSortingWithoutWaiting) {
 
 /// Whatever the order of the observers, each gives what it gives alone.
 TEST(ShareStatistics, NumbersAreThoseOfEachAlone) {
-  const std::vector<std::vector<std::string>> lists = {
-      {"mse", "minmax", "percentile-global"}, {"minmax", "percentile-global", "mse"}, {"percentile", "minmax"}, {"kl", "mse", "minmax", "ppq-mse"}};
+  const std::vector<std::vector<std::string>> lists = {{"mse", "minmax", "percentile-global"},
+                                                       {"minmax", "percentile-global", "mse"},
+                                                       {"percentile", "minmax"},
+                                                       {"kl", "mse", "minmax", "ppq-mse"}};
   for (const auto& names : lists)
     for (const QuantScheme& scheme : {asymmetric(8), asymmetric(16)}) {
       std::vector<std::unique_ptr<Observer>> observers;
@@ -96,7 +98,8 @@ TEST(ShareStatistics, NumbersAreThoseOfEachAlone) {
 }
 
 TEST(ShareStatistics, OtherBinsOrChannelsAreNotShared) {
-  auto a = make_observer("mse", asymmetric(8), "t"), b = make_observer("minmax", per_channel(symmetric(8), 1), "t"), c = make_observer("ppq-mse", asymmetric(8), "t");
+  auto a = make_observer("mse", asymmetric(8), "t"), b = make_observer("minmax", per_channel(symmetric(8), 1), "t"),
+       c = make_observer("ppq-mse", asymmetric(8), "t");
   EXPECT_EQ(share_statistics({a.get(), b.get(), c.get()}).size(), 3u);
 }
 
@@ -122,7 +125,8 @@ TEST(FinishAll, ManyObserversGetWhatEachGetsAlone) {
 }
 
 TEST(FinishAll, TheFirstErrorInOrderCounts) {
-  auto good = make_observer("minmax", asymmetric(8), "good"), one = make_observer("mse", asymmetric(8), "one"), two = make_observer("minmax", asymmetric(8), "two");
+  auto good = make_observer("minmax", asymmetric(8), "good"), one = make_observer("mse", asymmetric(8), "one"),
+       two = make_observer("minmax", asymmetric(8), "two");
   good->observe(at::ones({3}), 1);
   try {
     finish_all({good.get(), one.get(), two.get()});

@@ -28,11 +28,19 @@ QuantScheme per_block(QuantScheme scheme, int axis, int64_t block) {
 }
 
 std::vector<Claim> claims() {
-  std::vector<Claim> all = {{"isotone", asymmetric(8)}, {"isotone", symmetric(8), "symmetric"}, {"constant", minifloat(true)}, {"floating", minifloat(true)},
-                            {"floating", minifloat(false), "any scale"}, {"floating", per_channel(minifloat(true), 1), "per channel"}, {"ppq-mse", asymmetric(8)},
-                            {"ppq-kl", symmetric(8)}, {"mse", asymmetric(16), "16 bits"}};
+  std::vector<Claim> all = {{"isotone", asymmetric(8)},
+                            {"isotone", symmetric(8), "symmetric"},
+                            {"constant", minifloat(true)},
+                            {"floating", minifloat(true)},
+                            {"floating", minifloat(false), "any scale"},
+                            {"floating", per_channel(minifloat(true), 1), "per channel"},
+                            {"ppq-mse", asymmetric(8)},
+                            {"ppq-kl", symmetric(8)},
+                            {"mse", asymmetric(16), "16 bits"}};
   for (const char* name : {"minmax", "percentile", "percentile-global", "mse", "kl"})
-    for (const Claim& claim : {Claim{name, asymmetric(8), "per tensor"}, {name, per_channel(symmetric(8), 1), "per channel"}, {name, per_block(asymmetric(4), 2, 7), "per block"}})
+    for (const Claim& claim : {Claim{name, asymmetric(8), "per tensor"},
+                               {name, per_channel(symmetric(8), 1), "per channel"},
+                               {name, per_block(asymmetric(4), 2, 7), "per block"}})
       all.push_back(claim);
   return all;
 }
@@ -78,7 +86,8 @@ TEST(Steady, AnotherTensorInTheSameMemoryCountsInTheSameState) {
     EXPECT_TRUE(at::equal(both.scale, wanted.scale)) << what;
     EXPECT_TRUE(at::equal(both.offset, wanted.offset)) << what;
     const bool may_stay = claim.name == "constant" || (claim.name == "floating" && claim.scheme.power_of_two);
-    EXPECT_TRUE(may_stay || !at::equal(both.scale, one.scale) || !at::equal(both.offset, one.offset)) << what << ": the data must show the difference";
+    EXPECT_TRUE(may_stay || !at::equal(both.scale, one.scale) || !at::equal(both.offset, one.offset))
+        << what << ": the data must show the difference";
   }
 }
 

@@ -30,10 +30,13 @@ at::Tensor wave() { return at::sin(at::arange(3 * 40, at::kFloat)).reshape({3, 4
 
 /// Whatever an observer is asked for, it gives usable numbers, or says by name what it cannot.
 TEST(ObserverTable, EveryObserverServesASchemeOrSaysWhyNot) {
-  const std::vector<std::pair<const char*, QuantScheme>> schemes = {
-      {"asymmetric", asymmetric(8)}, {"symmetric", symmetric(8)},        {"sixteen bits", asymmetric(16)},
-      {"four bits", symmetric(4)},   {"per channel", per_channel(symmetric(8), 0)}, {"per block", per_block(symmetric(8))},
-      {"minifloat", minifloat()}};
+  const std::vector<std::pair<const char*, QuantScheme>> schemes = {{"asymmetric", asymmetric(8)},
+                                                                    {"symmetric", symmetric(8)},
+                                                                    {"sixteen bits", asymmetric(16)},
+                                                                    {"four bits", symmetric(4)},
+                                                                    {"per channel", per_channel(symmetric(8), 0)},
+                                                                    {"per block", per_block(symmetric(8))},
+                                                                    {"minifloat", minifloat()}};
   std::set<std::string> served;
   for (const ObserverRow& row : observer_table())
     for (const auto& [name, scheme] : schemes) {
@@ -64,7 +67,8 @@ TEST(ObserverTable, NamesAndSummariesAreThere) {
     EXPECT_TRUE(names.insert(row.name).second) << row.name;
     EXPECT_STRNE(row.summary, "");
   }
-  for (const char* name : {"minmax", "percentile", "mse", "kl", "isotone", "floating", "constant"}) EXPECT_EQ(names.count(name), 1u) << name;
+  for (const char* name : {"minmax", "percentile", "mse", "kl", "isotone", "floating", "constant"})
+    EXPECT_EQ(names.count(name), 1u) << name;
 }
 
 TEST(ObserverTable, OnlyItsOwnKindMerges) {
@@ -73,7 +77,10 @@ TEST(ObserverTable, OnlyItsOwnKindMerges) {
       SCOPED_TRACE(std::string(row.name) + " and " + other_row.name);
       auto make = [](const ObserverRow& made) {
         const std::string name = made.name;
-        return made.make(name == "constant" || name == "floating" ? minifloat() : name == "ppq-kl" ? symmetric(8) : asymmetric(8), "conv1_out");
+        return made.make(name == "constant" || name == "floating" ? minifloat()
+                         : name == "ppq-kl"                       ? symmetric(8)
+                                                                  : asymmetric(8),
+                         "conv1_out");
       };
       auto one = make(row), other = make(other_row);
       one->observe(wave(), 1), other->observe(wave(), 1);

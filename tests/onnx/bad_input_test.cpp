@@ -16,7 +16,8 @@ std::string file_error(const std::string& bytes) {
   return error;
 }
 
-std::string text_error(const std::string& graph, const std::string& header = "ir_version: 10, opset_import: [\"\" : 21]", ErrorKind kind = ErrorKind::Model) {
+std::string text_error(const std::string& graph, const std::string& header = "ir_version: 10, opset_import: [\"\" : 21]",
+                       ErrorKind kind = ErrorKind::Model) {
   std::string unchecked, checked;
   // Without onnx's checker the reader's own checks must hold.
   for (const bool check : {false, true}) {
@@ -79,15 +80,18 @@ TEST(BadModel, UndefinedValueNamesNodeAndNeighbour) {
 
 TEST(BadModel, UndefinedValueInSubGraph) {
   EXPECT_SAYS(text_error(R"(g (float[2] x, bool c) => (float[2] y) {
-    y = If (c) <then_branch = t () => (float[2] u) { [inner] u = Neg (q) }, else_branch = e () => (float[2] v) { v = Abs (x) }> })"), "node inner] reads value q");
+    y = If (c) <then_branch = t () => (float[2] u) { [inner] u = Neg (q) }, else_branch = e () => (float[2] v) { v = Abs (x) }> })"),
+              "node inner] reads value q");
 }
 
 TEST(BadModel, ValueDefinedTwice) {
   const std::string error = text_error("g (float[2] x) => (float[2] y) { [one] y = Relu (x)  [two] y = Neg (x) }");
   EXPECT_SAYS(error, "value y is defined twice: by node one and by node two");
   EXPECT_SAYS(text_error("g (float[2] x) => (float[2] x) { [one] x = Relu (x) }"), "by a graph input and by node one");
-  EXPECT_SAYS(text_error("g (float[2] x) => (float[2] w) <float[2] w = {1, 2}> { [one] w = Relu (x) }"), "by an initializer and by node one");
-  EXPECT_SAYS(text_error("g (float[2] x) => (float[2] y) <float[2] w = {1, 2}, float[2] w = {1, 2}> { y = Add (x, w) }"), "by two initializers");
+  EXPECT_SAYS(text_error("g (float[2] x) => (float[2] w) <float[2] w = {1, 2}> { [one] w = Relu (x) }"),
+              "by an initializer and by node one");
+  EXPECT_SAYS(text_error("g (float[2] x) => (float[2] y) <float[2] w = {1, 2}, float[2] w = {1, 2}> { y = Add (x, w) }"),
+              "by two initializers");
 }
 
 TEST(BadModel, Cycle) {
@@ -129,7 +133,8 @@ TEST(BadModel, InitializerWithWrongBytes) {
 }
 
 TEST(BadModel, CheckerSpeaksOfWrongAttributes) {
-  const std::string error = error_of(ErrorKind::Model, [] { read_onnx_text(text_model("g (float[2] x) => (float[2] y) { [leak] y = LeakyRelu <alpha = \"a\"> (x) }")); });
+  const std::string error = error_of(
+      ErrorKind::Model, [] { read_onnx_text(text_model("g (float[2] x) => (float[2] y) { [leak] y = LeakyRelu <alpha = \"a\"> (x) }")); });
   EXPECT_SAYS(error, "leak");
   EXPECT_SAYS(error, "alpha");
 }

@@ -52,7 +52,8 @@ import onnx, sys
 m = onnx.load(sys.argv[1], load_external_data=False)
 for t in list(m.graph.initializer) + [n.attribute[0].t for n in m.graph.node if n.op_type == "Constant"]:
     print(t.name, [(e.key, e.value) for e in t.external_data])
-)", {folder + "/model.onnx"});
+)",
+                                         {folder + "/model.onnx"});
   for (const char* offset : {"'offset', '0'", "'offset', '64'", "'offset', '128'", "'location', 'model.onnx.data'", "small []"})
     EXPECT_NE(offsets.find(offset), std::string::npos) << offsets;
 }
@@ -61,7 +62,8 @@ TEST(ExternalData, ReadValuesAreTheSame) {
   const std::string folder = external_model("values");
   const auto graph = read_onnx(folder + "/model.onnx");
   const auto inside = read_onnx_text(text_model(kText));
-  for (const Value* value : inside->constants()) EXPECT_TRUE(at::equal(value->constant(), graph->find_value(value->name())->constant())) << value->name();
+  for (const Value* value : inside->constants())
+    EXPECT_TRUE(at::equal(value->constant(), graph->find_value(value->name())->constant())) << value->name();
   EXPECT_TRUE(at::equal(graph->nodes()[0]->attributes.get_tensor("value"), inside->nodes()[0]->attributes.get_tensor("value")));
 }
 
@@ -114,7 +116,9 @@ g = helper.make_graph([helper.make_node("Relu", ["w"], ["y"])], "g", [], [helper
 open(sys.argv[1] + "/big.onnx", "wb").write(helper.make_model(g, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
 with open(sys.argv[1] + "/big.data", "wb") as f:
     f.seek((3 << 30) - 4); f.write(b"\x00\x00\x80\x3f")
-)", {folder}), "");
+)",
+                       {folder}),
+            "");
   const auto graph = read_onnx(folder + "/big.onnx");
   const at::Tensor w = graph->find_value("w")->constant();
   EXPECT_EQ(w.nbytes(), size_t{3} << 30);

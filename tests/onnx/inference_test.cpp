@@ -14,7 +14,8 @@ TEST(InferShapes, ReadFillsValues) {
     <int64[2] s = {0, -1}> {
       c = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (x, w)
       y = Reshape (c, s)
-    })"), {true, false, true});
+    })"),
+                                    {true, false, true});
   EXPECT_EQ(shape_of(*graph, "c"), "[N, 8, 16, 16]");
   EXPECT_EQ(shape_of(*graph, "y"), "[N, M]") << "an output keeps its own symbols";
 }
@@ -28,7 +29,8 @@ TEST(InferShapes, CanBeLeftOut) {
 
 TEST(InferShapes, NodesGoBeforeStaleDeclarations) {
   // Exported with batch 1, made dynamic by hand at its ends only; and a plainly wrong value_info.
-  const auto graph = read_onnx_text(text_model("g (float[N, 2] x) => (float[N, 2] y) <float[1, 2] a, float[5, 2] b> { a = Relu (x)  b = Neg (a)  y = Abs (b) }"));
+  const auto graph = read_onnx_text(
+      text_model("g (float[N, 2] x) => (float[N, 2] y) <float[1, 2] a, float[5, 2] b> { a = Relu (x)  b = Neg (a)  y = Abs (b) }"));
   EXPECT_EQ(shape_of(*graph, "a"), "[N, 2]");
   const auto wrong = read_onnx_text(text_model("g (float[3, 2] x) => (float[3, 2] y) <float[5, 2] b> { b = Neg (x)  y = Abs (b) }"));
   EXPECT_EQ(shape_of(*wrong, "b"), "[3, 2]");
@@ -36,8 +38,10 @@ TEST(InferShapes, NodesGoBeforeStaleDeclarations) {
 }
 
 TEST(InferShapes, DeclarationsFillWhatNodesCannotTell) {
-  const auto graph = read_onnx_text(text_model("g (float[3, 2] x) => (float[K] y) <float[7] a, float[9] c> { a = org.test.Own (x)  b = Relu (a)  c = org.test.Own (b)  y = Abs (c) }",
-                                               "ir_version: 8, opset_import: [\"\" : 13, \"org.test\" : 1]"));
+  const auto graph =
+      read_onnx_text(text_model("g (float[3, 2] x) => (float[K] y) <float[7] a, float[9] c> { a = org.test.Own (x)  b = Relu (a)  c = "
+                                "org.test.Own (b)  y = Abs (c) }",
+                                "ir_version: 8, opset_import: [\"\" : 13, \"org.test\" : 1]"));
   EXPECT_EQ(shape_of(*graph, "a"), "[7]");
   EXPECT_EQ(shape_of(*graph, "b"), "[7]");
   EXPECT_EQ(shape_of(*graph, "c"), "[9]");
@@ -62,7 +66,8 @@ TEST(InferShapes, WeightsTooLargeForTheCheckStillCount) {
 TEST(InferShapes, SubGraphsToo) {
   auto graph = read_onnx_text(text_model(R"(g (float[2, 3] x, bool c) => (float[2, 3] y) {
     y = If (c) <then_branch = t () => (float[2, 3] u) { p = Neg (x)  u = Abs (p) }, else_branch = e () => (float[2, 3] v) { v = Abs (x) }>
-  })"), {false, true, true});
+  })"),
+                              {false, true, true});
   infer_shapes(*graph);
   EXPECT_EQ(shape_of(*graph->nodes()[0]->attributes.get_graph("then_branch"), "p"), "[2, 3]");
 }

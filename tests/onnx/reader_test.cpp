@@ -37,7 +37,8 @@ TEST(ReadOnnx, InitializersThatAreInputsAreBoth) {
 }
 
 TEST(ReadOnnx, ConstantNodesStayNodes) {
-  const auto graph = read_onnx_text(text_model("g (float[2] x) => (float[2] y) { c = Constant <value = float[2] {1, 2}> ()  y = Mul (x, c) }"));
+  const auto graph =
+      read_onnx_text(text_model("g (float[2] x) => (float[2] y) { c = Constant <value = float[2] {1, 2}> ()  y = Mul (x, c) }"));
   EXPECT_TRUE(graph->nodes()[0]->is("Constant"));
   EXPECT_EQ(graph->nodes()[0]->attributes.get_tensor("value")[1].item<float>(), 2);
   EXPECT_TRUE(graph->constants().empty());
@@ -146,7 +147,8 @@ TEST(ReadOnnx, NodesAreOrderedByWhatSubGraphsRead) {
 }
 
 TEST(ReadOnnx, OutputMayBeAnInputOrAConstant) {
-  const auto graph = read_onnx_text(text_model("g (float[2] x) => (float[2] x, float[2] w, float[2] y) <float[2] w = {1, 2}> { y = Relu (x) }"));
+  const auto graph =
+      read_onnx_text(text_model("g (float[2] x) => (float[2] x, float[2] w, float[2] y) <float[2] w = {1, 2}> { y = Relu (x) }"));
   ASSERT_EQ(graph->outputs().size(), 3u);
   EXPECT_EQ(graph->outputs()[0], graph->inputs()[0]);
   EXPECT_TRUE(graph->outputs()[1]->is_constant());

@@ -34,7 +34,9 @@ std::string varint(uint64_t value) {
   return bytes + static_cast<char>(value);
 }
 std::string field(int number, uint64_t value) { return varint(static_cast<uint64_t>(number) << 3) + varint(value); }
-std::string field(int number, const std::string& bytes) { return varint(static_cast<uint64_t>(number) << 3 | 2) + varint(bytes.size()) + bytes; }
+std::string field(int number, const std::string& bytes) {
+  return varint(static_cast<uint64_t>(number) << 3 | 2) + varint(bytes.size()) + bytes;
+}
 
 std::string tensor_error(const std::string& message) {
   const std::string path = temporary_dir("tensor") + "/t.pb";
@@ -70,7 +72,8 @@ TEST(ReadTensorProto, WrongNumberOfBytes) {
 TEST(ReadTensorProto, DimensionsThatLie) {
   EXPECT_NE(tensor_error(field(1, uint64_t(-2)) + field(2, 1)).find("negative dimension"), std::string::npos);
   EXPECT_NE(tensor_error(field(1, uint64_t{1} << 40) + field(1, uint64_t{1} << 40) + field(2, 1)).find("overflow"), std::string::npos);
-  EXPECT_NE(tensor_error(field(1, 0) + field(1, uint64_t{1} << 40) + field(1, uint64_t{1} << 40) + field(2, 1)).find("overflow"), std::string::npos);
+  EXPECT_NE(tensor_error(field(1, 0) + field(1, uint64_t{1} << 40) + field(1, uint64_t{1} << 40) + field(2, 1)).find("overflow"),
+            std::string::npos);
   // 4 TiB that nothing holds: told by the count, not tried.
   EXPECT_NE(tensor_error(field(1, uint64_t{1} << 40) + field(2, 1) + field(9, "abcd")).find("expected 4398046511104"), std::string::npos);
   EXPECT_NE(tensor_error(field(1, uint64_t{1} << 40) + field(2, 1)).find("expected 1099511627776"), std::string::npos);

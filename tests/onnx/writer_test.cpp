@@ -87,8 +87,8 @@ TEST(WriteOnnx, TheComparisonSeesAChangedWeightNameAndSymbol) {
 }
 
 TEST(WriteOnnx, ChangesReachTheFile) {
-  auto graph = read_onnx_text(text_model(
-      "g (float[N, 2] x) => (float[N, 2] y) <float[2] w = {1, 2}, float[N, 2] m> { m = Mul (x, w)  y = Relu (m) }"));
+  auto graph = read_onnx_text(
+      text_model("g (float[N, 2] x) => (float[N, 2] y) <float[2] w = {1, 2}, float[N, 2] m> { m = Mul (x, w)  y = Relu (m) }"));
   Node* relu = graph->nodes()[1];
   graph->set_input(relu, 0, graph->inputs()[0]);
   graph->remove_node(graph->nodes()[0]);

@@ -38,7 +38,8 @@ TEST(Activation, FormulasOfTheStandard) {
       {"Celu", OpRun("Celu", 12).attr("alpha", 2.f), [](double x) { return std::max(x, 0.0) + std::min(0.0, 2 * std::expm1(x / 2)); }},
       {"Sigmoid", OpRun("Sigmoid", 13), sigmoid},
       {"HardSigmoid", OpRun("HardSigmoid", 6), [](double x) { return std::clamp(0.2 * x + 0.5, 0.0, 1.0); }},
-      {"HardSigmoid of MobileNetV3", OpRun("HardSigmoid", 6).attr("alpha", 0.1666667f), [](double x) { return std::clamp(x / 6 + 0.5, 0.0, 1.0); }},
+      {"HardSigmoid of MobileNetV3", OpRun("HardSigmoid", 6).attr("alpha", 0.1666667f),
+       [](double x) { return std::clamp(x / 6 + 0.5, 0.0, 1.0); }},
       {"HardSwish", OpRun("HardSwish", 14), [](double x) { return x * std::clamp(x / 6 + 0.5, 0.0, 1.0); }},
       {"Mish", OpRun("Mish", 18), [](double x) { return x * std::tanh(std::log1p(std::exp(x))); }},
       {"Softplus", OpRun("Softplus", 1), [](double x) { return std::log1p(std::exp(x)); }},
@@ -48,7 +49,9 @@ TEST(Activation, FormulasOfTheStandard) {
        [](double x) { return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }},
       {"Swish", OpRun("Swish", 24).attr("alpha", 2.f), [=](double x) { return x * sigmoid(2 * x); }},
       {"ThresholdedRelu", OpRun("ThresholdedRelu", 10).attr("alpha", 1.5f), [](double x) { return x > 1.5 ? x : 0; }},
-      {"Shrink", OpRun("Shrink", 9).attr("lambd", 1.f).attr("bias", 0.5f), [](double x) { return x < -1 ? x + 0.5 : x > 1 ? x - 0.5 : 0; }},
+      {"Shrink", OpRun("Shrink", 9).attr("lambd", 1.f).attr("bias", 0.5f), [](double x) { return x < -1  ? x + 0.5
+                                                                                                 : x > 1 ? x - 0.5
+                                                                                                         : 0; }},
   };
   const at::Tensor x = at::linspace(-6.2, 5.7, 97, at::kFloat);
   for (const Case& c : cases) {

@@ -32,7 +32,8 @@ TEST(Arithmetic, UnsignedTypesWrapAndOrderAsUnsigned) {
 
 TEST(Arithmetic, ModuloFollowsDivisorOrDividend) {
   EXPECT_TENSOR(OpRun("Mod", 13)({ints({-4, 7, 5, 4, -7, 8}), ints({2, -3, 8, -2, 3, 5})}), ints({0, -2, 5, 0, 2, 3}));
-  EXPECT_TENSOR(OpRun("Mod", 13).attr("fmod", int64_t{1})({ints({-4, 7, 5, 4, -7, 8}), ints({2, -3, 8, -2, 3, 5})}), ints({0, 1, 5, 0, -1, 3}));
+  EXPECT_TENSOR(OpRun("Mod", 13).attr("fmod", int64_t{1})({ints({-4, 7, 5, 4, -7, 8}), ints({2, -3, 8, -2, 3, 5})}),
+                ints({0, 1, 5, 0, -1, 3}));
 }
 
 TEST(Arithmetic, PowerKeepsTheTypeOfTheBase) {

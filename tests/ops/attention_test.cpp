@@ -59,7 +59,8 @@ TEST(Attention, FlatInputsAndMasks) {
   const at::Tensor mask = at::tensor({1, 1, 1, 0, 0}, at::kByte).to(at::kBool).expand({3, 5}).contiguous();
   OpRun run("Attention", 23);
   run.attr("q_num_heads", int64_t{2}).attr("kv_num_heads", int64_t{2});
-  const at::Tensor expected = attention_by_loop(heads(q), heads(k).narrow(2, 0, 3), heads(v).narrow(2, 0, 3), false, 0).transpose(1, 2).reshape({1, 3, 8});
+  const at::Tensor expected =
+      attention_by_loop(heads(q), heads(k).narrow(2, 0, 3), heads(v).narrow(2, 0, 3), false, 0).transpose(1, 2).reshape({1, 3, 8});
   EXPECT_TENSOR_NEAR(run({q, k, v, mask}), expected, 1e-5);
 }
 

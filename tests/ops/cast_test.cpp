@@ -37,9 +37,7 @@ TEST(Cast, Float8SaturatesUnlessTold) {
   EXPECT_TRUE(std::isnan(cast(floats({NAN}), DataType::Float8E4M3FN).to(at::kFloat).item<float>()));
 }
 
-TEST(Cast, LikeTakesTheTypeOfTheSecondInput) {
-  EXPECT_TENSOR(OpRun("CastLike", 15)({floats({1.5f}), ints({0})}), ints({1}));
-}
+TEST(Cast, LikeTakesTheTypeOfTheSecondInput) { EXPECT_TENSOR(OpRun("CastLike", 15)({floats({1.5f}), ints({0})}), ints({1})); }
 
 TEST(Cast, TypesLibTorchLacksAreRefused) {
   try {

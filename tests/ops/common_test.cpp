@@ -23,7 +23,8 @@ TEST(Common, IntsOfAnyIntegerType) {
 
 TEST(Common, ScalarsOfTheHostAreReadWithoutAWait) {
   const HostWaits waits(at::kCPU);
-  for (const at::ScalarType type : {at::kByte, at::kChar, at::kShort, at::kInt, at::kLong, at::kHalf, at::kBFloat16, at::kFloat, at::kDouble}) {
+  for (const at::ScalarType type :
+       {at::kByte, at::kChar, at::kShort, at::kInt, at::kLong, at::kHalf, at::kBFloat16, at::kFloat, at::kDouble}) {
     const at::Tensor x = at::empty({1, 1}, type).fill_(7);
     EXPECT_EQ(ops::scalar_of(x).toDouble(), 7) << type;
     EXPECT_EQ(ops::scalar_of(x).isFloatingPoint(), at::isFloatingType(type)) << type;

@@ -88,7 +88,8 @@ TEST(Convolution, AutomaticPaddingIsResolvedForEverySize) {
 
 TEST(Convolution, AsymmetricPadding) {
   const at::Tensor x = random({2, 2, 6, 7}, 5), w = random({4, 2, 3, 2}, 6);
-  const at::Tensor y = OpRun("Conv", 11).attr("pads", std::vector<int64_t>{0, 2, 1, 0}).attr("dilations", std::vector<int64_t>{2, 1})({x, w});
+  const at::Tensor y =
+      OpRun("Conv", 11).attr("pads", std::vector<int64_t>{0, 2, 1, 0}).attr("dilations", std::vector<int64_t>{2, 1})({x, w});
   EXPECT_TENSOR_NEAR(y, convolve_by_loop(x, w, {1, 1}, {2, 1}, {0, 2}, {3, 8}), 1e-5);
 }
 
@@ -100,19 +101,23 @@ TEST(Convolution, NegativePaddingCrops) {
 
 TEST(ConvTranspose, AsymmetricPadding) {
   const at::Tensor x = random({1, 2, 4, 5}, 9), w = random({2, 3, 3, 3}, 10);
-  const at::Tensor y = OpRun("ConvTranspose", 11).attr("pads", std::vector<int64_t>{0, 1, 1, 0}).attr("strides", std::vector<int64_t>{2, 2})({x, w});
+  const at::Tensor y =
+      OpRun("ConvTranspose", 11).attr("pads", std::vector<int64_t>{0, 1, 1, 0}).attr("strides", std::vector<int64_t>{2, 2})({x, w});
   EXPECT_TENSOR_NEAR(y, transpose_by_loop(x, w, {2, 2}, {0, 1}, {8, 10}), 1e-5);
 }
 
 TEST(ConvTranspose, OutputShapeList) {
   const at::Tensor x = random({1, 1, 3, 3}, 11), w = random({1, 2, 3, 3}, 12);
-  const at::Tensor y = OpRun("ConvTranspose", 11).attr("output_shape", std::vector<int64_t>{10, 8}).attr("strides", std::vector<int64_t>{3, 2})
+  const at::Tensor y = OpRun("ConvTranspose", 11)
+                           .attr("output_shape", std::vector<int64_t>{10, 8})
+                           .attr("strides", std::vector<int64_t>{3, 2})
                            .attr("output_padding", std::vector<int64_t>{1, 1})({x, w});
   EXPECT_TENSOR_NEAR(y, transpose_by_loop(x, w, {3, 2}, {0, 0}, {10, 8}), 1e-5);
 }
 
 TEST(DeformConv, SamplesAtItsOffsets) {
-  const at::Tensor x = random({1, 2, 5, 6}, 13), w = random({3, 2, 2, 2}, 14), offset = random({1, 8, 4, 5}, 15), mask = at::sigmoid(random({1, 4, 4, 5}, 16));
+  const at::Tensor x = random({1, 2, 5, 6}, 13), w = random({3, 2, 2, 2}, 14), offset = random({1, 8, 4, 5}, 15),
+                   mask = at::sigmoid(random({1, 4, 4, 5}, 16));
   const auto a = x.accessor<float, 4>(), b = w.accessor<float, 4>(), o = offset.accessor<float, 4>(), g = mask.accessor<float, 4>();
   auto pixel = [&](int64_t k, int64_t h, int64_t v) { return h >= 0 && h < 5 && v >= 0 && v < 6 ? double{a[0][k][h][v]} : 0.0; };
   at::Tensor expected = at::zeros({1, 3, 4, 5});
@@ -125,7 +130,8 @@ TEST(DeformConv, SamplesAtItsOffsets) {
             const double h = static_cast<double>(i + t / 2) + o[0][2 * t][i][j], v = static_cast<double>(j + t % 2) + o[0][2 * t + 1][i][j];
             const int64_t h0 = static_cast<int64_t>(std::floor(h)), v0 = static_cast<int64_t>(std::floor(v));
             const double dh = h - static_cast<double>(h0), dv = v - static_cast<double>(v0);
-            const double value = (1 - dh) * ((1 - dv) * pixel(k, h0, v0) + dv * pixel(k, h0, v0 + 1)) + dh * ((1 - dv) * pixel(k, h0 + 1, v0) + dv * pixel(k, h0 + 1, v0 + 1));
+            const double value = (1 - dh) * ((1 - dv) * pixel(k, h0, v0) + dv * pixel(k, h0, v0 + 1)) +
+                                 dh * ((1 - dv) * pixel(k, h0 + 1, v0) + dv * pixel(k, h0 + 1, v0 + 1));
             sum += value * g[0][t][i][j] * b[m][k][t / 2][t % 2];
           }
         expected[0][m][i][j] = sum;

@@ -29,13 +29,15 @@ TEST_P(UnaryMath, AgreesWithTheStandardLibrary) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, UnaryMath, ::testing::Values(
-    Named{"Sin", std::sin}, Named{"Cos", std::cos}, Named{"Tan", std::tan}, Named{"Asin", std::asin}, Named{"Acos", std::acos},
-    Named{"Atan", std::atan}, Named{"Sinh", std::sinh}, Named{"Cosh", std::cosh}, Named{"Tanh", std::tanh},
-    Named{"Asinh", std::asinh}, Named{"Acosh", std::acosh}, Named{"Atanh", std::atanh}, Named{"Exp", std::exp},
-    Named{"Log", std::log}, Named{"Sqrt", std::sqrt}, Named{"Erf", std::erf}, Named{"Abs", std::fabs}, Named{"Ceil", std::ceil},
-    Named{"Floor", std::floor}, Named{"Neg", [](double x) { return -x; }}, Named{"Reciprocal", [](double x) { return 1 / x; }}),
-    [](const auto& info) { return info.param.type; });
+INSTANTIATE_TEST_SUITE_P(All, UnaryMath,
+                         ::testing::Values(Named{"Sin", std::sin}, Named{"Cos", std::cos}, Named{"Tan", std::tan}, Named{"Asin", std::asin},
+                                           Named{"Acos", std::acos}, Named{"Atan", std::atan}, Named{"Sinh", std::sinh},
+                                           Named{"Cosh", std::cosh}, Named{"Tanh", std::tanh}, Named{"Asinh", std::asinh},
+                                           Named{"Acosh", std::acosh}, Named{"Atanh", std::atanh}, Named{"Exp", std::exp},
+                                           Named{"Log", std::log}, Named{"Sqrt", std::sqrt}, Named{"Erf", std::erf},
+                                           Named{"Abs", std::fabs}, Named{"Ceil", std::ceil}, Named{"Floor", std::floor},
+                                           Named{"Neg", [](double x) { return -x; }}, Named{"Reciprocal", [](double x) { return 1 / x; }}),
+                         [](const auto& info) { return info.param.type; });
 
 TEST(Elementwise, RoundTakesTheEvenNeighbour) {
   EXPECT_TENSOR(OpRun("Round", 11)(floats({0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 2.4f})), floats({0, 2, 2, -0.f, -2, 2}));

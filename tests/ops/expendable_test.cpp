@@ -45,7 +45,8 @@ TEST(Expendable, StepsReuseMemoryAndKeepTheNumbers) {
 
 TEST(Expendable, AWatcherMayKeepWhatItSaw) {
   auto graph = read_onnx_text(
-      "<ir_version: 8, opset_import: [\"\" : 17]> kept (float[1,3,2,2] x) => (float[1,3,2,2] y) { a = Neg(x) b = Relu(a) y = LeakyRelu(b) }");
+      "<ir_version: 8, opset_import: [\"\" : 17]> kept (float[1,3,2,2] x) => (float[1,3,2,2] y) { a = Neg(x) b = Relu(a) y = LeakyRelu(b) "
+      "}");
   LowerOptions options;
   options.watch = {graph->find_value("a"), graph->find_value("b")};
   std::vector<at::Tensor> kept(2);
@@ -71,8 +72,7 @@ TEST(ChannelsLast, ConvolutionsGiveTheSameNumbersAndLeaveTheCallersLayoutAlone) 
   const at::Tensor x = at::arange(18, at::kFloat).reshape({1, 2, 3, 3});
   const Tensors out = run(*lower(*graph, {}), {x});
   EXPECT_TRUE(x.is_contiguous());
-  for (int64_t i = 0; i < 9; ++i)
-    EXPECT_EQ(out[0].reshape({-1})[i].item<float>(), 2.f * static_cast<float>(i) - static_cast<float>(i + 9));
+  for (int64_t i = 0; i < 9; ++i) EXPECT_EQ(out[0].reshape({-1})[i].item<float>(), 2.f * static_cast<float>(i) - static_cast<float>(i + 9));
 }
 
 }  // namespace

@@ -21,11 +21,14 @@ double value_at(const at::Tensor& plane, int64_t row, int64_t column) {
 /// x [1, 1, H, W], grid [1, h, w, 2] of (x, y) in -1..1.
 at::Tensor sampled(const at::Tensor& x, const at::Tensor& grid, bool nearest, bool align) {
   const at::Tensor plane = x[0][0];
-  auto place = [&](double g, int64_t size) { return align ? (g + 1) / 2 * static_cast<double>(size - 1) : ((g + 1) * static_cast<double>(size) - 1) / 2; };
+  auto place = [&](double g, int64_t size) {
+    return align ? (g + 1) / 2 * static_cast<double>(size - 1) : ((g + 1) * static_cast<double>(size) - 1) / 2;
+  };
   at::Tensor out = at::empty({1, 1, grid.size(1), grid.size(2)});
   for (int64_t i = 0; i < grid.size(1); ++i)
     for (int64_t j = 0; j < grid.size(2); ++j) {
-      const double column = place(grid[0][i][j][0].item<double>(), plane.size(1)), row = place(grid[0][i][j][1].item<double>(), plane.size(0));
+      const double column = place(grid[0][i][j][0].item<double>(), plane.size(1)),
+                   row = place(grid[0][i][j][1].item<double>(), plane.size(0));
       double sum = 0;
       if (nearest) {
         sum = value_at(plane, static_cast<int64_t>(std::nearbyint(row)), static_cast<int64_t>(std::nearbyint(column)));
@@ -33,7 +36,8 @@ at::Tensor sampled(const at::Tensor& x, const at::Tensor& grid, bool nearest, bo
         const double r = std::floor(row), c = std::floor(column);
         for (int a : {0, 1})
           for (int b : {0, 1})
-            sum += value_at(plane, static_cast<int64_t>(r) + a, static_cast<int64_t>(c) + b) * (a ? row - r : 1 - row + r) * (b ? column - c : 1 - column + c);
+            sum += value_at(plane, static_cast<int64_t>(r) + a, static_cast<int64_t>(c) + b) * (a ? row - r : 1 - row + r) *
+                   (b ? column - c : 1 - column + c);
       }
       out[0][0][i][j] = sum;
     }
@@ -46,9 +50,11 @@ TEST(MmcvGridSampler, BothDomainsAllModes) {
   for (const char* domain : {"mmcv", "mmdeploy"})
     for (int64_t mode : {0, 1})
       for (int64_t align : {0, 1})
-        EXPECT_TENSOR_NEAR(OpRun("grid_sampler", 1, domain).attr("interpolation_mode", mode).attr("align_corners", align)({x, grid}), sampled(x, grid, mode == 1, align == 1), 1e-5)
+        EXPECT_TENSOR_NEAR(OpRun("grid_sampler", 1, domain).attr("interpolation_mode", mode).attr("align_corners", align)({x, grid}),
+                           sampled(x, grid, mode == 1, align == 1), 1e-5)
             << domain << " " << mode << " " << align;
-  EXPECT_TENSOR_NEAR(OpRun("grid_sampler", 1, "mmcv")({x, grid}), sampled(x, grid, false, false), 1e-5) << "bilinear, zeros around, corners not aligned";
+  EXPECT_TENSOR_NEAR(OpRun("grid_sampler", 1, "mmcv")({x, grid}), sampled(x, grid, false, false), 1e-5)
+      << "bilinear, zeros around, corners not aligned";
 }
 
 TEST(MmcvGridSampler, BordersRepeatWithPaddingOne) {
@@ -70,7 +76,9 @@ TEST(GridSample, ModesThatCannotBeAreErrors) {
   const at::Tensor x = at::ones({1, 1, 2, 2}), grid = at::zeros({1, 1, 1, 2});
   EXPECT_EQ(thrown([&] { OpRun("GridSample", 16).attr("mode", std::string("quadratic"))({x, grid}); }).kind(), ErrorKind::Model);
   EXPECT_EQ(thrown([&] { OpRun("GridSample", 16).attr("padding_mode", std::string("wrap"))({x, grid}); }).kind(), ErrorKind::Model);
-  const Error volume = thrown([&] { OpRun("GridSample", 20).attr("mode", std::string("cubic"))({at::ones({1, 1, 2, 2, 2}), at::zeros({1, 1, 1, 1, 3})}); });
+  const Error volume = thrown([&] {
+    OpRun("GridSample", 20).attr("mode", std::string("cubic"))({at::ones({1, 1, 2, 2, 2}), at::zeros({1, 1, 1, 1, 3})});
+  });
   EXPECT_EQ(volume.kind(), ErrorKind::Unsupported);
 }
 

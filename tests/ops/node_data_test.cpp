@@ -99,15 +99,15 @@ std::string difference(const at::Tensor& actual, const at::Tensor& expected, Com
 
 Tensors read_tensors(const fs::path& folder, const char* stem, size_t count) {
   Tensors tensors;
-  for (size_t i = 0; i < count; ++i)
-    tensors.push_back(read_tensor_proto((folder / (stem + std::to_string(i) + ".pb")).string()));
+  for (size_t i = 0; i < count; ++i) tensors.push_back(read_tensor_proto((folder / (stem + std::to_string(i) + ".pb")).string()));
   return tensors;
 }
 
 /// Four-dimensional tensors as convolutions leave them: the same numbers, channels last in memory.
 Tensors channels_last(const Tensors& tensors) {
   Tensors list;
-  for (const auto& t : tensors) list.push_back(t.defined() && t.dim() == 4 && t.numel() > 0 ? t.contiguous(at::MemoryFormat::ChannelsLast) : t);
+  for (const auto& t : tensors)
+    list.push_back(t.defined() && t.dim() == 4 && t.numel() > 0 ? t.contiguous(at::MemoryFormat::ChannelsLast) : t);
   return list;
 }
 
@@ -129,12 +129,12 @@ std::string run_folder(const std::string& name) {
       if (std::any_of(inputs.begin(), inputs.end(), [](const auto& t) { return t.dim() == 4; })) {
         const Tensors other = run(*program, channels_last(inputs));
         for (size_t i = 0; i < std::min(expected.size(), other.size()); ++i)
-          if (auto text = difference(other[i], expected[i], how); !text.empty()) return "channels last: output " + std::to_string(i) + ": " + text;
+          if (auto text = difference(other[i], expected[i], how); !text.empty())
+            return "channels last: output " + std::to_string(i) + ": " + text;
       }
       if (actual.size() != expected.size()) return "got " + std::to_string(actual.size()) + " outputs";
       for (size_t i = 0; i < expected.size(); ++i)
-        if (auto text = difference(actual[i], expected[i], how); !text.empty())
-          return "output " + std::to_string(i) + ": " + text;
+        if (auto text = difference(actual[i], expected[i], how); !text.empty()) return "output " + std::to_string(i) + ": " + text;
       for (size_t i = 0; i < inputs.size(); ++i)
         if (!difference(inputs[i], kept[i], Compare::Values).empty()) return "input " + std::to_string(i) + " was written into";
     }
@@ -173,8 +173,7 @@ TEST(NodeDataList, NamesOnlyExistingFolders) {
   if (std::getenv("PPQ_NODE_FILTER")) GTEST_SKIP() << "PPQ_NODE_FILTER is set";
   const auto names = folders();
   for (const LeftOut& entry : kLeftOut)
-    EXPECT_TRUE(std::any_of(names.begin(), names.end(), [&](const auto& n) { return matches(entry.folder, n); }))
-        << entry.folder;
+    EXPECT_TRUE(std::any_of(names.begin(), names.end(), [&](const auto& n) { return matches(entry.folder, n); })) << entry.folder;
   for (auto name : kRandom) EXPECT_TRUE(is_in(names, name)) << name;
   for (auto name : kFourDigits) EXPECT_TRUE(is_in(names, name)) << name;
 }

@@ -17,13 +17,17 @@ TEST(Normalization, AgreesWithOnnxruntime) {
 
 TEST(BatchNormalization, RankThree) {
   const at::Tensor x = iota({1, 2, 3});
-  const at::Tensor y = OpRun("BatchNormalization", 9).attr("epsilon", 0.f)({x, floats({2, 3}), floats({1, -1}), floats({1, 4}), floats({4, 1})});
+  const at::Tensor y =
+      OpRun("BatchNormalization", 9).attr("epsilon", 0.f)({x, floats({2, 3}), floats({1, -1}), floats({1, 4}), floats({4, 1})});
   EXPECT_TENSOR_NEAR(y, floats({0, 1, 2, -4, -1, 2}).reshape({1, 2, 3}), 1e-6);
 }
 
 TEST(BatchNormalization, TrainingUsesAndUpdatesStatistics) {
   const at::Tensor x = floats({1, 3, 5, 7}).reshape({4, 1});  // mean 4, population variance 5
-  const Tensors y = OpRun("BatchNormalization", 14).attr("training_mode", int64_t{1}).attr("momentum", 0.75f).attr("epsilon", 0.f)
+  const Tensors y = OpRun("BatchNormalization", 14)
+                        .attr("training_mode", int64_t{1})
+                        .attr("momentum", 0.75f)
+                        .attr("epsilon", 0.f)
                         .run({x, floats({1}), floats({0}), floats({8}), floats({1})}, 3);
   EXPECT_TENSOR_NEAR(y[0], ((x - 4) / std::sqrt(5.0)), 1e-6);
   EXPECT_TENSOR_NEAR(y[1], floats({7}), 1e-6);
@@ -32,7 +36,8 @@ TEST(BatchNormalization, TrainingUsesAndUpdatesStatistics) {
 
 TEST(BatchNormalization, WithoutSpatialEveryElementHasStatistics) {
   const at::Tensor x = iota({2, 2, 2}), mean = floats({0, 1, 2, 3}).reshape({2, 2}), ones = at::ones({2, 2});
-  const at::Tensor y = OpRun("BatchNormalization", 7).attr("spatial", int64_t{0}).attr("epsilon", 0.f)({x, ones, at::zeros({2, 2}), mean, ones});
+  const at::Tensor y =
+      OpRun("BatchNormalization", 7).attr("spatial", int64_t{0}).attr("epsilon", 0.f)({x, ones, at::zeros({2, 2}), mean, ones});
   EXPECT_TENSOR_NEAR(y, floats({0, 0, 0, 0, 4, 4, 4, 4}).reshape({2, 2, 2}), 1e-6);
 }
 
@@ -44,7 +49,10 @@ TEST(InstanceNormalization, ReadsEpsilon) {
 
 TEST(LayerNormalization, FromAnInnerAxisWithStatistics) {
   const at::Tensor x = floats({1, 3, 5, 7, 2, 2, 2, 2}).reshape({2, 2, 2});
-  const Tensors y = OpRun("LayerNormalization", 17).attr("axis", int64_t{1}).attr("epsilon", 4.f).run({x, at::full({2, 2}, 3.f), at::full({2, 2}, 1.f)}, 3);
+  const Tensors y = OpRun("LayerNormalization", 17)
+                        .attr("axis", int64_t{1})
+                        .attr("epsilon", 4.f)
+                        .run({x, at::full({2, 2}, 3.f), at::full({2, 2}, 1.f)}, 3);
   EXPECT_TENSOR_NEAR(y[0], floats({-2, 0, 2, 4, 1, 1, 1, 1}).reshape({2, 2, 2}), 1e-5);
   EXPECT_TENSOR_NEAR(y[1], floats({4, 2}).reshape({2, 1, 1}), 1e-6);
   EXPECT_TENSOR_NEAR(y[2], floats({1.f / 3, 0.5f}).reshape({2, 1, 1}), 1e-6);

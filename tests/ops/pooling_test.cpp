@@ -43,12 +43,16 @@ TEST(AveragePool, LeavesPaddingOutByDefault) {
 
 TEST(AveragePool, TheSizeThatCeilModeAddsNeverCounts) {
   OpRun pool("AveragePool", 10);
-  pool.attr("kernel_shape", std::vector<int64_t>{2}).attr("strides", std::vector<int64_t>{2}).attr("ceil_mode", int64_t{1}).attr("count_include_pad", int64_t{1});
+  pool.attr("kernel_shape", std::vector<int64_t>{2})
+      .attr("strides", std::vector<int64_t>{2})
+      .attr("ceil_mode", int64_t{1})
+      .attr("count_include_pad", int64_t{1});
   EXPECT_TENSOR(pool(floats({2, 4, 6, 8, 11}).reshape({1, 1, 5})), floats({3, 7, 11}).reshape({1, 1, 3}));
 }
 
 TEST(AveragePool, Dilations) {
-  const at::Tensor y = OpRun("AveragePool", 19).attr("kernel_shape", std::vector<int64_t>{2}).attr("dilations", std::vector<int64_t>{3})(iota({1, 1, 5}));
+  const at::Tensor y =
+      OpRun("AveragePool", 19).attr("kernel_shape", std::vector<int64_t>{2}).attr("dilations", std::vector<int64_t>{3})(iota({1, 1, 5}));
   EXPECT_TENSOR(y, floats({1.5, 2.5}).reshape({1, 1, 2}));
 }
 
@@ -61,7 +65,9 @@ TEST(MaxPool, PaddingNeverWins) {
   const at::Tensor x = at::full({1, 1, 3}, -5.f);
   const at::Tensor y = OpRun("MaxPool", 8).attr("kernel_shape", std::vector<int64_t>{2}).attr("pads", std::vector<int64_t>{1, 0})(x);
   EXPECT_TENSOR(y, floats({-5, -5, -5}).reshape({1, 1, 3}));
-  const at::Tensor volume = OpRun("MaxPool", 8).attr("kernel_shape", std::vector<int64_t>{2, 2, 2}).attr("pads", std::vector<int64_t>{1, 0, 0, 0, 1, 1})(at::full({1, 1, 2, 2, 2}, -3.f));
+  const at::Tensor volume = OpRun("MaxPool", 8)
+                                .attr("kernel_shape", std::vector<int64_t>{2, 2, 2})
+                                .attr("pads", std::vector<int64_t>{1, 0, 0, 0, 1, 1})(at::full({1, 1, 2, 2, 2}, -3.f));
   EXPECT_TENSOR(volume, at::full({1, 1, 2, 2, 2}, -3.f));
 }
 

@@ -17,14 +17,16 @@ TEST(Quantize, AgreesWithOnnxruntime) {
 }
 
 TEST(QuantizeLinear, RoundsHalfToEvenAndSaturates) {
-  const at::Tensor y = OpRun("QuantizeLinear", 13)({floats({-0.5f, 0.5f, 1.5f, 2.5f, 1000, -1000}), floats({1}), at::tensor({3}, at::kChar)});
+  const at::Tensor y =
+      OpRun("QuantizeLinear", 13)({floats({-0.5f, 0.5f, 1.5f, 2.5f, 1000, -1000}), floats({1}), at::tensor({3}, at::kChar)});
   EXPECT_TENSOR(y, at::tensor({3, 3, 5, 5, 127, -128}, at::kChar));
 }
 
 TEST(QuantizeLinear, BlocksAlongAnAxis) {
   OpRun run("QuantizeLinear", 21);
   run.attr("axis", int64_t{1}).attr("block_size", int64_t{2});
-  const at::Tensor y = run({floats({2, 4, 6, 8, 10, 12}).reshape({1, 6}), floats({1, 2, 4}).reshape({1, 3}), at::tensor({0, 0, 1}, at::kByte).reshape({1, 3})});
+  const at::Tensor y = run(
+      {floats({2, 4, 6, 8, 10, 12}).reshape({1, 6}), floats({1, 2, 4}).reshape({1, 3}), at::tensor({0, 0, 1}, at::kByte).reshape({1, 3})});
   EXPECT_TENSOR(y, at::tensor({2, 4, 3, 4, 3, 4}, at::kByte).reshape({1, 6}));  // 2.5 + 1 and 3 + 1
 }
 
@@ -32,7 +34,8 @@ TEST(QuantizeLinear, Float8SaturatesUnlessToldNot) {
   const at::Tensor zero = at::zeros({}, at::kFloat).to(at::kFloat8_e4m3fn), x = floats({1.05f, 1000});
   OpRun run("QuantizeLinear", 19);
   EXPECT_TENSOR(run({x, floats({1}).reshape({}), zero}).to(at::kFloat), floats({1, 448}));
-  EXPECT_TENSOR(run.attr("saturate", int64_t{0})({x, floats({1}).reshape({}), zero}).to(at::kFloat), floats({1, std::numeric_limits<float>::quiet_NaN()}));
+  EXPECT_TENSOR(run.attr("saturate", int64_t{0})({x, floats({1}).reshape({}), zero}).to(at::kFloat),
+                floats({1, std::numeric_limits<float>::quiet_NaN()}));
 }
 
 TEST(QuantizeLinear, FourBitsAreRefusedByName) {

@@ -7,11 +7,13 @@ namespace ppq::test {
 namespace {
 
 TEST(Random, MomentsAndTypeAreAsAsked) {
-  const at::Tensor normal = OpRun("RandomNormal", 1).attr("shape", std::vector<int64_t>{200, 200}).attr("mean", 3.f).attr("scale", 2.f)(Tensors{});
+  const at::Tensor normal =
+      OpRun("RandomNormal", 1).attr("shape", std::vector<int64_t>{200, 200}).attr("mean", 3.f).attr("scale", 2.f)(Tensors{});
   EXPECT_EQ(normal.scalar_type(), at::kFloat);
   EXPECT_NEAR(normal.mean().item<double>(), 3, 0.05);
   EXPECT_NEAR(normal.std().item<double>(), 2, 0.05);
-  const at::Tensor uniform = OpRun("RandomUniformLike", 1).attr("low", -1.f).attr("high", 3.f).attr("dtype", int64_t{11})(at::zeros({200, 200}));
+  const at::Tensor uniform =
+      OpRun("RandomUniformLike", 1).attr("low", -1.f).attr("high", 3.f).attr("dtype", int64_t{11})(at::zeros({200, 200}));
   EXPECT_EQ(uniform.scalar_type(), at::kDouble);
   EXPECT_NEAR(uniform.mean().item<double>(), 1, 0.05);
   EXPECT_GE(uniform.min().item<double>(), -1);

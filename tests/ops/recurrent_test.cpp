@@ -18,8 +18,8 @@ at::Tensor random(at::IntArrayRef sizes, uint64_t seed) {
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 /// One direction of a GRU with batch 1, number by number: outputs [T, H].
-std::vector<std::vector<double>> gru_by_loop(const at::Tensor& x, const at::Tensor& w, const at::Tensor& r, const at::Tensor& b, bool reverse,
-                                             bool linear_before_reset) {
+std::vector<std::vector<double>> gru_by_loop(const at::Tensor& x, const at::Tensor& w, const at::Tensor& r, const at::Tensor& b,
+                                             bool reverse, bool linear_before_reset) {
   const int64_t steps = x.size(0), inputs = x.size(2), hidden = r.size(1);
   const auto xa = x.accessor<float, 3>();
   const auto wa = w.accessor<float, 2>(), ra = r.accessor<float, 2>();
@@ -63,9 +63,13 @@ TEST(Recurrent, AgreesWithOnnxruntime) {
 
 TEST(GRU, BothDirectionsAndBothResets) {
   const int64_t steps = 5, inputs = 3, hidden = 4;
-  const at::Tensor x = random({steps, 1, inputs}, 1), w = random({2, 3 * hidden, inputs}, 2), r = random({2, 3 * hidden, hidden}, 3), b = random({2, 6 * hidden}, 4);
+  const at::Tensor x = random({steps, 1, inputs}, 1), w = random({2, 3 * hidden, inputs}, 2), r = random({2, 3 * hidden, hidden}, 3),
+                   b = random({2, 6 * hidden}, 4);
   for (bool linear : {false, true}) {
-    const Tensors y = OpRun("GRU", 14).attr("hidden_size", hidden).attr("direction", std::string("bidirectional")).attr("linear_before_reset", int64_t{linear})
+    const Tensors y = OpRun("GRU", 14)
+                          .attr("hidden_size", hidden)
+                          .attr("direction", std::string("bidirectional"))
+                          .attr("linear_before_reset", int64_t{linear})
                           .run({x, w, r, b}, 2);
     ASSERT_EQ(y[0].sizes(), (at::IntArrayRef{steps, 2, 1, hidden}));
     ASSERT_EQ(y[1].sizes(), (at::IntArrayRef{2, 1, hidden}));
@@ -98,7 +102,8 @@ TEST(RNN, BatchFirstIsATransposition) {
   OpRun rows("RNN", 14), columns("RNN", 14);
   rows.attr("direction", std::string("bidirectional"));
   columns.attr("direction", std::string("bidirectional")).attr("layout", int64_t{1});
-  const Tensors a = rows.run({x, w, r, none, none, h0}, 2), b = columns.run({x.transpose(0, 1).contiguous(), w, r, none, none, h0.transpose(0, 1).contiguous()}, 2);
+  const Tensors a = rows.run({x, w, r, none, none, h0}, 2),
+                b = columns.run({x.transpose(0, 1).contiguous(), w, r, none, none, h0.transpose(0, 1).contiguous()}, 2);
   EXPECT_TENSOR(b[0].contiguous(), a[0].permute({2, 0, 1, 3}).contiguous());
   EXPECT_TENSOR(b[1].contiguous(), a[1].transpose(0, 1).contiguous());
 }

@@ -54,7 +54,9 @@ TEST(Resize, LinearInTwoDimensionsIsSeparable) {
 TEST(Resize, NearestRounding) {
   // Positions 0, 0.5, 1, 1.5.
   const at::Tensor x = row({0, 1}), twice = floats({1, 1, 1, 2});
-  auto run = [&](const char* rounding) { return resize("nearest", "asymmetric").attr("nearest_mode", std::string(rounding))({x, none, twice}); };
+  auto run = [&](const char* rounding) {
+    return resize("nearest", "asymmetric").attr("nearest_mode", std::string(rounding))({x, none, twice});
+  };
   EXPECT_TENSOR(run("floor"), row({0, 0, 1, 1}));
   EXPECT_TENSOR(run("ceil"), row({0, 1, 1, 1}));
   EXPECT_TENSOR(run("round_prefer_floor"), row({0, 0, 1, 1}));
@@ -65,7 +67,8 @@ TEST(Resize, NearestRounding) {
 
 TEST(Resize, NearestKeepsIntegers) {
   const at::Tensor x = at::tensor({1, 200}, at::kByte).reshape({1, 1, 1, 2});
-  EXPECT_TENSOR(resize("nearest", "half_pixel")({x, none, floats({1, 1, 2, 2})}), at::tensor({1, 1, 200, 200, 1, 1, 200, 200}, at::kByte).reshape({1, 1, 2, 4}));
+  EXPECT_TENSOR(resize("nearest", "half_pixel")({x, none, floats({1, 1, 2, 2})}),
+                at::tensor({1, 1, 200, 200, 1, 1, 200, 200}, at::kByte).reshape({1, 1, 2, 4}));
 }
 
 TEST(Resize, AnyAxesByName) {
@@ -122,15 +125,18 @@ TEST(DepthToSpace, BothModesAndBack) {
 TEST(Col2Im, AsymmetricPaddingStridesAndDilations) {
   // Scatter by hand: image of 5, padding 1 and 0, kernel 2 with dilation 2, stride 2: places start at -1 and 1.
   const at::Tensor x = floats({1, 2, 10, 20}).reshape({1, 2, 2});
-  const at::Tensor y = OpRun("Col2Im", 18).attr("pads", std::vector<int64_t>{1, 0}).attr("strides", std::vector<int64_t>{2}).attr("dilations", std::vector<int64_t>{2})(
-      {x, ints({5}), ints({2})});
+  const at::Tensor y = OpRun("Col2Im", 18)
+                           .attr("pads", std::vector<int64_t>{1, 0})
+                           .attr("strides", std::vector<int64_t>{2})
+                           .attr("dilations", std::vector<int64_t>{2})({x, ints({5}), ints({2})});
   EXPECT_TENSOR(y, floats({0, 12, 0, 20, 0}).reshape({1, 1, 5}));
 }
 
 TEST(GridSample, VolumeAtItsOwnCorners) {
   const at::Tensor x = iota({1, 1, 2, 2, 2});
   const at::Tensor grid = floats({-1, -1, -1, 1, -1, -1, 0, 0, 0, 1, 1, 1}).reshape({1, 1, 1, 4, 3});
-  EXPECT_TENSOR_NEAR(OpRun("GridSample", 20).attr("align_corners", int64_t{1})({x, grid}), floats({0, 1, 3.5, 7}).reshape({1, 1, 1, 1, 4}), 1e-6);
+  EXPECT_TENSOR_NEAR(OpRun("GridSample", 20).attr("align_corners", int64_t{1})({x, grid}), floats({0, 1, 3.5, 7}).reshape({1, 1, 1, 1, 4}),
+                     1e-6);
 }
 
 }  // namespace

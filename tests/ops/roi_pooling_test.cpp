@@ -31,14 +31,16 @@ at::Tensor aligned(const at::Tensor& x, const at::Tensor& rois, int64_t size, in
     double width = (roi(3) - roi(1)) * scale, height = (roi(4) - roi(2)) * scale;
     if (!half_pixel) width = std::max(width, 1.0), height = std::max(height, 1.0);
     const double bin_w = width / static_cast<double>(size), bin_h = height / static_cast<double>(size);
-    const int64_t rows = ratio > 0 ? ratio : static_cast<int64_t>(std::ceil(bin_h)), columns = ratio > 0 ? ratio : static_cast<int64_t>(std::ceil(bin_w));
+    const int64_t rows = ratio > 0 ? ratio : static_cast<int64_t>(std::ceil(bin_h)),
+                  columns = ratio > 0 ? ratio : static_cast<int64_t>(std::ceil(bin_w));
     for (int64_t c = 0; c < x.size(1); ++c)
       for (int64_t i = 0; i < size; ++i)
         for (int64_t j = 0; j < size; ++j) {
           double sum = 0;
           for (int64_t a = 0; a < rows; ++a)
             for (int64_t b = 0; b < columns; ++b)
-              sum += linear(x[static_cast<int64_t>(roi(0))][c], top + bin_h * (static_cast<double>(i) + (static_cast<double>(a) + 0.5) / static_cast<double>(rows)),
+              sum += linear(x[static_cast<int64_t>(roi(0))][c],
+                            top + bin_h * (static_cast<double>(i) + (static_cast<double>(a) + 0.5) / static_cast<double>(rows)),
                             left + bin_w * (static_cast<double>(j) + (static_cast<double>(b) + 0.5) / static_cast<double>(columns)));
           out[r][c][i][j] = sum / static_cast<double>(rows * columns);
         }
@@ -52,8 +54,12 @@ TEST(MmcvRoiAlign, BothDomainsAndConventions) {
   for (const char* domain : {"mmcv", "mmdeploy"})
     for (int64_t aligned_flag : {0, 1})
       for (int64_t ratio : {0, 2}) {
-        const at::Tensor y = OpRun("MMCVRoiAlign", 1, domain).attr("output_height", int64_t{2}).attr("output_width", int64_t{2}).attr("spatial_scale", 0.5f)
-                                 .attr("sampling_ratio", ratio).attr("aligned", aligned_flag)({x, rois});
+        const at::Tensor y = OpRun("MMCVRoiAlign", 1, domain)
+                                 .attr("output_height", int64_t{2})
+                                 .attr("output_width", int64_t{2})
+                                 .attr("spatial_scale", 0.5f)
+                                 .attr("sampling_ratio", ratio)
+                                 .attr("aligned", aligned_flag)({x, rois});
         EXPECT_TENSOR_NEAR(y, aligned(x, rois, 2, ratio, 0.5, aligned_flag == 1), 1e-5) << domain << " " << aligned_flag << " " << ratio;
       }
   const at::Tensor one = OpRun("MMCVRoiAlign", 1, "mmcv")({x, rois});
@@ -61,7 +67,8 @@ TEST(MmcvRoiAlign, BothDomainsAndConventions) {
 }
 
 TEST(MmcvRoiAlign, NoRegionsAndWhatIsNotSupported) {
-  EXPECT_EQ(OpRun("MMCVRoiAlign", 1, "mmcv").attr("output_height", int64_t{3})({at::ones({1, 2, 4, 4}), at::zeros({0, 5})}).sizes(), at::IntArrayRef({0, 2, 3, 1}));
+  EXPECT_EQ(OpRun("MMCVRoiAlign", 1, "mmcv").attr("output_height", int64_t{3})({at::ones({1, 2, 4, 4}), at::zeros({0, 5})}).sizes(),
+            at::IntArrayRef({0, 2, 3, 1}));
   const at::Tensor x = at::ones({1, 1, 4, 4}), roi = floats({0, 0, 0, 2, 2}).reshape({1, 5});
   EXPECT_EQ(thrown([&] { OpRun("MMCVRoiAlign", 1, "mmcv").attr("mode", std::string("max"))({x, roi}); }).kind(), ErrorKind::Unsupported);
   EXPECT_EQ(thrown([&] { OpRun("MMCVRoiAlign", 1, "mmcv").attr("mode", std::string("sum"))({x, roi}); }).kind(), ErrorKind::Model);

@@ -19,7 +19,8 @@ const Reduction kReductions[] = {{"none", [](float, float u) { return u; }},
                                  {"min", [](float a, float u) { return std::min(a, u); }}};
 
 TEST(ScatterElements, EveryReductionWithRepeatedAndNegativeIndices) {
-  const at::Tensor x = iota({3, 4}) - 5, index = ints({1, -1, 1, 0, 2, -1}).reshape({2, 3}), updates = floats({5, -6, 7, 8, -9, 2}).reshape({2, 3});
+  const at::Tensor x = iota({3, 4}) - 5, index = ints({1, -1, 1, 0, 2, -1}).reshape({2, 3}),
+                   updates = floats({5, -6, 7, 8, -9, 2}).reshape({2, 3});
   for (const Reduction& r : kReductions) {
     at::Tensor expected = x.clone();
     for (int64_t i = 0; i < 2; ++i)
@@ -51,7 +52,8 @@ TEST(ScatterNd, WholeTensorsElementsAndTypes) {
   EXPECT_TENSOR(OpRun("ScatterND", 11)({floats({1, 2, 3}), ints({2, 0}).reshape({2, 1}), floats({30, 10})}), floats({10, 2, 30}));
   EXPECT_TENSOR(OpRun("ScatterND", 11)({bools({0, 0}), ints({1}).reshape({1, 1}), bools({1})}), bools({0, 1}));
   EXPECT_TENSOR(OpRun("ScatterND", 11)({floats({1, 2}), at::empty({0, 1}, at::kLong), at::empty({0})}), floats({1, 2}));
-  EXPECT_TENSOR(OpRun("ScatterND", 13)({ints({1, 2}).to(at::kHalf), ints({0}).reshape({1, 1}), ints({5}).to(at::kHalf)}), ints({5, 2}).to(at::kHalf));
+  EXPECT_TENSOR(OpRun("ScatterND", 13)({ints({1, 2}).to(at::kHalf), ints({0}).reshape({1, 1}), ints({5}).to(at::kHalf)}),
+                ints({5, 2}).to(at::kHalf));
 }
 
 }  // namespace

@@ -29,8 +29,9 @@ TEST(Package, FindPackageBuildsAndRunsTheExample) {
   ASSERT_EQ(installed.second, 0) << installed.first;
   for (const char* file : {"/include/ppq/ppq.h", "/include/ppq/quantizer.h"}) EXPECT_TRUE(std::filesystem::exists(prefix + file)) << file;
 
-  const auto configured = shell("'" PPQ_CMAKE "' -S '" PPQ_SOURCE_DIR "/tests/package' -B '" + build + "' -G '" PPQ_GENERATOR "' -DCMAKE_MAKE_PROGRAM='" PPQ_MAKE_PROGRAM
-                                "' -DCMAKE_PREFIX_PATH='" + prefix + "' -DEXAMPLE='" PPQ_SOURCE_DIR "/examples/deploy_snpe_dsp.cpp'");
+  const auto configured = shell("'" PPQ_CMAKE "' -S '" PPQ_SOURCE_DIR "/tests/package' -B '" + build +
+                                "' -G '" PPQ_GENERATOR "' -DCMAKE_MAKE_PROGRAM='" PPQ_MAKE_PROGRAM "' -DCMAKE_PREFIX_PATH='" + prefix +
+                                "' -DEXAMPLE='" PPQ_SOURCE_DIR "/examples/deploy_snpe_dsp.cpp'");
   ASSERT_EQ(configured.second, 0) << configured.first;
   const auto built = shell("'" PPQ_CMAKE "' --build '" + build + "'");
   ASSERT_EQ(built.second, 0) << built.first;
@@ -45,8 +46,9 @@ TEST(Package, FindPackageBuildsAndRunsTheExample) {
 TEST(Package, WrongPlaceOfLibTorchIsSaid) {
   const std::string folder = temporary_dir("package"), prefix = folder + "/prefix";
   ASSERT_EQ(shell("'" PPQ_CMAKE "' --install '" PPQ_BUILD_DIR "' --component library --prefix '" + prefix + "'").second, 0);
-  const auto configured = shell("'" PPQ_CMAKE "' -S '" PPQ_SOURCE_DIR "/tests/package' -B '" + folder + "/build' -G '" PPQ_GENERATOR "' -DCMAKE_MAKE_PROGRAM='" PPQ_MAKE_PROGRAM
-                                "' -DCMAKE_PREFIX_PATH='" + prefix + "' -DEXAMPLE=x.cpp -DPPQ_TORCH_ROOT=/nowhere");
+  const auto configured = shell("'" PPQ_CMAKE "' -S '" PPQ_SOURCE_DIR "/tests/package' -B '" + folder +
+                                "/build' -G '" PPQ_GENERATOR "' -DCMAKE_MAKE_PROGRAM='" PPQ_MAKE_PROGRAM "' -DCMAKE_PREFIX_PATH='" +
+                                prefix + "' -DEXAMPLE=x.cpp -DPPQ_TORCH_ROOT=/nowhere");
   EXPECT_NE(configured.second, 0);
   EXPECT_NE(configured.first.find("/nowhere/include/ATen/ATen.h is not there"), std::string::npos) << configured.first;
 }

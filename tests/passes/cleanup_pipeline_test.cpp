@@ -34,7 +34,8 @@ std::vector<std::string> names_of(const std::vector<Value*>& values) {
 
 /// Unknown dimensions of inputs that other samples than zeros and 2 are needed for.
 Tensors inputs_of(const Graph& graph, const std::string& model, int64_t batch) {
-  if (model.starts_with("silero_vad")) return {at::randn({batch, 512}) * 0.1, at::zeros({2, batch, 128}), at::scalar_tensor(16000, at::kLong)};
+  if (model.starts_with("silero_vad"))
+    return {at::randn({batch, 512}) * 0.1, at::zeros({2, batch, 128}), at::scalar_tensor(16000, at::kLong)};
   if (model == "ppocr_cls/model.onnx") return {at::randn({batch, 3, 48, 192})};
   return random_inputs(graph, batch);
 }
@@ -60,21 +61,22 @@ TEST_P(RealModel, ResultsStayTheSame) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Shared, RealModel,
-    testing::Values("antispoof_minifasnet_v1se/model.onnx", "efficientnet_lite0_imagenet/model.onnx", "lprnet_ccpd/model.onnx",
-                    "mlperf_tiny_ad_autoencoder/model.onnx", "mlperf_tiny_kws_dscnn/model.onnx",
-                    "mlperf_tiny_resnet8_cifar10/model.onnx", "mnist_cnn/model.onnx", "mobilenet_v1_025_128_imagenet/model.onnx",
-                    "mobilenet_v1_050_160_imagenet/model.onnx", "ppocr_cls/model.onnx", "ppocr_cls/model_fixed.onnx",
-                    "resnet20_cifar10/model.onnx", "resnet20_cifar10/model_bn.onnx", "resnet20_cifar10/model_opset17.onnx",
-                    "retinaface_mnet025/model.onnx", "silero_vad/model.onnx", "squeezenet1_0_imagenet/model.onnx",
-                    "superres_espcn_x3/model.onnx", "ultraface_rfb320/model.onnx", "ultraface_rfb320/model_simplified.onnx",
-                    "ultraface_rfb320/model_without_postprocessing.onnx"),
-    [](const auto& info) {
-      std::string name = info.param;
-      std::replace_if(name.begin(), name.end(), [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
-      return name;
-    });
+INSTANTIATE_TEST_SUITE_P(Shared, RealModel,
+                         testing::Values("antispoof_minifasnet_v1se/model.onnx", "efficientnet_lite0_imagenet/model.onnx",
+                                         "lprnet_ccpd/model.onnx", "mlperf_tiny_ad_autoencoder/model.onnx",
+                                         "mlperf_tiny_kws_dscnn/model.onnx", "mlperf_tiny_resnet8_cifar10/model.onnx",
+                                         "mnist_cnn/model.onnx", "mobilenet_v1_025_128_imagenet/model.onnx",
+                                         "mobilenet_v1_050_160_imagenet/model.onnx", "ppocr_cls/model.onnx", "ppocr_cls/model_fixed.onnx",
+                                         "resnet20_cifar10/model.onnx", "resnet20_cifar10/model_bn.onnx",
+                                         "resnet20_cifar10/model_opset17.onnx", "retinaface_mnet025/model.onnx", "silero_vad/model.onnx",
+                                         "squeezenet1_0_imagenet/model.onnx", "superres_espcn_x3/model.onnx", "ultraface_rfb320/model.onnx",
+                                         "ultraface_rfb320/model_simplified.onnx", "ultraface_rfb320/model_without_postprocessing.onnx"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace_if(
+                               name.begin(), name.end(), [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
+                           return name;
+                         });
 
 TEST(CleanupPipeline, EveryModelIsListed) {
   PPQ_REQUIRE_SHARED();
@@ -90,7 +92,8 @@ TEST(CleanupPipeline, ShapeChainsGo) {
   for (const char* model : {"ultraface_rfb320/model.onnx", "ultraface_rfb320/model_without_postprocessing.onnx",
                             "resnet20_cifar10/model.onnx", "resnet20_cifar10/model_bn.onnx", "antispoof_minifasnet_v1se/model.onnx"}) {
     const auto counts = clean(model).counts;
-    for (const char* gone : {"Shape", "Gather", "Unsqueeze", "ConstantOfShape", "Cast"}) EXPECT_EQ(counts.count(gone), 0u) << model << " " << gone;
+    for (const char* gone : {"Shape", "Gather", "Unsqueeze", "ConstantOfShape", "Cast"})
+      EXPECT_EQ(counts.count(gone), 0u) << model << " " << gone;
   }
 }
 

@@ -45,8 +45,7 @@ class PpqScales : public testing::TestWithParam<Comparison> {
     return found;
   }
   static bool fused_add(const Node& node, bool output) {
-    if (output && is_type(node, {"Add"}))
-      return node.output()->uses().size() == 1 && node.output()->uses()[0].node->is("Relu");
+    if (output && is_type(node, {"Add"})) return node.output()->uses().size() == 1 && node.output()->uses()[0].node->is("Relu");
     return !output && node.is("Relu") && node.input(0)->producer() && node.input(0)->producer()->is("Add");
   }
 };
@@ -87,7 +86,8 @@ TEST_P(PpqScales, AgreeSlotBySlot) {
     const size_t index = static_cast<size_t>(std::stoi(row.slot.substr(output ? 3 : 2)));
     const TensorQuantPtr quant = output ? node->quant_of_output(index) : node->quant_of_input(index);
     const bool bias_of_excused = row.parameter && index == 2 && excused.count(node->quant_of_input(0).get());
-    if (fused_add(*node, output) || excused.count(quant.get()) || bias_of_excused || (node->is("Pad") && index == 2 && excused.count(node->quant_of_input(0).get()))) {
+    if (fused_add(*node, output) || excused.count(quant.get()) || bias_of_excused ||
+        (node->is("Pad") && index == 2 && excused.count(node->quant_of_input(0).get()))) {
       ++excuses;
       continue;
     }
@@ -100,8 +100,11 @@ TEST_P(PpqScales, AgreeSlotBySlot) {
     const bool weight = row.parameter && index == 1;
     const double tolerance = weight ? run.parameter_tolerance : run.tolerance;
     const bool same_offset = run.tolerance > 0.01 && !weight ? true : std::abs(offset - row.offset[0]) <= (run.agreeing < 1 ? 1 : 0);
-    if (std::abs(scale / row.scale[0] - 1) <= tolerance && same_offset) ++agreeing;
-    else differences += row.op + " " + row.slot + " (" + row.type + "): PPQ " + std::to_string(row.scale[0]) + ", " + std::to_string(row.offset[0]) + ", here " + std::to_string(scale) + ", " + std::to_string(offset) + "\n";
+    if (std::abs(scale / row.scale[0] - 1) <= tolerance && same_offset)
+      ++agreeing;
+    else
+      differences += row.op + " " + row.slot + " (" + row.type + "): PPQ " + std::to_string(row.scale[0]) + ", " +
+                     std::to_string(row.offset[0]) + ", here " + std::to_string(scale) + ", " + std::to_string(offset) + "\n";
     if (!row.parameter && quant->exported) {
       ours_of_group[row.group].insert(quant.get());
       groups_of_ours[quant.get()].insert(row.group);
@@ -117,27 +120,26 @@ TEST_P(PpqScales, AgreeSlotBySlot) {
 
 INSTANTIATE_TEST_SUITE_P(
     Models, PpqScales,
-    testing::Values(
-        Comparison{"efficientnet_lite0_imagenet", "ppq_qnn_minmax_noeq", "minmax", false, 1e-3},
-        Comparison{"lprnet_ccpd", "ppq_qnn_minmax_noeq", "minmax", false, 1e-3},
-        Comparison{"mlperf_tiny_resnet8_cifar10", "ppq_qnn_minmax_noeq", "minmax", false, 1e-3},
-        Comparison{"mobilenet_v1_025_128_imagenet", "ppq_qnn_minmax_noeq", "minmax", false, 1e-3},
-        Comparison{"resnet20_cifar10", "ppq_qnn_minmax_noeq", "minmax", false, 1e-3},
-        Comparison{"squeezenet1_0_imagenet", "ppq_qnn_minmax_noeq", "minmax", false, 1e-3},
-        // BatchNormalization is folded in float64 here, float32 there: single weights round to the next integer.
-        Comparison{"ultraface_rfb320", "ppq_qnn_minmax_noeq", "minmax", false, 2e-3, 0.95, 1e-5},
-        Comparison{"lprnet_ccpd", "ppq_qnn_minmax", "minmax", true, 1e-3},
-        Comparison{"mlperf_tiny_resnet8_cifar10", "ppq_qnn_minmax", "minmax", true, 1e-3},
-        Comparison{"resnet20_cifar10", "ppq_qnn_minmax", "minmax", true, 1e-3},
-        Comparison{"squeezenet1_0_imagenet", "ppq_qnn_minmax", "minmax", true, 1e-3},
-        Comparison{"lprnet_ccpd", "ppq_qnn_percentile_noeq", "percentile", false, 1e-3},
-        Comparison{"mobilenet_v1_025_128_imagenet", "ppq_qnn_percentile_noeq", "percentile", false, 1e-3},
-        Comparison{"resnet20_cifar10", "ppq_qnn_percentile_noeq", "percentile", false, 1e-3},
-        Comparison{"lprnet_ccpd", "ppq_qnn_mse", "ppq-mse", true, 0.03},
-        Comparison{"mlperf_tiny_resnet8_cifar10", "ppq_qnn_mse", "ppq-mse", true, 0.03},
-        Comparison{"mobilenet_v1_025_128_imagenet", "ppq_qnn_mse", "ppq-mse", true, 0.03},
-        Comparison{"resnet20_cifar10", "ppq_qnn_mse", "ppq-mse", true, 0.03},
-        Comparison{"squeezenet1_0_imagenet", "ppq_qnn_mse", "ppq-mse", true, 0.03}),
+    testing::Values(Comparison{"efficientnet_lite0_imagenet", "ppq_qnn_minmax_noeq", "minmax", false, 1e-3},
+                    Comparison{"lprnet_ccpd", "ppq_qnn_minmax_noeq", "minmax", false, 1e-3},
+                    Comparison{"mlperf_tiny_resnet8_cifar10", "ppq_qnn_minmax_noeq", "minmax", false, 1e-3},
+                    Comparison{"mobilenet_v1_025_128_imagenet", "ppq_qnn_minmax_noeq", "minmax", false, 1e-3},
+                    Comparison{"resnet20_cifar10", "ppq_qnn_minmax_noeq", "minmax", false, 1e-3},
+                    Comparison{"squeezenet1_0_imagenet", "ppq_qnn_minmax_noeq", "minmax", false, 1e-3},
+                    // BatchNormalization is folded in float64 here, float32 there: single weights round to the next integer.
+                    Comparison{"ultraface_rfb320", "ppq_qnn_minmax_noeq", "minmax", false, 2e-3, 0.95, 1e-5},
+                    Comparison{"lprnet_ccpd", "ppq_qnn_minmax", "minmax", true, 1e-3},
+                    Comparison{"mlperf_tiny_resnet8_cifar10", "ppq_qnn_minmax", "minmax", true, 1e-3},
+                    Comparison{"resnet20_cifar10", "ppq_qnn_minmax", "minmax", true, 1e-3},
+                    Comparison{"squeezenet1_0_imagenet", "ppq_qnn_minmax", "minmax", true, 1e-3},
+                    Comparison{"lprnet_ccpd", "ppq_qnn_percentile_noeq", "percentile", false, 1e-3},
+                    Comparison{"mobilenet_v1_025_128_imagenet", "ppq_qnn_percentile_noeq", "percentile", false, 1e-3},
+                    Comparison{"resnet20_cifar10", "ppq_qnn_percentile_noeq", "percentile", false, 1e-3},
+                    Comparison{"lprnet_ccpd", "ppq_qnn_mse", "ppq-mse", true, 0.03},
+                    Comparison{"mlperf_tiny_resnet8_cifar10", "ppq_qnn_mse", "ppq-mse", true, 0.03},
+                    Comparison{"mobilenet_v1_025_128_imagenet", "ppq_qnn_mse", "ppq-mse", true, 0.03},
+                    Comparison{"resnet20_cifar10", "ppq_qnn_mse", "ppq-mse", true, 0.03},
+                    Comparison{"squeezenet1_0_imagenet", "ppq_qnn_mse", "ppq-mse", true, 0.03}),
     run_name);
 
 }  // namespace

@@ -94,12 +94,47 @@ TEST_P(DspPlatform, Schemes) {
 
 TEST_P(DspPlatform, OperatorTypes) {
   const auto& types = find_platform(GetParam()).quant_types;
-  for (const char* type :
-       {"Conv", "ConvTranspose", "Gemm", "Relu", "PRelu", "Clip", "Pad", "Resize", "MaxPool", "AveragePool", "GlobalMaxPool",
-        "GlobalAveragePool", "Softmax", "Mul", "Add", "Max", "Sub", "Div", "Reshape", "LeakyRelu", "Concat", "Sigmoid", "Slice",
-        "Interp", "ReduceMean", "Flatten", "Scale", "MatMul", "Transpose", "Split", "Squeeze", "Unsqueeze", "HardSwish",
-        "HardSigmoid", "Tanh", "BatchNormalization", "LayerNormalization", "Gelu", "DepthToSpace", "Gather",
-        "InstanceNormalization"}) {
+  for (const char* type : {"Conv",
+                           "ConvTranspose",
+                           "Gemm",
+                           "Relu",
+                           "PRelu",
+                           "Clip",
+                           "Pad",
+                           "Resize",
+                           "MaxPool",
+                           "AveragePool",
+                           "GlobalMaxPool",
+                           "GlobalAveragePool",
+                           "Softmax",
+                           "Mul",
+                           "Add",
+                           "Max",
+                           "Sub",
+                           "Div",
+                           "Reshape",
+                           "LeakyRelu",
+                           "Concat",
+                           "Sigmoid",
+                           "Slice",
+                           "Interp",
+                           "ReduceMean",
+                           "Flatten",
+                           "Scale",
+                           "MatMul",
+                           "Transpose",
+                           "Split",
+                           "Squeeze",
+                           "Unsqueeze",
+                           "HardSwish",
+                           "HardSigmoid",
+                           "Tanh",
+                           "BatchNormalization",
+                           "LayerNormalization",
+                           "Gelu",
+                           "DepthToSpace",
+                           "Gather",
+                           "InstanceNormalization"}) {
     EXPECT_TRUE(types.count(type)) << type;
   }
   for (const char* type : {"Shape", "TopK", "NonMaxSuppression", "Cast", "Pow", "ConstantOfShape"}) {

@@ -9,7 +9,8 @@ namespace {
 
 /// Conv -> a -> Relu -> y, all referring to one quantization.
 struct Fused {
-  std::unique_ptr<Graph> graph = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[2] x) => (float[2] y) { a = Neg(x) y = Relu(a) })");
+  std::unique_ptr<Graph> graph =
+      read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[2] x) => (float[2] y) { a = Neg(x) y = Relu(a) })");
   Node *first = graph->nodes()[0], *second = graph->nodes()[1];
   Value* a = graph->find_value("a");
   TensorQuantPtr quant = std::make_shared<TensorQuant>();

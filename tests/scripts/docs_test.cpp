@@ -27,7 +27,8 @@ const std::map<std::string, std::string> kElsewhere = {
     {"scripts/test", "is what runs this test"},
     {"scripts/setup", "scripts/test runs it first"},
     {"scripts/build", "scripts/test runs it first"},
-    {"scripts/demo", "downloads a model: its job is the README's second command, run here on a stand-in; its options and syntax are checked below"},
+    {"scripts/demo",
+     "downloads a model: its job is the README's second command, run here on a stand-in; its options and syntax are checked below"},
     {"cmake --preset", "another build tree; the presets are checked below"},
 };
 /// Run from here on less: the same program with these arguments.
@@ -35,8 +36,11 @@ const std::map<std::string, std::string> kShorter = {
     {"scripts/bench/accuracy", "$PYTHON $ROOT/scripts/bench/accuracy --models mlperf_tiny_resnet8_cifar10"},
     {"scripts/bench/top1", "$PYTHON $ROOT/scripts/bench/top1 --models mlperf_tiny_ad_autoencoder"},
     {"scripts/bench/top1_ppq", "$PYTHON -m py_compile $ROOT/scripts/bench/top1_ppq"},
-    {"$PYTHON scripts/bench/calibration", "$PYTHON $ROOT/scripts/bench/calibration --no-build --rounds 1 --device cpu --platform qnn_dsp_int8 model.onnx samples | tee bench.json && grep -q '\"host_waits_in_loop\": 0,' bench.json"},
-    {"scripts/report_picture", "$PYTHON $ROOT/scripts/report_picture $ROOT/docs/report.json picture.svg && cmp picture.svg $ROOT/docs/report.svg"},
+    {"$PYTHON scripts/bench/calibration",
+     "$PYTHON $ROOT/scripts/bench/calibration --no-build --rounds 1 --device cpu --platform qnn_dsp_int8 model.onnx samples | tee "
+     "bench.json && grep -q '\"host_waits_in_loop\": 0,' bench.json"},
+    {"scripts/report_picture",
+     "$PYTHON $ROOT/scripts/report_picture $ROOT/docs/report.json picture.svg && cmp picture.svg $ROOT/docs/report.svg"},
 };
 /// The vendor's programs, which are not here.
 const std::vector<std::string> kVendor = {"snpe-", "qairt-", "qnn-", "adb "};
@@ -142,7 +146,8 @@ std::string on_devices_here(const std::string& command) {
   std::smatch named;
   if (!std::regex_search(command, named, std::regex("--device cuda[0-9:,]*"))) return command;
   size_t wanted = 0;
-  for (const char c : named.str()) wanted = std::isdigit(static_cast<unsigned char>(c)) ? std::max<size_t>(wanted, static_cast<size_t>(c - '0')) : wanted;
+  for (const char c : named.str())
+    wanted = std::isdigit(static_cast<unsigned char>(c)) ? std::max<size_t>(wanted, static_cast<size_t>(c - '0')) : wanted;
   const size_t have = at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
   if (wanted < have) return command;
   const std::string instead = named.prefix().str() + "--device cpu" + named.suffix().str();
@@ -160,7 +165,9 @@ TEST_P(Docs, CommandsRunAsTheyStand) {
     const std::set<std::string> kinds = {"sh", "cpp", "text", "json"};
     EXPECT_TRUE(kinds.count(fence.language)) << "got a fence of language '" << fence.language << "', expected sh, cpp, text or json";
     if (fence.language != "sh") continue;
-    std::string script = "cd '" + folder + "' && PATH='" + fs::path(PPQ_BINARY).parent_path().string() + "':\"$PATH\" PYTHON='" PPQ_TEST_PYTHON "' ROOT='" PPQ_SOURCE_DIR "' PPQ_BUILD='" PPQ_BUILD_DIR "'\nexport PATH PPQ_BUILD\nset -e\n";
+    std::string script = "cd '" + folder + "' && PATH='" + fs::path(PPQ_BINARY).parent_path().string() +
+                         "':\"$PATH\" PYTHON='" PPQ_TEST_PYTHON "' ROOT='" PPQ_SOURCE_DIR "' PPQ_BUILD='" PPQ_BUILD_DIR
+                         "'\nexport PATH PPQ_BUILD\nset -e\n";
     size_t run = 0;
     for (const std::string& command : commands(fence.text)) {
       if (find_command(kElsewhere, command)) continue;
@@ -181,7 +188,8 @@ TEST_P(Docs, CommandsRunAsTheyStand) {
 
 std::string test_name(const testing::TestParamInfo<std::string>& info) {
   std::string name = fs::relative(info.param, PPQ_SOURCE_DIR).string();
-  std::replace_if(name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
   return name;
 }
 
@@ -202,14 +210,16 @@ TEST(DocsTest, PresetsThatAreNamedExist) {
   const std::regex use("--preset ([a-z_-]+)");
   for (const std::string& page : pages()) {
     const std::string text = read_file(page);
-    for (std::sregex_iterator it(text.begin(), text.end(), use), end; it != end; ++it) EXPECT_NE(presets.find("\"" + (*it)[1].str() + "\""), std::string::npos) << (*it)[1] << " in " << page;
+    for (std::sregex_iterator it(text.begin(), text.end(), use), end; it != end; ++it)
+      EXPECT_NE(presets.find("\"" + (*it)[1].str() + "\""), std::string::npos) << (*it)[1] << " in " << page;
   }
 }
 
 /// `--like-this` in running text is an option of some command or script of ours. (The vendor's have underscores.)
 TEST(DocsTest, OptionsExist) {
   std::string known;
-  for (const char* command : {"quantize", "run", "analyze", "compare", "inspect", "list"}) known += shell(std::string("'" PPQ_BINARY "' ") + command + " --help").first;
+  for (const char* command : {"quantize", "run", "analyze", "compare", "inspect", "list"})
+    known += shell(std::string("'" PPQ_BINARY "' ") + command + " --help").first;
   known += " --help --version ";
   for (const auto& entry : fs::recursive_directory_iterator(PPQ_SOURCE_DIR "/scripts"))
     if (entry.is_regular_file()) known += read_file(entry.path().string());

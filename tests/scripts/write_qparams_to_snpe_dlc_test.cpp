@@ -42,8 +42,9 @@ class WriteQparams : public testing::Test {
   std::pair<std::string, int> run(const std::string& layers, bool sdk = true) {
     write_file(folder_ + "/layers.json", layers);
     return shell("env FAKE_LAYERS=" + folder_ + "/layers.json PYTHONPATH=" + (sdk ? folder_ + "/sdk" : folder_) +
-                 " PYTHONDONTWRITEBYTECODE=1 " PPQ_TEST_PYTHON " " PPQ_SOURCE_DIR "/scripts/write_qparams_to_snpe_dlc.py --input_dlc_model " + folder_ + "/in.dlc --output_dlc_model " + folder_ +
-                 "/out.dlc --qparam " + folder_ + "/q.json");
+                 " PYTHONDONTWRITEBYTECODE=1 " PPQ_TEST_PYTHON " " PPQ_SOURCE_DIR
+                 "/scripts/write_qparams_to_snpe_dlc.py --input_dlc_model " +
+                 folder_ + "/in.dlc --output_dlc_model " + folder_ + "/out.dlc --qparam " + folder_ + "/q.json");
   }
   Json calls() { return Json::parse(read_file(folder_ + "/out.dlc")); }
   const std::string folder_ = temporary_dir("qparams");
@@ -58,10 +59,12 @@ TEST_F(WriteQparams, EveryOutputByItsOwnIndexAndBitWidth) {
     {"name": "fused", "output_names": ["nobody"], "input_names": ["kept"]},
     {"name": "reorder", "output_names": ["other.ncs"], "input_names": ["/split/right"]}])");
   ASSERT_EQ(code, 0) << output;
-  const Json expected = {{"load", folder_ + "/in.dlc"}, {"set_tf_encoding_type", "TF"}, {"set", "image", 0, 8, -1.0, 1.55}, {"set", "image.ncs", 0, 8, -1.0, 1.55},
-                         {"set", "split", 0, 8, 0.0, 2.55}, {"set", "split", 1, 16, -3.0, 4.0}, {"set", "reorder", 0, 16, -3.0, 4.0}, {"quantize_weights", true}, Json::array({"save"})};
+  const Json expected = {{"load", folder_ + "/in.dlc"},          {"set_tf_encoding_type", "TF"},    {"set", "image", 0, 8, -1.0, 1.55},
+                         {"set", "image.ncs", 0, 8, -1.0, 1.55}, {"set", "split", 0, 8, 0.0, 2.55}, {"set", "split", 1, 16, -3.0, 4.0},
+                         {"set", "reorder", 0, 16, -3.0, 4.0},   {"quantize_weights", true},        Json::array({"save"})};
   EXPECT_EQ(calls(), expected);
-  EXPECT_THAT(output, AllOf(HasSubstr("skipped: kept[0] kept: float in the table"), HasSubstr("skipped: fused[0] nobody: no encoding"), HasSubstr("5 set, 2 skipped")));
+  EXPECT_THAT(output, AllOf(HasSubstr("skipped: kept[0] kept: float in the table"), HasSubstr("skipped: fused[0] nobody: no encoding"),
+                            HasSubstr("5 set, 2 skipped")));
 }
 
 TEST_F(WriteQparams, MissingSdkIsSaid) {

@@ -45,7 +45,8 @@ TEST(DispatchingJson, NothingIsAnEmptyTable) {
 
 TEST(DispatchingJson, EveryFaultIsListedWithItsPath) {
   std::vector<std::string> errors;
-  EXPECT_THAT(read({{"dispatchings", {{"a", 12345}, {"b", "FP33"}, {"c", 1.5}, {"d", json::array()}, {"e", 0}}}}, &errors), ElementsAre(Pair("e", 0)));
+  EXPECT_THAT(read({{"dispatchings", {{"a", 12345}, {"b", "FP33"}, {"c", 1.5}, {"d", json::array()}, {"e", 0}}}}, &errors),
+              ElementsAre(Pair("e", 0)));
   ASSERT_EQ(errors.size(), 4u);
   EXPECT_THAT(errors[0], testing::AllOf(HasSubstr("dispatching_table.dispatchings.a"), HasSubstr("12345")));
   EXPECT_THAT(errors[1], testing::AllOf(HasSubstr(".b"), HasSubstr("FP33"), HasSubstr("FP32")));

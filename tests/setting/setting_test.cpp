@@ -291,8 +291,7 @@ TEST(SettingJson, DispatchingTakesNumbersAndNames) {
   const auto setting = QuantizationSetting::from_json(R"json({"dispatching_table": {"dispatchings": {
       "YOUR OEPRATION NAME": "TARGET PLATFORM(INT)", "FP32 OPERATION NAME": 0,
       "a": 0, "b": -1, "c": "QNN_DSP_INT8", "d": "fp32", "e": 101}}})json");
-  EXPECT_EQ(setting.dispatching_table,
-            (std::map<std::string, int>{{"a", 0}, {"b", -1}, {"c", 304}, {"d", 0}, {"e", 101}}));
+  EXPECT_EQ(setting.dispatching_table, (std::map<std::string, int>{{"a", 0}, {"b", -1}, {"c", 304}, {"d", 0}, {"e", 101}}));
 }
 
 TEST(SettingJson, WeightSplitNeedsLayers) {

@@ -15,7 +15,7 @@ struct Golden {
   std::string name;
   std::unique_ptr<Graph> graph;  ///< after clean-up
   DatasetPtr calibration, evaluation;
-  std::vector<int64_t> labels;   ///< of the evaluation samples; empty where there are none
+  std::vector<int64_t> labels;  ///< of the evaluation samples; empty where there are none
 };
 Golden load_golden(const std::string& name);
 std::vector<std::string> golden_names();

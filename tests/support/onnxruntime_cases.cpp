@@ -27,8 +27,10 @@ Tensors read_all(const fs::path& folder, const std::string& stem, size_t count) 
 std::string disagreement(const at::Tensor& actual, const at::Tensor& expected) {
   std::ostringstream text;
   if (!actual.defined()) return "no output";
-  if (actual.scalar_type() != expected.scalar_type()) text << "got " << actual.scalar_type() << ", expected " << expected.scalar_type();
-  else if (actual.sizes() != expected.sizes()) text << "got shape " << actual.sizes() << ", expected " << expected.sizes();
+  if (actual.scalar_type() != expected.scalar_type())
+    text << "got " << actual.scalar_type() << ", expected " << expected.scalar_type();
+  else if (actual.sizes() != expected.sizes())
+    text << "got shape " << actual.sizes() << ", expected " << expected.sizes();
   if (!text.str().empty() || actual.numel() == 0) return text.str();
   const at::Tensor a = actual.to(at::kDouble), e = expected.to(at::kDouble);
   const bool floating = at::isFloatingType(expected.scalar_type());
@@ -48,8 +50,7 @@ std::string run_case(const fs::path& folder) {
     const Tensors expected = read_all(folder, "output", graph->outputs().size());
     const Tensors actual = run(*lower(*graph, {}), read_all(folder, "input", graph->inputs().size()));
     for (size_t i = 0; i < expected.size(); ++i)
-      if (const std::string text = disagreement(actual[i], expected[i]); !text.empty())
-        return "output " + std::to_string(i) + ": " + text;
+      if (const std::string text = disagreement(actual[i], expected[i]); !text.empty()) return "output " + std::to_string(i) + ": " + text;
     return "";
   } catch (const std::exception& error) {
     return error.what();

@@ -51,8 +51,7 @@ std::string difference(const at::Tensor& actual, const at::Tensor& expected, dou
   } else {
     const auto type = at::isFloatingType(actual.scalar_type()) ? at::kDouble : at::kLong;
     const at::Tensor a = actual.to(type), e = expected.to(type);
-    if (!at::isclose(a, e, tolerance, tolerance, /*equal_nan=*/true).all().item<bool>())
-      text << "got " << a << ", expected " << e;
+    if (!at::isclose(a, e, tolerance, tolerance, /*equal_nan=*/true).all().item<bool>()) text << "got " << a << ", expected " << e;
   }
   return text.str();
 }

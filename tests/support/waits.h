@@ -24,7 +24,8 @@ class CountWaits {
   }
   static std::unique_ptr<at::ObserverContext> note(const at::RecordFunction& function) {
     const std::string name = function.name();
-    for (const char* wait : {"aten::_local_scalar_dense", "aten::is_nonzero", "aten::equal", "aten::nonzero", "aten::masked_select", "aten::_unique2"})
+    for (const char* wait :
+         {"aten::_local_scalar_dense", "aten::is_nonzero", "aten::equal", "aten::nonzero", "aten::masked_select", "aten::_unique2"})
       counter() += name == wait;
     return nullptr;
   }

@@ -42,9 +42,12 @@ class Applier {
         read_.unknown.push_back(entry.name);
         continue;
       }
-      if (entry.floating) apply_float(*value);
-      else if (entry.bias) apply_bias(*value, entry);
-      else apply_integer(*value, entry);
+      if (entry.floating)
+        apply_float(*value);
+      else if (entry.bias)
+        apply_bias(*value, entry);
+      else
+        apply_integer(*value, entry);
       ++read_.applied;
     }
     if (read_.applied == 0 && !file.encodings.empty()) not_of_this_model();
@@ -56,8 +59,10 @@ class Applier {
   [[noreturn]] void not_of_this_model() const {
     std::vector<std::string> names;
     for (const Value* value : graph_.values()) names.push_back(value->name());
-    throw Error(ErrorKind::Data, where_, "encodings are for another model: got '" + read_.unknown[0] + "' and " + std::to_string(read_.unknown.size() - 1) +
-                                             " other names, none of them a tensor of this graph", did_you_mean(read_.unknown[0], names));
+    throw Error(ErrorKind::Data, where_,
+                "encodings are for another model: got '" + read_.unknown[0] + "' and " + std::to_string(read_.unknown.size() - 1) +
+                    " other names, none of them a tensor of this graph",
+                did_you_mean(read_.unknown[0], names));
   }
 
   void keep_float(Node& node) {
@@ -68,7 +73,8 @@ class Applier {
   }
 
   void apply_float(Value& value) {
-    if (value.producer()) keep_float(*value.producer());
+    if (value.producer())
+      keep_float(*value.producer());
     else
       for (const Use& use : value.uses())
         if (is_weight(*use.node, use.index)) keep_float(*use.node);
@@ -92,10 +98,12 @@ class Applier {
   void check_channels(const Value& value, const Encoding& entry, int axis) const {
     int64_t rank = value.is_constant() ? value.constant().dim() : value.shape ? static_cast<int64_t>(value.shape->size()) : 0;
     int64_t channels = -1;
-    if (axis >= 0 && axis < rank) channels = value.is_constant() ? value.constant().size(axis) : (*value.shape)[static_cast<size_t>(axis)].value;
+    if (axis >= 0 && axis < rank)
+      channels = value.is_constant() ? value.constant().size(axis) : (*value.shape)[static_cast<size_t>(axis)].value;
     if (channels != static_cast<int64_t>(entry.scale.size()))
-      throw Error(ErrorKind::Data, where_ + ": tensor " + entry.name, "per-channel encoding: got " + std::to_string(entry.scale.size()) + " channels, expected " +
-                                                                          std::to_string(channels) + " (dimension " + std::to_string(axis) + ")");
+      throw Error(ErrorKind::Data, where_ + ": tensor " + entry.name,
+                  "per-channel encoding: got " + std::to_string(entry.scale.size()) + " channels, expected " + std::to_string(channels) +
+                      " (dimension " + std::to_string(axis) + ")");
   }
 
   /// What the tensor's slots refer to now: the producer's, else the first reader's.
@@ -116,7 +124,9 @@ class Applier {
     scheme.quant_min = entry.symmetric ? -std::ldexp(1.0, entry.bits - 1) : 0;
     scheme.quant_max = scheme.quant_min + std::ldexp(1.0, entry.bits) - 1;
     if (entry.per_channel) {
-      scheme.axis = entry.axis >= 0 ? entry.axis : old && old->scheme.granularity == Granularity::PerChannel ? old->scheme.axis : axis_of(value);
+      scheme.axis = entry.axis >= 0                                             ? entry.axis
+                    : old && old->scheme.granularity == Granularity::PerChannel ? old->scheme.axis
+                                                                                : axis_of(value);
       scheme.granularity = Granularity::PerChannel;
       check_channels(value, entry, scheme.axis);
     } else {
@@ -126,8 +136,9 @@ class Applier {
     std::vector<double> zero_points;
     for (int64_t offset : entry.offset) zero_points.push_back(scheme.quant_min - static_cast<double>(offset));
     if (entry.symmetric && std::any_of(zero_points.begin(), zero_points.end(), [](double z) { return z != 0; }))
-      throw Error(ErrorKind::Data, where_ + ": tensor " + entry.name, "symmetric encoding: got offset " + std::to_string(entry.offset[0]) + ", expected " +
-                                                                          std::to_string(-(int64_t{1} << (entry.bits - 1))));
+      throw Error(ErrorKind::Data, where_ + ": tensor " + entry.name,
+                  "symmetric encoding: got offset " + std::to_string(entry.offset[0]) + ", expected " +
+                      std::to_string(-(int64_t{1} << (entry.bits - 1))));
     quant.params = {float_tensor(entry.scale, entry.per_channel), float_tensor(zero_points, entry.per_channel)};
     quant.state = QuantState::Active;
     quant.fixed = fixed_;
@@ -138,14 +149,15 @@ class Applier {
   /// Where an operator only selects or bounds elements and both sides agree, they refer to one quantization again: a fused
   /// activation's input is then not rounded on its own, and data movement rounds nothing.
   void share_equal() {
-    static const std::unordered_set<std::string> kMovers = {"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "MaxPool",
-                                                            "Identity", "Slice", "Split", "Dropout", "GlobalMaxPool"};
+    static const std::unordered_set<std::string> kMovers = {"Reshape",  "Flatten", "Transpose", "Squeeze", "Unsqueeze",    "MaxPool",
+                                                            "Identity", "Slice",   "Split",     "Dropout", "GlobalMaxPool"};
     for (const Node* node : graph_.nodes()) {
       if (!kMovers.count(node->op_type) && !platform_.fused_activations.count(node->op_type)) continue;
       const TensorQuantPtr input = node->quant_of_input(0);
       for (size_t i = 0; input && i < node->output_quant.size(); ++i) {
         const TensorQuantPtr output = node->output_quant[i];
-        if (output && output != input && output->params.defined() && input->params.defined() && same(*input, *output)) replace(output, input);
+        if (output && output != input && output->params.defined() && input->params.defined() && same(*input, *output))
+          replace(output, input);
       }
     }
   }
@@ -155,7 +167,9 @@ class Applier {
       for (auto* slots : {&node->input_quant, &node->output_quant}) std::replace(slots->begin(), slots->end(), from, to);
   }
 
-  static int axis_of(const Value& value) { return value.uses().empty() ? 0 : channel_axis_of(*value.uses()[0].node, value.uses()[0].index); }
+  static int axis_of(const Value& value) {
+    return value.uses().empty() ? 0 : channel_axis_of(*value.uses()[0].node, value.uses()[0].index);
+  }
 
   static bool same(const TensorQuant& a, const TensorQuant& b) {
     return a.scheme == b.scheme && at::equal(a.params.scale, b.params.scale) && at::equal(a.params.offset, b.params.offset);
@@ -165,9 +179,12 @@ class Applier {
     const TensorQuantPtr old = present(value);
     const TensorQuant quant = wanted(value, entry, old);
     TensorQuantPtr target;
-    if (!old) target = std::make_shared<TensorQuant>(quant);
-    else if (written_.insert(old.get()).second || same(*old, quant)) *(target = old) = quant;  // its sharers agree, or come later
-    else target = std::make_shared<TensorQuant>(quant);
+    if (!old)
+      target = std::make_shared<TensorQuant>(quant);
+    else if (written_.insert(old.get()).second || same(*old, quant))
+      *(target = old) = quant;  // its sharers agree, or come later
+    else
+      target = std::make_shared<TensorQuant>(quant);
     keep_.push_back(target);
 
     if (Node* producer = value.producer()) {

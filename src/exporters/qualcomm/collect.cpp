@@ -37,8 +37,9 @@ std::vector<double> to_doubles(const at::Tensor& tensor) {
 Encoding encoding_of(const Value& value, const TensorQuant& quant) {
   const QuantScheme& scheme = quant.scheme;
   if (scheme.format != NumberFormat::Linear || scheme.granularity == Granularity::PerBlock)
-    throw Error(ErrorKind::Unsupported, "tensor " + value.name(), "encodings hold integer per-tensor and per-channel quantization: got " +
-                                                                      std::string(scheme.format == NumberFormat::Linear ? "per-block" : "floating"));
+    throw Error(ErrorKind::Unsupported, "tensor " + value.name(),
+                "encodings hold integer per-tensor and per-channel quantization: got " +
+                    std::string(scheme.format == NumberFormat::Linear ? "per-block" : "floating"));
   Encoding entry;
   entry.name = value.name();
   entry.parameter = value.is_constant();
@@ -47,7 +48,8 @@ Encoding encoding_of(const Value& value, const TensorQuant& quant) {
   entry.per_channel = scheme.granularity == Granularity::PerChannel;
   entry.scale = to_doubles(quant.params.scale);
   if (entry.per_channel) {
-    const int rank = value.is_constant() ? static_cast<int>(value.constant().dim()) : static_cast<int>(value.shape ? value.shape->size() : 0);
+    const int rank =
+        value.is_constant() ? static_cast<int>(value.constant().dim()) : static_cast<int>(value.shape ? value.shape->size() : 0);
     entry.axis = scheme.axis < 0 ? scheme.axis + rank : scheme.axis;
   }
   // A symmetric grid starts at -2^(bits-1) even where only -127..127 is used: the tools take no other offset.
@@ -92,7 +94,8 @@ std::optional<Encoding> bias_encoding(const Node& node, const Value& bias) {
 
 class Collector {
  public:
-  Collector(const ExportOptions& options, std::vector<std::string>& missing) : biases_(options.encodings == "2.0.0" && options.int32_bias), missing_(missing) {}
+  Collector(const ExportOptions& options, std::vector<std::string>& missing)
+      : biases_(options.encodings == "2.0.0" && options.int32_bias), missing_(missing) {}
 
   std::vector<Encoding> collect(const Graph& graph) {
     for (const Value* input : graph.inputs())
@@ -139,8 +142,10 @@ class Collector {
       return;
     }
     if (!is_weight(node, index) || !seen_.insert(&value).second) return;
-    if (node.dispatch == Dispatch::Float) entries_.push_back(float_entry(value));
-    else if (node.quantized) missing_.push_back(value.name());
+    if (node.dispatch == Dispatch::Float)
+      entries_.push_back(float_entry(value));
+    else if (node.quantized)
+      missing_.push_back(value.name());
   }
 
   bool biases_;

@@ -15,8 +15,8 @@ constexpr double kMinRange = 1e-4;
 
 struct Input {
   std::string name;
-  std::string dims;       ///< "1,3,224,224", or empty when a dimension is open
-  int64_t batch = -1;     ///< -1: free
+  std::string dims;    ///< "1,3,224,224", or empty when a dimension is open
+  int64_t batch = -1;  ///< -1: free
   size_t rank = 0;
   bool is_float = true;
 };
@@ -35,7 +35,8 @@ bool is_odd(const std::string& name) {
 Facts facts_of(const Graph& graph, const ExportOptions& options) {
   Facts facts;
   for (const InputSpec& spec : input_specs(graph)) {
-    Input input{spec.name, "", spec.shape.empty() || !spec.shape[0].known() ? -1 : spec.shape[0].value, spec.shape.size(), spec.dtype == DataType::Float};
+    Input input{spec.name, "", spec.shape.empty() || !spec.shape[0].known() ? -1 : spec.shape[0].value, spec.shape.size(),
+                spec.dtype == DataType::Float};
     for (size_t i = 0; i < spec.shape.size(); ++i) {
       if (i > 0 && !spec.shape[i].known()) {
         input.dims.clear();
@@ -83,7 +84,8 @@ std::string shape_flags(const Facts& facts, const std::string& flag) {
 }
 
 std::string widths(int activation, const Facts& facts, const PlatformSpec& platform) {
-  std::string text = " --act_bitwidth " + std::to_string(activation) + " --weights_bitwidth " + std::to_string(platform.weight.bits) + " --bias_bitwidth 32";
+  std::string text = " --act_bitwidth " + std::to_string(activation) + " --weights_bitwidth " + std::to_string(platform.weight.bits) +
+                     " --bias_bitwidth 32";
   if (platform.weight_per_channel) text += " --use_per_channel_quantization";
   return text + (facts.per_row ? " --use_per_row_quantization" : "");
 }
@@ -104,36 +106,50 @@ std::string snpe_section(const Facts& facts, const PlatformSpec& platform) {
   const int activation = platform.activation.bits, other = activation == 16 ? 8 : 16;
   const std::string dlc = "model_a" + std::to_string(activation) + ".dlc";
   std::string text = "## SNPE: snpe-onnx-to-dlc, snpe-dlc-quantize, snpe-net-run\n\n" + samples_note(facts, "nhwc");
-  text += block("snpe-onnx-to-dlc --input_network quantized.onnx" + shape_flags(facts, "--input_dim") + " --quantization_overrides quantized.table --output_path model.dlc\n" +
-                quantize_command(activation, facts, platform));
+  text += block("snpe-onnx-to-dlc --input_network quantized.onnx" + shape_flags(facts, "--input_dim") +
+                " --quantization_overrides quantized.table --output_path model.dlc\n" + quantize_command(activation, facts, platform));
   text += "\nThe converter must say that it processed encodings: compare its number with the " + std::to_string(facts.written) +
-          " of this table. `--override_params` makes the quantizer keep them; the samples of the list only fill gaps. In newer releases the tool is called `snpe-dlc-quant`.\n";
-  if (platform.name.find("htp") != std::string::npos) text += "For the HTP, `--enable_htp --htp_socs <SoC>` (for example `sm8550`) prepares the graph on the host.\n";
+          " of this table. `--override_params` makes the quantizer keep them; the samples of the list only fill gaps. In newer releases "
+          "the tool is called `snpe-dlc-quant`.\n";
+  if (platform.name.find("htp") != std::string::npos)
+    text += "For the HTP, `--enable_htp --htp_socs <SoC>` (for example `sm8550`) prepares the graph on the host.\n";
   text += "\nFor " + std::to_string(other) + "-bit activations first make a table of that width (" +
           (other == 16 ? "`--platform qnn_htp_a16w8`, or `--bits '.*=16'`" : "`--platform qnn_htp_int8`, or `--bits 'activation:.*=8'`") +
-          "): entries keep their own width, so the option alone changes only tensors without one.\n\n" + block(quantize_command(other, facts, platform));
+          "): entries keep their own width, so the option alone changes only tensors without one.\n\n" +
+          block(quantize_command(other, facts, platform));
   text += "\nOn the device, with the DLC, the list and the folder `raw` in one place:\n\n" +
           block("snpe-net-run --container " + dlc + " --input_list input_list.txt --use_dsp --output_dir device_output\n");
   const std::string raw_layout = facts.image_like ? " --raw-layout nhwc" : "", layout = facts.image_like ? " --layout nhwc" : "";
   text += "\nFor inner tensors add `--debug`. Then compare with the simulation, tensor by tensor:\n\n" +
-          block("ppq_torch run --model quantized.onnx --table quantized.table --platform " + platform.name + " --input input_list.txt" + raw_layout + " --tensors all --output simulated\n" +
-                "ppq_torch compare --reference simulated --candidate device_output" + layout + " --table quantized.table\n");
+          block("ppq_torch run --model quantized.onnx --table quantized.table --platform " + platform.name + " --input input_list.txt" +
+                raw_layout + " --tensors all --output simulated\n" + "ppq_torch compare --reference simulated --candidate device_output" +
+                layout + " --table quantized.table\n");
   return text;
 }
 
 std::string qairt_section(const Facts& facts, const PlatformSpec& platform) {
   std::string text = "## QAIRT / QNN: qairt-converter, qairt-quantizer\n\n" + samples_note(facts, "nchw");
-  text += block("qairt-converter --input_network quantized.onnx" + shape_flags(facts, "--source_model_input_shape") + " --quantization_overrides quantized.table --output_path model_qairt.dlc\n");
-  text += facts.missing.empty() && facts.floats.empty() ? "\nEvery tensor has an encoding, so this DLC is quantized already. qairt-quantizer is needed only for what the converter adds:\n\n"
-                                                        : "\nThis DLC is quantized already; tensors without an encoding are float in it. qairt-quantizer fills those gaps:\n\n";
-  text += block("qairt-quantizer --input_dlc model_qairt.dlc --input_list input_list.txt" + widths(platform.activation.bits, facts, platform) + " --output_dlc model_qairt_full.dlc\n");
-  return text + "\n`--ignore_quantization_overrides` and `--enable_float_fallback` do nothing where there are overrides, and `--export_format=DLC_STRIP_QUANT` drops the encodings.\n";
+  text += block("qairt-converter --input_network quantized.onnx" + shape_flags(facts, "--source_model_input_shape") +
+                " --quantization_overrides quantized.table --output_path model_qairt.dlc\n");
+  text += facts.missing.empty() && facts.floats.empty()
+              ? "\nEvery tensor has an encoding, so this DLC is quantized already. qairt-quantizer is needed only for what the converter "
+                "adds:\n\n"
+              : "\nThis DLC is quantized already; tensors without an encoding are float in it. qairt-quantizer fills those gaps:\n\n";
+  text += block("qairt-quantizer --input_dlc model_qairt.dlc --input_list input_list.txt" +
+                widths(platform.activation.bits, facts, platform) + " --output_dlc model_qairt_full.dlc\n");
+  return text +
+         "\n`--ignore_quantization_overrides` and `--enable_float_fallback` do nothing where there are overrides, and "
+         "`--export_format=DLC_STRIP_QUANT` drops the encodings.\n";
 }
 
 std::string old_section(const ExportOptions& options) {
   if (options.encodings != "0.6.1") return "";
-  return "## SNPE 1.x without --quantization_overrides\n\nQuantize with the SDK, then write these ranges into the quantized DLC (the SDK's own Python modules do it):\n\n" +
-         block("python3 scripts/write_qparams_to_snpe_dlc.py --input_dlc_model quantized.dlc --output_dlc_model ppq_export.dlc --qparam quantized.table\n") + "\n";
+  return "## SNPE 1.x without --quantization_overrides\n\nQuantize with the SDK, then write these ranges into the quantized DLC (the SDK's "
+         "own Python modules do it):\n\n" +
+         block(
+             "python3 scripts/write_qparams_to_snpe_dlc.py --input_dlc_model quantized.dlc --output_dlc_model ppq_export.dlc --qparam "
+             "quantized.table\n") +
+         "\n";
 }
 
 std::string list_line(const Facts& facts) {
@@ -144,42 +160,69 @@ std::string list_line(const Facts& facts) {
 
 void input_traps(const Facts& facts, std::vector<std::string>& items) {
   if (facts.image_like)
-    items.push_back("Layout: the same samples differ between the two converters: NHWC for snpe-onnx-to-dlc and snpe-net-run, NCHW for qairt-converter. "
-                    "A wrong one gives no error, only wrong results. `--raw-samples nhwc` or `nchw` writes either.");
+    items.push_back(
+        "Layout: the same samples differ between the two converters: NHWC for snpe-onnx-to-dlc and snpe-net-run, NCHW for qairt-converter. "
+        "A wrong one gives no error, only wrong results. `--raw-samples nhwc` or `nchw` writes either.");
   for (const Input& input : facts.inputs) {
     if (input.batch > 1)
-      items.push_back("Batch: input `" + input.name + "` has a fixed leading dimension of " + std::to_string(input.batch) + ". The tools convert and calibrate with batch 1: if that dimension is a batch, export the model with a free one or with 1.");
-    if (input.batch < 0 && input.rank > 0) items.push_back("Batch: input `" + input.name + "` has a free one; it must be 1 at conversion, as the commands say.");
-    if (input.dims.empty() && input.rank > 0) items.push_back("Shape: input `" + input.name + "` leaves dimensions open: put numbers for `<dimensions>`, or quantize again with `--input-shape`.");
-    if (!input.is_float) items.push_back("Types: input `" + input.name + "` is not float32. The raw files hold float32, which the tools convert unless `--use_native_input_files` is given.");
+      items.push_back(
+          "Batch: input `" + input.name + "` has a fixed leading dimension of " + std::to_string(input.batch) +
+          ". The tools convert and calibrate with batch 1: if that dimension is a batch, export the model with a free one or with 1.");
+    if (input.batch < 0 && input.rank > 0)
+      items.push_back("Batch: input `" + input.name + "` has a free one; it must be 1 at conversion, as the commands say.");
+    if (input.dims.empty() && input.rank > 0)
+      items.push_back("Shape: input `" + input.name +
+                      "` leaves dimensions open: put numbers for `<dimensions>`, or quantize again with `--input-shape`.");
+    if (!input.is_float)
+      items.push_back("Types: input `" + input.name +
+                      "` is not float32. The raw files hold float32, which the tools convert unless `--use_native_input_files` is given.");
   }
   if (facts.inputs.size() > 1)
-    items.push_back("Inputs: there are " + std::to_string(facts.inputs.size()) + ", so every line of the list names them: `" + list_line(facts) + "`.");
+    items.push_back("Inputs: there are " + std::to_string(facts.inputs.size()) + ", so every line of the list names them: `" +
+                    list_line(facts) + "`.");
   if (!facts.odd_names.empty())
-    items.push_back("Names: " + joined(facts.odd_names) + " have characters that the tools write as `_` in files and logs. Encodings whose names match nothing are silently unused: check the number of processed encodings.");
+    items.push_back("Names: " + joined(facts.odd_names) +
+                    " have characters that the tools write as `_` in files and logs. Encodings whose names match nothing are silently "
+                    "unused: check the number of processed encodings.");
 }
 
 void table_traps(const Facts& facts, const PlatformSpec& platform, const ExportOptions& options, std::vector<std::string>& items) {
   if (options.encodings == "0.6.1")
-    items.push_back("Version 0.6.1 is for SNPE and the legacy converters. Offsets are negative (-zero point); the tools recompute scale and offset from bitwidth, min and max.");
+    items.push_back(
+        "Version 0.6.1 is for SNPE and the legacy converters. Offsets are negative (-zero point); the tools recompute scale and offset "
+        "from bitwidth, min and max.");
   else
-    items.push_back("Version " + options.encodings + " needs a recent QAIRT; the legacy SNPE tools want 0.6.1. Converters with `--custom_io` have failed with \"Bitwidth must be present\": quantize with `--encodings 0.6.1` then.");
+    items.push_back("Version " + options.encodings +
+                    " needs a recent QAIRT; the legacy SNPE tools want 0.6.1. Converters with `--custom_io` have failed with \"Bitwidth "
+                    "must be present\": quantize with `--encodings 0.6.1` then.");
   if (options.encodings == "2.0.0")
-    items.push_back(std::string("Float fallback: 2.0.0 brings a quantizer that keeps tensors without an entry in float. Bias entries (int32) are ") +
-                    (options.int32_bias ? "written for that reason." : "not written: biases, and with them their layers, may become float."));
+    items.push_back(
+        std::string("Float fallback: 2.0.0 brings a quantizer that keeps tensors without an entry in float. Bias entries (int32) are ") +
+        (options.int32_bias ? "written for that reason." : "not written: biases, and with them their layers, may become float."));
   if (!facts.missing.empty())
-    items.push_back("Without encoding: " + std::to_string(facts.missing.size()) + " tensors get what the quantizer measures (legacy tools) or stay float (qairt-converter): " + joined(facts.missing) + ".");
+    items.push_back("Without encoding: " + std::to_string(facts.missing.size()) +
+                    " tensors get what the quantizer measures (legacy tools) or stay float (qairt-converter): " + joined(facts.missing) +
+                    ".");
   if (!facts.floats.empty())
     items.push_back("Float layers: " + joined(facts.floats) + (options.encodings == "2.0.0" ? "." : ", by entries of type float.") +
-                    " For Conv, Gemm and MatMul one float tensor of output, weight and bias makes all three float. DSPs before the HTP have no float: such layers run elsewhere.");
-  if (!facts.narrow.empty()) items.push_back("Minimum range: " + joined(facts.narrow) + " are (nearly) constant; the tools widen ranges below 0.0001, and so does this table.");
+                    " For Conv, Gemm and MatMul one float tensor of output, weight and bias makes all three float. DSPs before the HTP "
+                    "have no float: such layers run elsewhere.");
+  if (!facts.narrow.empty())
+    items.push_back("Minimum range: " + joined(facts.narrow) +
+                    " are (nearly) constant; the tools widen ranges below 0.0001, and so does this table.");
   if (facts.dead_channels)
-    items.push_back("Dead channels: " + std::to_string(facts.dead_channels) + " weight channels are (nearly) zero and have the smallest scale; some releases refuse scales near 1.2e-07.");
+    items.push_back("Dead channels: " + std::to_string(facts.dead_channels) +
+                    " weight channels are (nearly) zero and have the smallest scale; some releases refuse scales near 1.2e-07.");
   if (facts.per_channel)
-    items.push_back("Per-channel weights are symmetric with offset " + std::to_string(-(1 << (platform.weight.bits - 1))) + "; the DSP before the HTP does not take them.");
-  if (facts.per_row) items.push_back("Per-row weights: the weights of MatMul and Gemm have a scale a row, for which the quantizer wants `--use_per_row_quantization`.");
+    items.push_back("Per-channel weights are symmetric with offset " + std::to_string(-(1 << (platform.weight.bits - 1))) +
+                    "; the DSP before the HTP does not take them.");
+  if (facts.per_row)
+    items.push_back(
+        "Per-row weights: the weights of MatMul and Gemm have a scale a row, for which the quantizer wants `--use_per_row_quantization`.");
   items.push_back("Use the table only with the graph beside it: the passes changed weights and may have renamed tensors.");
-  items.push_back("The simulation and the device differ by a quantization step here and there, which is normal; `ppq_torch compare` counts in steps and names the first tensor that is further away.");
+  items.push_back(
+      "The simulation and the device differ by a quantization step here and there, which is normal; `ppq_torch compare` counts in steps "
+      "and names the first tensor that is further away.");
 }
 
 }  // namespace
@@ -187,15 +230,17 @@ void table_traps(const Facts& facts, const PlatformSpec& platform, const ExportO
 std::string deploy_guide(const Graph& graph, const PlatformSpec& platform, const ExportOptions& options) {
   const Facts facts = facts_of(graph, options);
   std::string inputs, traps;
-  for (const Input& input : facts.inputs) inputs += (inputs.empty() ? "" : ", ") + ("`" + input.name + "`") + (input.dims.empty() ? "" : " [" + input.dims + "]");
+  for (const Input& input : facts.inputs)
+    inputs += (inputs.empty() ? "" : ", ") + ("`" + input.name + "`") + (input.dims.empty() ? "" : " [" + input.dims + "]");
   std::vector<std::string> items;
   input_traps(facts, items);
   table_traps(facts, platform, options, items);
   for (const std::string& item : items) traps += "- " + item + "\n";
   return "# Deploying quantized.onnx on " + platform.name + "\n\n" +
-         "`quantized.onnx` holds float weights, `quantized.table` the encodings (version " + options.encodings + ", " + std::to_string(facts.written) + " tensors). Inputs: " + inputs +
-         ". Outputs: " + joined(facts.outputs) + ". Run the commands in this folder, with the SDK's environment set up.\n\n" +
-         snpe_section(facts, platform) + "\n" + qairt_section(facts, platform) + "\n" + old_section(options) + "## Traps that apply to this model\n\n" + traps;
+         "`quantized.onnx` holds float weights, `quantized.table` the encodings (version " + options.encodings + ", " +
+         std::to_string(facts.written) + " tensors). Inputs: " + inputs + ". Outputs: " + joined(facts.outputs) +
+         ". Run the commands in this folder, with the SDK's environment set up.\n\n" + snpe_section(facts, platform) + "\n" +
+         qairt_section(facts, platform) + "\n" + old_section(options) + "## Traps that apply to this model\n\n" + traps;
 }
 
 }  // namespace ppq

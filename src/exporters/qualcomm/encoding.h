@@ -13,20 +13,20 @@ namespace ppq {
 struct Encoding {
   std::string name;
   bool parameter = false;
-  bool bias = false;        ///< an int32 bias (2.0.0 only)
-  bool floating = false;    ///< stays float; only `bits` counts
+  bool bias = false;      ///< an int32 bias (2.0.0 only)
+  bool floating = false;  ///< stays float; only `bits` counts
   int bits = 8;
-  bool symmetric = false;   ///< a signed grid with zero point 0
+  bool symmetric = false;  ///< a signed grid with zero point 0
   bool per_channel = false;
-  int axis = -1;            ///< of per-channel entries; -1 where the format does not say (0.6.1, 1.0.0)
+  int axis = -1;  ///< of per-channel entries; -1 where the format does not say (0.6.1, 1.0.0)
   std::vector<double> scale;
   std::vector<int64_t> offset;
 };
 
 struct EncodingFile {
-  std::string version;                  ///< "0.6.1", "1.0.0", "2.0.0"
-  std::vector<Encoding> encodings;      ///< in graph order
-  std::vector<std::string> float_nodes; ///< excluded_layers of 1.0.0
+  std::string version;                   ///< "0.6.1", "1.0.0", "2.0.0"
+  std::vector<Encoding> encodings;       ///< in graph order
+  std::vector<std::string> float_nodes;  ///< excluded_layers of 1.0.0
 };
 
 /// Every encoding of a quantized graph, and the tensors that have none. Where a tensor's producer and its readers

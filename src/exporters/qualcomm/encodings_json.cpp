@@ -20,17 +20,26 @@ Json entry_061(const Encoding& entry) {
     const double top = std::ldexp(1.0, entry.bits) - 1;
     const auto offset = static_cast<double>(entry.offset[i]);
     // scale is a float32 and the integers are small, so these products are exact.
-    list.push_back(Json{{"bitwidth", entry.bits}, {"dtype", "int"}, {"is_symmetric", word(entry.symmetric)},
-                        {"max", entry.scale[i] * (top + offset)}, {"min", entry.scale[i] * offset},
-                        {"offset", entry.offset[i]}, {"scale", entry.scale[i]}});
+    list.push_back(Json{{"bitwidth", entry.bits},
+                        {"dtype", "int"},
+                        {"is_symmetric", word(entry.symmetric)},
+                        {"max", entry.scale[i] * (top + offset)},
+                        {"min", entry.scale[i] * offset},
+                        {"offset", entry.offset[i]},
+                        {"scale", entry.scale[i]}});
   }
   return list;
 }
 
 Json entry_100(const Encoding& entry) {
   if (entry.floating) return Json{{"name", entry.name}, {"enc_type", "PER_TENSOR"}, {"dtype", "FLOAT"}, {"bw", entry.bits}};
-  return Json{{"name", entry.name}, {"enc_type", entry.per_channel ? "PER_CHANNEL" : "PER_TENSOR"}, {"dtype", "INT"},
-              {"bw", entry.bits}, {"is_sym", entry.symmetric}, {"scale", entry.scale}, {"offset", entry.offset}};
+  return Json{{"name", entry.name},
+              {"enc_type", entry.per_channel ? "PER_CHANNEL" : "PER_TENSOR"},
+              {"dtype", "INT"},
+              {"bw", entry.bits},
+              {"is_sym", entry.symmetric},
+              {"scale", entry.scale},
+              {"offset", entry.offset}};
 }
 
 /// As onnx's QuantizeLinear: a type, a scale and the zero point in that type, left out when it is 0.
@@ -53,8 +62,11 @@ Json entry_200(const Encoding& entry) {
 
 Json quantizer_args(const PlatformSpec& platform, bool booleans_as_words) {
   auto flag = [&](bool value) { return booleans_as_words ? Json(word(value)) : Json(value); };
-  return Json{{"activation_bitwidth", platform.activation.bits}, {"dtype", "int"}, {"is_symmetric", flag(platform.weight.symmetric)},
-              {"param_bitwidth", platform.weight.bits}, {"per_channel_quantization", flag(platform.weight_per_channel)},
+  return Json{{"activation_bitwidth", platform.activation.bits},
+              {"dtype", "int"},
+              {"is_symmetric", flag(platform.weight.symmetric)},
+              {"param_bitwidth", platform.weight.bits},
+              {"per_channel_quantization", flag(platform.weight_per_channel)},
               {"quant_scheme", "post_training_tf"}};
 }
 

@@ -20,7 +20,8 @@ class Parser {
     EncodingFile file;
     if (version.starts_with("0.4") || version.starts_with("0.5") || version.starts_with("0.6")) {
       file.version = "0.6.1";
-      sections([&](const std::string& name, const Json& value, bool parameter) { file.encodings.push_back(entry_061(name, value, parameter)); });
+      sections(
+          [&](const std::string& name, const Json& value, bool parameter) { file.encodings.push_back(entry_061(name, value, parameter)); });
     } else if (version == "1.0.0") {
       file.version = version;
       sections([&](const std::string&, const Json& value, bool parameter) { file.encodings.push_back(entry_100(value, parameter)); });
@@ -28,7 +29,8 @@ class Parser {
         for (const Json& name : json_["excluded_layers"]) file.float_nodes.push_back(text(name, "excluded_layers"));
     } else if (version == "2.0.0" || version == "2.1.0") {
       file.version = "2.0.0";
-      if (!json_.contains("encodings") || !json_["encodings"].is_array()) fail("got no list 'encodings', expected one in version " + version);
+      if (!json_.contains("encodings") || !json_["encodings"].is_array())
+        fail("got no list 'encodings', expected one in version " + version);
       for (const Json& value : json_["encodings"]) file.encodings.push_back(entry_200(value));
     } else {
       fail("version of the encodings: got '" + version + "', expected 0.6.1, 1.0.0 or 2.0.0");
@@ -38,7 +40,9 @@ class Parser {
 
  private:
   [[noreturn]] void fail(const std::string& problem) const { throw Error(ErrorKind::Data, where_, problem); }
-  [[noreturn]] void fail(const std::string& tensor, const std::string& problem) const { throw Error(ErrorKind::Data, where_ + ": tensor " + tensor, problem); }
+  [[noreturn]] void fail(const std::string& tensor, const std::string& problem) const {
+    throw Error(ErrorKind::Data, where_ + ": tensor " + tensor, problem);
+  }
 
   /// Files of PPQ and of old tools name no version.
   std::string guessed_version() const {
@@ -53,7 +57,8 @@ class Parser {
     return value.get<std::string>();
   }
   double number(const Json& entry, const char* key, const std::string& tensor) const {
-    if (!entry.contains(key) || !entry[key].is_number()) fail(tensor, "'" + std::string(key) + "': got " + (entry.contains(key) ? entry[key].type_name() : "nothing") + ", expected a number");
+    if (!entry.contains(key) || !entry[key].is_number())
+      fail(tensor, "'" + std::string(key) + "': got " + (entry.contains(key) ? entry[key].type_name() : "nothing") + ", expected a number");
     const double value = entry[key].get<double>();
     if (!std::isfinite(value)) fail(tensor, "'" + std::string(key) + "': got a number that is not finite");
     return value;
@@ -65,7 +70,8 @@ class Parser {
   }
   int bits_of(const Json& entry, const char* key, const std::string& tensor) const {
     const double bits = number(entry, key, tensor);
-    if (bits != std::floor(bits) || bits < 2 || bits > 32) fail(tensor, "'" + std::string(key) + "': got " + entry[key].dump() + ", expected 2 to 32");
+    if (bits != std::floor(bits) || bits < 2 || bits > 32)
+      fail(tensor, "'" + std::string(key) + "': got " + entry[key].dump() + ", expected 2 to 32");
     return static_cast<int>(bits);
   }
 
@@ -75,7 +81,8 @@ class Parser {
     for (auto [section, parameter] : {std::pair{"activation_encodings", false}, {"param_encodings", true}}) {
       if (!json_.contains(section)) continue;
       any = true;
-      if (!json_[section].is_object() && !json_[section].is_array()) fail("'" + std::string(section) + "': got " + json_[section].type_name() + ", expected its entries");
+      if (!json_[section].is_object() && !json_[section].is_array())
+        fail("'" + std::string(section) + "': got " + json_[section].type_name() + ", expected its entries");
       for (const auto& [key, value] : json_[section].items()) visit(key, value, parameter);
     }
     if (!any) fail("got neither 'activation_encodings' nor 'param_encodings'");
@@ -83,16 +90,19 @@ class Parser {
 
   void add(Encoding& entry, double scale, double offset) const {
     const double lowest = -(std::ldexp(1.0, entry.bits) - 1);
-    if (!(scale > 0) || !std::isfinite(static_cast<float>(scale))) fail(entry.name, "scale: got " + Json(scale).dump() + ", expected a positive number");
+    if (!(scale > 0) || !std::isfinite(static_cast<float>(scale)))
+      fail(entry.name, "scale: got " + Json(scale).dump() + ", expected a positive number");
     if (offset != std::floor(offset) || offset > 0 || offset < lowest)
-      fail(entry.name, "offset: got " + Json(offset).dump() + ", expected an integer in " + Json(lowest).dump() + "..0 (the range must hold 0)");
+      fail(entry.name,
+           "offset: got " + Json(offset).dump() + ", expected an integer in " + Json(lowest).dump() + "..0 (the range must hold 0)");
     entry.scale.push_back(scale);
     entry.offset.push_back(static_cast<int64_t>(offset));
   }
 
   /// Only bitwidth, min and max count, as SNPE documents; `scale` is taken where it agrees, because it is exact.
   Encoding entry_061(const std::string& name, const Json& list, bool parameter) const {
-    if (!list.is_array() || list.empty()) fail(name, "got " + std::string(list.empty() ? "an empty list" : list.type_name()) + ", expected a list of encodings");
+    if (!list.is_array() || list.empty())
+      fail(name, "got " + std::string(list.empty() ? "an empty list" : list.type_name()) + ", expected a list of encodings");
     Encoding entry;
     entry.name = name;
     entry.parameter = parameter;
@@ -108,7 +118,8 @@ class Parser {
       const double min = number(item, "min", name), max = number(item, "max", name), steps = std::ldexp(1.0, entry.bits) - 1;
       if (!(max > min)) fail(name, "range: got min " + item["min"].dump() + " and max " + item["max"].dump() + ", expected min < max");
       double scale = (max - min) / steps;
-      if (item.contains("scale") && item["scale"].is_number() && std::abs(item["scale"].get<double>() - scale) <= 1e-5 * scale) scale = item["scale"].get<double>();
+      if (item.contains("scale") && item["scale"].is_number() && std::abs(item["scale"].get<double>() - scale) <= 1e-5 * scale)
+        scale = item["scale"].get<double>();
       add(entry, scale, std::nearbyint(min / scale));
     }
     return entry;
@@ -126,7 +137,8 @@ class Parser {
     }
     const std::string type = item.contains("enc_type") ? text(item["enc_type"], "enc_type") : "PER_TENSOR";
     if (type != "PER_TENSOR" && type != "PER_CHANNEL")
-      throw Error(ErrorKind::Unsupported, where_ + ": tensor " + entry.name, "enc_type: got " + type + ", expected PER_TENSOR or PER_CHANNEL");
+      throw Error(ErrorKind::Unsupported, where_ + ": tensor " + entry.name,
+                  "enc_type: got " + type + ", expected PER_TENSOR or PER_CHANNEL");
     entry.per_channel = type == "PER_CHANNEL";
     entry.symmetric = flag(item, "is_sym");
     if (!item.contains("scale") || !item.contains("offset") || !item["scale"].is_array() || !item["offset"].is_array() ||
@@ -153,7 +165,8 @@ class Parser {
     entry.symmetric = digits == 3;
     entry.bias = type == "int32";
     if (item.contains("block_size") || item["y_scale"].is_object())
-      throw Error(ErrorKind::Unsupported, where, "block-wise encodings: got a block_size or nested y_scale, expected one scale or one a channel");
+      throw Error(ErrorKind::Unsupported, where,
+                  "block-wise encodings: got a block_size or nested y_scale, expected one scale or one a channel");
     entry.per_channel = item["y_scale"].is_array();
     if (entry.per_channel) entry.axis = item.contains("axis") ? static_cast<int>(number(item, "axis", entry.name)) : -1;
     const Json scales = entry.per_channel ? item["y_scale"] : Json::array({item["y_scale"]});

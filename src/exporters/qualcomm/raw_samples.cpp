@@ -32,14 +32,16 @@ std::string raw_sample_path(const std::string& input, bool several, size_t index
   return "raw/" + (several ? file_part(input) + "/" : "") + number + ".raw";
 }
 
-size_t write_raw_samples(const Dataset& dataset, const std::vector<InputSpec>& inputs, const std::string& folder, Layout layout, size_t count) {
+size_t write_raw_samples(const Dataset& dataset, const std::vector<InputSpec>& inputs, const std::string& folder, Layout layout,
+                         size_t count) {
   count = std::min(count, dataset.size());
   const bool several = inputs.size() > 1;
   std::string list;
   for (size_t i = 0; i < count; ++i) {
     const Tensors sample = dataset.sample(i);
     if (sample.size() != inputs.size())
-      throw Error(ErrorKind::Internal, dataset.name(i), "number of tensors: got " + std::to_string(sample.size()) + ", expected " + std::to_string(inputs.size()));
+      throw Error(ErrorKind::Internal, dataset.name(i),
+                  "number of tensors: got " + std::to_string(sample.size()) + ", expected " + std::to_string(inputs.size()));
     for (size_t k = 0; k < inputs.size(); ++k) {
       const std::string path = raw_sample_path(inputs[k].name, several, i);
       at::Tensor value = sample[k].to(at::kCPU, at::kFloat);

@@ -6,8 +6,8 @@
 #include <ATen/ATen.h>
 
 #include "passes/cleanup/batch_norm.h"
-#include "passes/passes.h"
 #include "passes/cleanup/rewrite.h"
+#include "passes/passes.h"
 
 namespace ppq::passes {
 namespace {

@@ -11,9 +11,9 @@
 #include <unordered_set>
 
 #include "ops/op.h"
-#include "passes/passes.h"
 #include "passes/cleanup/rewrite.h"
 #include "passes/cleanup/shape_values.h"
+#include "passes/passes.h"
 #include "ppq/error.h"
 #include "ppq/onnx.h"
 
@@ -25,8 +25,8 @@ constexpr int64_t kMaxGrowth = 8;
 constexpr int kMaxRounds = 32;
 
 bool is_deterministic(const Node& node) {
-  static const std::unordered_set<std::string> kRandom = {"RandomNormal", "RandomNormalLike", "RandomUniform",
-                                                          "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout"};
+  static const std::unordered_set<std::string> kRandom = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+                                                          "Bernoulli",    "Multinomial",      "Dropout"};
   return !kRandom.count(node.op_type);
 }
 

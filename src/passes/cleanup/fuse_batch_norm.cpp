@@ -7,8 +7,8 @@
 #include <ATen/ATen.h>
 
 #include "passes/cleanup/batch_norm.h"
-#include "passes/passes.h"
 #include "passes/cleanup/rewrite.h"
+#include "passes/passes.h"
 
 namespace ppq::passes {
 namespace {
@@ -39,8 +39,7 @@ std::optional<Folded> fold_conv(const at::Tensor& weight, const at::Tensor& bias
 }
 
 /// ConvTranspose's weight is [Cin, Cout/groups, …]: each group's rows have channels of their own.
-std::optional<Folded> fold_conv_transpose(const Node& node, const at::Tensor& weight, const at::Tensor& bias,
-                                          const ChannelAffine& affine) {
+std::optional<Folded> fold_conv_transpose(const Node& node, const at::Tensor& weight, const at::Tensor& bias, const ChannelAffine& affine) {
   const int64_t channels = affine.factor.size(0), groups = node.attributes.get_int("group", 1);
   if (weight.dim() < 3 || groups < 1 || weight.size(0) % groups || weight.size(1) * groups != channels) return std::nullopt;
   if (bias.defined() && (bias.dim() != 1 || bias.size(0) != channels)) return std::nullopt;

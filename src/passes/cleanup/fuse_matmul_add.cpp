@@ -5,8 +5,8 @@
 
 #include <ATen/ATen.h>
 
-#include "passes/passes.h"
 #include "passes/cleanup/rewrite.h"
+#include "passes/passes.h"
 
 namespace ppq::passes {
 namespace {

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <tuple>
 
-#include "passes/passes.h"
 #include "passes/cleanup/rewrite.h"
+#include "passes/passes.h"
 
 namespace ppq::passes {
 namespace {

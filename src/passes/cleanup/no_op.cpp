@@ -35,9 +35,7 @@ bool same_static_sizes(const Node& node) {
 }
 
 /// Known size of dimension i of x, or -1.
-int64_t size_of(const Value* x, size_t i) {
-  return x->shape && i < x->shape->size() ? (*x->shape)[i].value : -1;
-}
+int64_t size_of(const Value* x, size_t i) { return x->shape && i < x->shape->size() ? (*x->shape)[i].value : -1; }
 
 bool is_single(const Node& node) { return node.inputs().size() == 1; }
 
@@ -152,9 +150,7 @@ bool pool(const Node& node) {
          all_equal(node.attributes.get_ints("pads"), 0) && node.attributes.get_string("auto_pad", "NOTSET") == "NOTSET";
 }
 
-bool clip(const Node& node) {
-  return !node.input(1) && !node.input(2) && !node.attributes.has("min") && !node.attributes.has("max");
-}
+bool clip(const Node& node) { return !node.input(1) && !node.input(2) && !node.attributes.has("min") && !node.attributes.has("max"); }
 
 using Proof = bool (*)(const Node&, int64_t opset);
 
@@ -170,7 +166,8 @@ const std::map<std::string_view, Proof>& proofs() {
       {"Squeeze", [](const Node& n, int64_t) { return squeeze(n); }},
       {"Pad", [](const Node& n, int64_t) { return pad(n); }},
       {"Slice", [](const Node& n, int64_t) { return slice(n); }},
-      {"Tile", [](const Node& n, int64_t) {
+      {"Tile",
+       [](const Node& n, int64_t) {
          const auto repeats = ints_of(n, 1, "");
          return n.inputs().size() == 2 && repeats && all_equal(*repeats, 1);
        }},

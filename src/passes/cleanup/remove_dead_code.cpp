@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "passes/passes.h"
 #include "passes/cleanup/rewrite.h"
+#include "passes/passes.h"
 
 namespace ppq::passes {
 namespace {

@@ -7,8 +7,8 @@
 #include <algorithm>
 
 #include "passes/cleanup/no_op.h"
-#include "passes/passes.h"
 #include "passes/cleanup/rewrite.h"
+#include "passes/passes.h"
 
 namespace ppq::passes {
 namespace {

@@ -35,9 +35,7 @@ std::optional<std::vector<int64_t>> static_sizes(const Value* value) {
   return sizes;
 }
 
-int64_t rank_of(const Value* value) {
-  return value && value->shape ? static_cast<int64_t>(value->shape->size()) : -1;
-}
+int64_t rank_of(const Value* value) { return value && value->shape ? static_cast<int64_t>(value->shape->size()) : -1; }
 
 void put_constant(Graph& graph, Node* node, size_t index, at::Tensor tensor, const std::string& name, const Pinned& pinned) {
   Value* present = node->input(index);

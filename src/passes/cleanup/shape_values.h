@@ -14,7 +14,7 @@ struct ShapeElement {
   std::optional<int64_t> number;
   const Value* source = nullptr;  ///< where the element is dimension `axis` of `source`
   size_t axis = 0;
-  std::string symbol;             ///< the dimension's symbol, where it has one
+  std::string symbol;  ///< the dimension's symbol, where it has one
 
   /// Provably (the same number, dimension or symbol) dimension `i` of `value`.
   bool is_dim(const Value& value, size_t i) const;

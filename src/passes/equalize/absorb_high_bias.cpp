@@ -6,8 +6,8 @@
 #include <limits>
 
 #include "calibration/channel_statistics.h"
-#include "passes/equalize/pairs.h"
 #include "calibration/output_error.h"
+#include "passes/equalize/pairs.h"
 #include "passes/passes.h"
 
 /// High-bias absorption (arXiv 1906.04721, section 4.1.3): a channel whose values in front of its activation never fall below
@@ -53,11 +53,13 @@ bool takes_constants(const Node& node) {
   if (node.is("Conv")) return never_pads(node);
   if (!node.is("ConvTranspose")) return true;
   const auto sizes = node.constant_input(1).sizes().slice(2);
-  return never_pads(node) && all_are(sizes.vec(), 1) && all_are(node.attributes.get_ints("strides"), 1) && all_are(node.attributes.get_ints("output_padding"), 0);
+  return never_pads(node) && all_are(sizes.vec(), 1) && all_are(node.attributes.get_ints("strides"), 1) &&
+         all_are(node.attributes.get_ints("output_padding"), 0);
 }
 
 bool is_exact(const EqualizationPair& pair) {
-  return pair.upstream.size() == 1 && has_plain_bias(*pair.upstream[0]) && std::all_of(pair.relays.begin(), pair.relays.end(), [](const Node* n) { return passes_constants(*n); }) &&
+  return pair.upstream.size() == 1 && has_plain_bias(*pair.upstream[0]) &&
+         std::all_of(pair.relays.begin(), pair.relays.end(), [](const Node* n) { return passes_constants(*n); }) &&
          std::all_of(pair.downstream.begin(), pair.downstream.end(), [](const Node* n) { return takes_constants(*n); });
 }
 
@@ -137,7 +139,9 @@ class AbsorbHighBias final : public Pass {
     if (moved <= kMostMoved) done = absorb(graph, both(seen, ranges(graph, pairs, other)));
     if (context.record) {
       char text[160];
-      std::snprintf(text, sizeof text, "absorbed %lld channels of %zu layers: with half of the samples the float outputs moved on the others by %.3g (noise over signal)",
+      std::snprintf(text, sizeof text,
+                    "absorbed %lld channels of %zu layers: with half of the samples the float outputs moved on the others by %.3g (noise "
+                    "over signal)",
                     static_cast<long long>(done.channels), done.layers, moved);
       context.record->decision = text;
     }
@@ -166,7 +170,8 @@ class AbsorbHighBias final : public Pass {
   static Ranges both(const Ranges& a, const Ranges& b) {
     Ranges result(a.size());
     for (size_t i = 0; i < a.size(); ++i)
-      if (a[i].first.defined() && b[i].first.defined()) result[i] = {at::minimum(a[i].first, b[i].first), at::maximum(a[i].second, b[i].second)};
+      if (a[i].first.defined() && b[i].first.defined())
+        result[i] = {at::minimum(a[i].first, b[i].first), at::maximum(a[i].second, b[i].second)};
     return result;
   }
 };

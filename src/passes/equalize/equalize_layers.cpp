@@ -1,8 +1,8 @@
 #include <cstdio>
 #include <string>
 
-#include "passes/equalize/choice.h"
 #include "calibration/output_error.h"
+#include "passes/equalize/choice.h"
 #include "passes/passes.h"
 
 /// Layer-wise equalization (arXiv 1906.04721): between layers joined by scale-free operations (Relu, pooling, PRelu, …),

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <string>
 
-#include "passes/passes.h"
 #include "passes/equalize/path_trial.h"
+#include "passes/passes.h"
 #include "ppq/error.h"
 
 /// SSD equalization, PPQ's: for each pair of one layer and its one reader, with scale-free operations between, four ways to
@@ -52,14 +52,17 @@ class EqualizeSsd final : public Pass {
         moved[i] = true;
       });
     const size_t changes = static_cast<size_t>(std::count(moved.begin(), moved.end(), true));
-    if (context.record) context.record->decision = std::to_string(changes) + " of " + std::to_string(pairs.size()) + " pairs are clearly better with other scales, each run alone";
+    if (context.record)
+      context.record->decision =
+          std::to_string(changes) + " of " + std::to_string(pairs.size()) + " pairs are clearly better with other scales, each run alone";
     return changes;
   }
 
  private:
   /// Both layers' largest weights become the same.
   static void level(const EqualizationPair& pair) {
-    const double up = pair.upstream[0]->constant_input(1).abs().max().item<double>(), down = pair.downstream[0]->constant_input(1).abs().max().item<double>();
+    const double up = pair.upstream[0]->constant_input(1).abs().max().item<double>(),
+                 down = pair.downstream[0]->constant_input(1).abs().max().item<double>();
     if (up == 0 || down == 0) return;
     const at::Tensor scale = at::full({pair.channels}, std::sqrt(down / up), at::kFloat);
     scale_outputs(*pair.upstream[0], scale);
@@ -84,13 +87,16 @@ class EqualizeSsd final : public Pass {
   /// Undefined where nothing is clearly better than the pair as it is.
   at::Tensor best_scale(const EqualizationPair& pair, const PathTrial& trial, const SSDSetting& setting) const {
     const EqualizationPair inside = pair_in(trial.graph(), pair);
-    const at::Tensor up = output_rows(*inside.upstream[0]).abs().amax(1), down = input_rows(*inside.downstream[0], pair.channels).abs().amax(1);
+    const at::Tensor up = output_rows(*inside.upstream[0]).abs().amax(1),
+                     down = input_rows(*inside.downstream[0], pair.channels).abs().amax(1);
     const at::Tensor u = floored(up, setting.channel_ratio), d = floored(down, setting.channel_ratio);
-    const at::Tensor a = floored(activation(trial, *inside.upstream[0], trial.context()), setting.channel_ratio).clamp_min(kLeastActivation);
+    const at::Tensor a =
+        floored(activation(trial, *inside.upstream[0], trial.context()), setting.channel_ratio).clamp_min(kLeastActivation);
     const at::Tensor K = u.max() / (u + kEps), N = d.max() / (d + kEps), A = a.max() / (a + kEps);
     at::Tensor third = at::minimum(K / N, A / N).clamp_max(8);
     third = (third / third.min()).clamp(1, 2);
-    const at::Tensor ways[] = {at::sqrt(down / (up + kEps)).clamp(0.1, 10), at::minimum(K, A), third, at::sqrt(A * at::sqrt(K / N)).clamp(1, 2)};
+    const at::Tensor ways[] = {at::sqrt(down / (up + kEps)).clamp(0.1, 10), at::minimum(K, A), third,
+                               at::sqrt(A * at::sqrt(K / N)).clamp(1, 2)};
     at::Tensor best;
     double least = setting.loss_threshold * trial.error(trial.graph());
     for (const at::Tensor& scale : ways) {

@@ -47,7 +47,8 @@ double noise(const std::vector<NoiseTerm>& terms, const std::vector<double>& sca
   for (const NoiseTerm& term : terms) {
     const double step = largest(term, scales);
     double arriving = 0;
-    for (size_t i = 0; i < scales.size(); ++i) arriving += term.inverse ? term.weight[i] * scales[i] * scales[i] : term.weight[i] / (scales[i] * scales[i]);
+    for (size_t i = 0; i < scales.size(); ++i)
+      arriving += term.inverse ? term.weight[i] * scales[i] * scales[i] : term.weight[i] / (scales[i] * scales[i]);
     sum += step * step * arriving;
   }
   return sum;

@@ -23,7 +23,9 @@ at::Tensor power(const ChannelMoments& moments, bool without_mean) {
 /// How much noise in each output of `layer` counts: 1, unless a layer behind it reads each of its channels alone.
 at::Tensor importance(const Node* layer, const std::vector<EqualizationPair>& all, int depth = 0) {
   const int64_t channels = output_channels(*layer);
-  const auto pair = std::find_if(all.begin(), all.end(), [&](const EqualizationPair& p) { return std::find(p.upstream.begin(), p.upstream.end(), layer) != p.upstream.end(); });
+  const auto pair = std::find_if(all.begin(), all.end(), [&](const EqualizationPair& p) {
+    return std::find(p.upstream.begin(), p.upstream.end(), layer) != p.upstream.end();
+  });
   if (pair == all.end() || depth > 3) return at::ones({channels}, at::kDouble);
   at::Tensor sum = at::zeros({channels}, at::kDouble);
   for (const Node* next : pair->downstream) {
@@ -48,7 +50,8 @@ at::Tensor gain(const Node& layer, int64_t channels, const at::Tensor& weighted)
 std::vector<NoiseTerm> noise_of(const EqualizationPair& pair, const std::vector<EqualizationPair>& all,
                                 const std::unordered_map<std::string, ChannelMoments>& moments, const PassContext& context) {
   const bool without_mean = context.setting->bias_correct, per_channel = context.platform->weight_per_channel;
-  const double weight_step = 2 / std::exp2(context.platform->weight.bits), activation_step = 1 / std::exp2(context.platform->activation.bits);
+  const double weight_step = 2 / std::exp2(context.platform->weight.bits),
+               activation_step = 1 / std::exp2(context.platform->activation.bits);
   std::vector<NoiseTerm> terms;
   at::Tensor gains = at::zeros({pair.channels}, at::kDouble);
   for (const Node* node : pair.downstream) {
@@ -75,11 +78,13 @@ std::vector<NoiseTerm> noise_of(const EqualizationPair& pair, const std::vector<
     if (seen == moments.end()) return {};
     const at::Tensor rows = output_rows(*node);
     const int64_t groups = groups_of(*node), inputs = input_channels(*node);
-    const double taps = static_cast<double>(rows.size(1)) / static_cast<double>(std::max<int64_t>(1, node->is("Gemm") ? inputs : inputs / groups));
+    const double taps =
+        static_cast<double>(rows.size(1)) / static_cast<double>(std::max<int64_t>(1, node->is("Gemm") ? inputs : inputs / groups));
     const at::Tensor in = power(seen->second, without_mean);
     if (in.numel() != inputs) return {};
     const at::Tensor per_group = in.view({groups, -1}).sum(1) * taps;
-    terms.push_back({numbers(rows.abs().amax(1).to(at::kDouble) * weight_step), numbers(per_group.repeat_interleave(pair.channels / groups) * gains)});
+    terms.push_back(
+        {numbers(rows.abs().amax(1).to(at::kDouble) * weight_step), numbers(per_group.repeat_interleave(pair.channels / groups) * gains)});
   }
   return terms;
 }

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "calibration/channel_moments.h"
-#include "passes/equalize/pairs.h"
 #include "passes/equalize/noise_model.h"
+#include "passes/equalize/pairs.h"
 #include "ppq/pass.h"
 
 namespace ppq::passes {

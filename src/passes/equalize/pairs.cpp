@@ -17,7 +17,8 @@ bool is_layer(const Node& node) {
   if (node.input(2) && !node.constant_input(2).defined()) return false;
   if (!node.is("Gemm")) return weight.dim() >= 3;
   const Value* bias = node.input(2);
-  return weight.dim() == 2 && node.attributes.get_int("transA", 0) == 0 && (!bias || bias->constant().dim() <= 1 || bias->constant().size(0) == 1);
+  return weight.dim() == 2 && node.attributes.get_int("transA", 0) == 0 &&
+         (!bias || bias->constant().dim() <= 1 || bias->constant().size(0) == 1);
 }
 
 /// Elements of a declared shape behind the batch dimension; -1 where not all are known.
@@ -51,12 +52,13 @@ bool pads_space(const Node& node) {
     pads.assign(list.data_ptr<int64_t>(), list.data_ptr<int64_t>() + list.numel());
   }
   const size_t rank = pads.size() / 2;
-  return rank > 2 && !node.input(3) && pads[0] == 0 && pads[1] == 0 && pads[rank] == 0 && pads[rank + 1] == 0 && node.attributes.get_float("value", 0) == 0;
+  return rank > 2 && !node.input(3) && pads[0] == 0 && pads[1] == 0 && pads[rank] == 0 && pads[rank + 1] == 0 &&
+         node.attributes.get_float("value", 0) == 0;
 }
 
 bool is_relay(const Node& node, const EqualizationSearch& search) {
-  static const std::unordered_set<std::string> kTypes = {"Relu", "MaxPool", "GlobalMaxPool", "PRelu", "AveragePool", "GlobalAveragePool",
-                                                         "LeakyRelu", "Identity"};
+  static const std::unordered_set<std::string> kTypes = {"Relu",        "MaxPool",           "GlobalMaxPool", "PRelu",
+                                                         "AveragePool", "GlobalAveragePool", "LeakyRelu",     "Identity"};
   // A slope along another axis than channels is exact too; an index output of MaxPool is not data.
   if (kTypes.count(node.op_type)) return node.outputs().size() == 1 || !node.output(1);
   if (search.through_add && (node.is("Add") || node.is("Sub"))) return !node.input(0)->is_constant() && !node.input(1)->is_constant();

@@ -130,7 +130,8 @@ void visit_paths(const Graph& graph, const std::vector<EqualizationPair>& pairs,
       for (const auto* values : {&trial->sources(), &trial->results()})
         for (const Value* value : *values) bytes += bytes_of(value, samples);
       if (!group.empty() && bytes > kGroupBytes) break;
-      for (const auto* values : {&trial->sources(), &trial->results()}) options.watch.insert(options.watch.end(), values->begin(), values->end());
+      for (const auto* values : {&trial->sources(), &trial->results()})
+        options.watch.insert(options.watch.end(), values->begin(), values->end());
       group.push_back(std::move(trial));
     }
     const auto program = lower(graph, options);
@@ -140,7 +141,8 @@ void visit_paths(const Graph& graph, const std::vector<EqualizationPair>& pairs,
       ppq::run(*program, batch->tensors, [&](size_t which, const at::Tensor& tensor) { seen[which] = tensor.clone(); });
       auto next = seen.begin();
       for (const auto& trial : group) {
-        const auto sources = next + static_cast<std::ptrdiff_t>(trial->sources().size()), results = sources + static_cast<std::ptrdiff_t>(trial->results().size());
+        const auto sources = next + static_cast<std::ptrdiff_t>(trial->sources().size()),
+                   results = sources + static_cast<std::ptrdiff_t>(trial->results().size());
         trial->inputs.emplace_back(next, sources);
         trial->outputs.emplace_back(sources, results);
         next = results;

@@ -17,7 +17,11 @@ constexpr double kOpen = std::numeric_limits<double>::infinity();
 }  // namespace
 
 Equalizer::Equalizer(Graph& graph, const EqualizationVariant& variant, EqualizationStatistics statistics, const PassContext& context)
-    : graph_(graph), variant_(variant), statistics_(std::move(statistics)), context_(context), pairs_(find_equalization_pairs(graph, variant.search)) {
+    : graph_(graph),
+      variant_(variant),
+      statistics_(std::move(statistics)),
+      context_(context),
+      pairs_(find_equalization_pairs(graph, variant.search)) {
   for (const EqualizationPair& pair : pairs_) scales_.push_back(at::ones({pair.channels}));
 }
 
@@ -31,7 +35,8 @@ size_t Equalizer::run() {
     double octaves = 0;
     for (size_t i = 0; i < pairs_.size(); ++i) {
       if (variant_.undone.count(i)) continue;
-      const at::Tensor scale = variant_.rule == EqualizationRule::Noise ? scale_by_noise(pairs_[i], scales_[i]) : scale_by_ranges(pairs_[i]);
+      const at::Tensor scale =
+          variant_.rule == EqualizationRule::Noise ? scale_by_noise(pairs_[i], scales_[i]) : scale_by_ranges(pairs_[i]);
       apply(pairs_[i], scale);
       scales_[i] = scales_[i] * scale;
       octaves = std::max(octaves, scale.log2().abs().max().item<double>());
@@ -91,7 +96,8 @@ void Equalizer::apply(const EqualizationPair& pair, const at::Tensor& scale) {
   for (const auto* nodes : {&pair.relays, &pair.downstream})
     for (const Node* node : *nodes) names.insert(node->input(0)->name());
   for (const std::string& name : names) {
-    if (const auto seen = statistics_.clips.find(name); seen != statistics_.clips.end()) seen->second.most = seen->second.most * spread(seen->second.most);
+    if (const auto seen = statistics_.clips.find(name); seen != statistics_.clips.end())
+      seen->second.most = seen->second.most * spread(seen->second.most);
     const auto seen = statistics_.moments.find(name);
     if (seen == statistics_.moments.end()) continue;
     ChannelMoments& moments = seen->second;

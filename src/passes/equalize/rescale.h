@@ -5,9 +5,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "passes/equalize/noise_model.h"
 #include "passes/equalize/pairs.h"
 #include "passes/equalize/statistics.h"
-#include "passes/equalize/noise_model.h"
 #include "ppq/pass.h"
 
 namespace ppq::passes {
@@ -24,7 +24,7 @@ struct EqualizationVariant {
   EqualizationSearch search;
   EqualizationSetting setting;  ///< iterations 0: nothing moves
   EqualizationRule rule = EqualizationRule::Ranges;
-  std::set<size_t> undone;      ///< pairs left as they are, numbered in graph order
+  std::set<size_t> undone;  ///< pairs left as they are, numbered in graph order
 };
 
 /// Moves scale between the layers of each pair, sweep after sweep, as equalize_layers.cpp says.

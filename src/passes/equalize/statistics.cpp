@@ -12,8 +12,8 @@
 namespace ppq::passes {
 namespace {
 
-constexpr double kMargin = 0.7;          ///< the largest value seen, as a share of what is expected
-constexpr double kDeviations = 8;        ///< above the mean, what is expected
+constexpr double kMargin = 0.7;    ///< the largest value seen, as a share of what is expected
+constexpr double kDeviations = 8;  ///< above the mean, what is expected
 constexpr double kMostGrowth = 64;
 constexpr double kQuantile = 0.99;       ///< of the channels keep what half of the samples expect of the other
 constexpr double kLittleClipped = 1e-3;  ///< share of a channel's power that a bound takes without mattering
@@ -21,15 +21,16 @@ constexpr double kLittleClipped = 1e-3;  ///< share of a channel's power that a 
 std::vector<BoundedValue> clipped_values(const Graph& graph) {
   std::vector<BoundedValue> values;
   for (const Node* node : graph.nodes())
-    if (const auto bound = clip_bound(*node); bound && std::isfinite(*bound) && !node->input(0)->is_constant()) values.push_back({node->input(0), *bound});
+    if (const auto bound = clip_bound(*node); bound && std::isfinite(*bound) && !node->input(0)->is_constant())
+      values.push_back({node->input(0), *bound});
   return values;
 }
 
 std::vector<const Value*> layer_inputs(const Graph& graph) {
   std::vector<const Value*> values;
   for (const Node* node : graph.nodes())
-    if ((node->is("Conv") || node->is("ConvTranspose") || node->is("Gemm")) && node->constant_input(1).defined() && !node->input(0)->is_constant() &&
-        std::find(values.begin(), values.end(), node->input(0)) == values.end())
+    if ((node->is("Conv") || node->is("ConvTranspose") || node->is("Gemm")) && node->constant_input(1).defined() &&
+        !node->input(0)->is_constant() && std::find(values.begin(), values.end(), node->input(0)) == values.end())
       values.push_back(node->input(0));
   return values;
 }
@@ -68,7 +69,8 @@ EqualizationStatistics equalization_statistics(const Graph& graph, const PassCon
   }
   EqualizationStatistics result;
   for (const auto& [name, moments] : halves[0].moments)
-    if (const auto other = halves[1].moments.find(name); other != halves[1].moments.end()) result.moments[name] = both(moments, other->second);
+    if (const auto other = halves[1].moments.find(name); other != halves[1].moments.end())
+      result.moments[name] = both(moments, other->second);
   for (const auto& [value, bound] : clips) {
     const std::string& name = value->name();
     if (!halves[0].clips.count(name) || !halves[1].clips.count(name) || !result.moments.count(name)) continue;

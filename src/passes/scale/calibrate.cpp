@@ -8,8 +8,8 @@
 
 #include "calibration/calibration_file.h"
 #include "calibration/calibration_shard.h"
-#include "passes/passes.h"
 #include "graph/quant_slots.h"
+#include "passes/passes.h"
 #include "ppq/error.h"
 
 /// Runs the samples once through the network, weights rounded and activations float, lets observers see the tensors that
@@ -85,7 +85,10 @@ class Calibrate final : public Pass {
       const std::string wanted = given.empty() ? quant->scheme.observer : given;
       list.push_back(found.size());
       // Above 8 bits rounding is finer than any clipping could pay for.
-      found.push_back({value, quant->scheme, wanted != "auto" ? std::vector{wanted} : quant->scheme.bits > 8 ? std::vector<std::string>{"minmax"} : auto_observers()});
+      found.push_back({value, quant->scheme,
+                       wanted != "auto"         ? std::vector{wanted}
+                       : quant->scheme.bits > 8 ? std::vector<std::string>{"minmax"}
+                                                : auto_observers()});
       quants.push_back({quant});
     }
     for (const Value* value : values)
@@ -131,7 +134,8 @@ class Calibrate final : public Pass {
     if (!context.calibration || context.calibration->size() == 0)
       throw Error(ErrorKind::Data, "calibration", "no samples: got 0, expected at least 1");
     const size_t total = context.calibration->size(), batches = (total + context.batch_size - 1) / context.batch_size;
-    for (size_t k = 1; k < std::min(context.devices.size(), batches); ++k) shards_.push_back(std::make_unique<CalibrationShard>(wanted_, context.devices[k]));
+    for (size_t k = 1; k < std::min(context.devices.size(), batches); ++k)
+      shards_.push_back(std::make_unique<CalibrationShard>(wanted_, context.devices[k]));
     std::mutex mutex;  // of progress, warnings and errors
     size_t done = 0;
     std::atomic<bool> failed = false;
@@ -149,7 +153,8 @@ class Calibrate final : public Pass {
           const std::lock_guard lock(mutex);
           context.warn(std::move(text));
         };
-        shards_[k]->run(graph, samples, {context.batch_size, context.device_graphs ? capture_on(shards_[k]->device()) : nullptr}, tick, warn);
+        shards_[k]->run(graph, samples, {context.batch_size, context.device_graphs ? capture_on(shards_[k]->device()) : nullptr}, tick,
+                        warn);
       } catch (...) {
         errors[k] = std::current_exception();
         failed = true;
@@ -182,10 +187,10 @@ class Calibrate final : public Pass {
     }
   }
 
-  std::vector<Wanted> wanted_;                      ///< tensors in the order they were met, each under each of its schemes
-  std::vector<std::vector<TensorQuantPtr>> quants_; ///< that want wanted_[i]'s numbers
+  std::vector<Wanted> wanted_;                       ///< tensors in the order they were met, each under each of its schemes
+  std::vector<std::vector<TensorQuantPtr>> quants_;  ///< that want wanted_[i]'s numbers
   std::vector<std::unique_ptr<CalibrationShard>> shards_;
-  std::vector<CalibratedTensor> numbers_;           ///< of each tensor and observer, in the order of wanted_
+  std::vector<CalibratedTensor> numbers_;  ///< of each tensor and observer, in the order of wanted_
 };
 
 }  // namespace

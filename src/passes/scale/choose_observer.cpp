@@ -1,8 +1,8 @@
 #include <map>
 
 #include "calibration/output_error.h"
-#include "passes/passes.h"
 #include "graph/quant_slots.h"
+#include "passes/passes.h"
 
 /// Chooses between the observers that calibrate tried ("auto"): for each, the rest of the pipeline runs on a copy of the
 /// graph, and the one with the least error at the network's outputs, on calibration samples, gives all activations their

@@ -4,13 +4,13 @@
 #include <cstdio>
 #include <unordered_map>
 
+#include "calibration/batching.h"
 #include "calibration/measure.h"
 #include "data/upload_ahead.h"
+#include "graph/sockets.h"
 #include "passes/equalize/pairs.h"
 #include "passes/passes.h"
-#include "graph/sockets.h"
 #include "ppq/error.h"
-#include "calibration/batching.h"
 
 /// Empirical bias correction (arXiv 1906.04721, section 4.2): rounding weights and activations moves the mean of each output
 /// channel; the bias takes the shift back.
@@ -64,7 +64,8 @@ class CorrectBias final : public Pass {
     const double after = output_error(graph, context);
     if (context.record) {
       char text[128];
-      std::snprintf(text, sizeof text, "%s: noise over signal at the outputs %.4g before, %.4g after", after < before ? "kept" : "undone", before, after);
+      std::snprintf(text, sizeof text, "%s: noise over signal at the outputs %.4g before, %.4g after", after < before ? "kept" : "undone",
+                    before, after);
       context.record->decision = text;
     }
     if (after < before) return layers_.size();
@@ -104,7 +105,9 @@ class CorrectBias final : public Pass {
       const auto batch = batches.next();
       if (!batch) break;
       const double count = static_cast<double>(batch->count);
-      Tensors expected = ppq::run(*float_program, batch->tensors, [&](size_t i, const at::Tensor& value) { layers_[i].float_mean = channel_means(*layers_[i].node, value); });
+      Tensors expected = ppq::run(*float_program, batch->tensors, [&](size_t i, const at::Tensor& value) {
+        layers_[i].float_mean = channel_means(*layers_[i].node, value);
+      });
       if (done < kMostJudged && judged_bytes_ < kJudgedBytes) {
         for (const Tensors* tensors : {static_cast<const Tensors*>(&batch->tensors), static_cast<const Tensors*>(&expected)})
           for (const at::Tensor& tensor : *tensors) judged_bytes_ += tensor.nbytes();

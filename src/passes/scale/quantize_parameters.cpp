@@ -2,11 +2,11 @@
 #include <cstdio>
 #include <unordered_set>
 
-#include "observers/observer.h"
 #include "calibration/output_error.h"
-#include "passes/passes.h"
 #include "graph/quant_slots.h"
 #include "graph/sockets.h"
+#include "observers/observer.h"
+#include "passes/passes.h"
 #include "passes/scale/weight_scales.h"
 
 /// Scale and offset of constants (weights and constant operands), all channels together. A prescribed observer serves all;
@@ -25,7 +25,8 @@ constexpr size_t kTrialSamples = 8;
 std::vector<Slot> waiting(const Graph& graph) {
   std::vector<Slot> slots;
   for (const Slot& slot : quant_slots(graph))
-    if (!slot.output && slot.value()->constant().defined() && slot.quant()->state == QuantState::Initial && !slot.quant()->fixed) slots.push_back(slot);
+    if (!slot.output && slot.value()->constant().defined() && slot.quant()->state == QuantState::Initial && !slot.quant()->fixed)
+      slots.push_back(slot);
   return slots;
 }
 
@@ -62,7 +63,10 @@ class QuantizeParameters final : public Pass {
       TensorQuant& quant = *slot.quant();
       if (!quants.insert(&quant).second || quant.state != QuantState::Initial) continue;
       const bool by_weight = context.setting->extra.weight_search == "mse" && is_computing(*slot.node);
-      observers.push_back(make_observer(!prescribed.empty() ? prescribed : by_weight ? "mse" : quant.scheme.observer, quant.scheme, slot.value()->name()));
+      observers.push_back(make_observer(!prescribed.empty() ? prescribed
+                                        : by_weight         ? "mse"
+                                                            : quant.scheme.observer,
+                                        quant.scheme, slot.value()->name()));
       observers.back()->observe(slot.value()->constant().to(context.device), 1);
       if (quant.scheme.granularity == Granularity::PerBlock) {
         // Statistics of blocks outweigh the weight: one at a time.
@@ -97,7 +101,8 @@ class QuantizeParameters final : public Pass {
     return choose(graph, slots, layers, mean_is_free, context);
   }
 
-  static Scales choose(const Graph& graph, const std::vector<Slot>& slots, const std::vector<Slot>& layers, bool mean_is_free, PassContext& context) {
+  static Scales choose(const Graph& graph, const std::vector<Slot>& slots, const std::vector<Slot>& layers, bool mean_is_free,
+                       PassContext& context) {
     const size_t step = context.calibration->size() > 1 ? 2 : 1;
     QuantizationSetting setting = *context.setting;
     setting.extra.weight_search = "minmax";
@@ -128,7 +133,9 @@ class QuantizeParameters final : public Pass {
       std::snprintf(text, sizeof text, "%s%s %.3g", said.empty() ? "" : ", ", choice.name, choice.error);
       said += text;
     }
-    if (context.record) context.record->decision = std::string(choices[best].name) + ", by the error that rounded weights make at the network's outputs on samples held back: " + said;
+    if (context.record)
+      context.record->decision = std::string(choices[best].name) +
+                                 ", by the error that rounded weights make at the network's outputs on samples held back: " + said;
     return choices[best].scales;
   }
 

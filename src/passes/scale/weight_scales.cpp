@@ -7,8 +7,8 @@
 #include <unordered_set>
 
 #include "data/upload_ahead.h"
-#include "observers/observer.h"
 #include "graph/sockets.h"
+#include "observers/observer.h"
 
 namespace ppq::passes {
 namespace {
@@ -34,7 +34,8 @@ std::vector<QuantParams> params_by(const char* method, const std::vector<Slot>& 
 struct Range {
   at::Tensor least, most, largest;
   Range(const at::Tensor& weight, const QuantScheme& scheme) {
-    const at::Tensor rows = scheme.granularity == Granularity::PerChannel ? weight.transpose(0, scheme.axis).flatten(1) : weight.reshape({1, -1});
+    const at::Tensor rows =
+        scheme.granularity == Granularity::PerChannel ? weight.transpose(0, scheme.axis).flatten(1) : weight.reshape({1, -1});
     least = rows.amin(1).to(at::kDouble).clamp_max(0), most = rows.amax(1).to(at::kDouble).clamp_min(0);
     if (scheme.granularity == Granularity::PerTensor) least = least.reshape({}), most = most.reshape({});
     largest = at::maximum(-least, most);
@@ -57,7 +58,8 @@ QuantParams least(const std::vector<QuantParams>& candidates, const at::Tensor& 
 
 /// The activation that alone reads a layer's output; null where there is none.
 const Node* activation_of(const Node& layer) {
-  static const std::unordered_set<std::string> kTypes = {"Relu", "Clip", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Softplus", "Gelu", "Mish"};
+  static const std::unordered_set<std::string> kTypes = {"Relu",    "Clip",        "LeakyRelu", "PRelu", "Elu",      "Selu", "Celu",
+                                                         "Sigmoid", "HardSigmoid", "HardSwish", "Tanh",  "Softplus", "Gelu", "Mish"};
   const Node* next = only_reader(*layer.output());
   if (!next || !kTypes.count(next->op_type) || next->input(0) != layer.output() || next->outputs().size() != 1) return nullptr;
   for (size_t i = 1; i < next->inputs().size(); ++i)
@@ -69,14 +71,17 @@ const Node* activation_of(const Node& layer) {
 }
 
 /// A program of one node: constants as they are, other inputs in order.
-std::shared_ptr<const Program> alone(const Node& node, const std::vector<size_t>& inputs, const Graph& graph, at::Device device, const Attributes& attributes) {
+std::shared_ptr<const Program> alone(const Node& node, const std::vector<size_t>& inputs, const Graph& graph, at::Device device,
+                                     const Attributes& attributes) {
   Graph one;
   one.opsets = graph.opsets;
   std::vector<Value*> values;
   for (size_t i = 0; i < node.inputs().size(); ++i) {
     const bool given = std::find(inputs.begin(), inputs.end(), i) != inputs.end();
     const at::Tensor constant = given ? at::Tensor() : node.constant_input(i);
-    values.push_back(given ? one.add_value("x" + std::to_string(i)) : constant.defined() ? one.add_constant("x" + std::to_string(i), constant) : nullptr);
+    values.push_back(given                ? one.add_value("x" + std::to_string(i))
+                     : constant.defined() ? one.add_constant("x" + std::to_string(i), constant)
+                                          : nullptr);
     if (given) one.add_input(values.back());
   }
   Value* y = one.add_value("y");
@@ -91,7 +96,11 @@ std::shared_ptr<const Program> alone(const Node& node, const std::vector<size_t>
 class Layer {
  public:
   Layer(const Graph& graph, const Slot& slot, std::vector<QuantParams> candidates, bool mean_is_free)
-      : graph_(graph), node_(slot.node), quant_(slot.quant()), mean_is_free_(mean_is_free && !node_->is("MatMul")), weight_(node_->constant_input(1)),
+      : graph_(graph),
+        node_(slot.node),
+        quant_(slot.quant()),
+        mean_is_free_(mean_is_free && !node_->is("MatMul")),
+        weight_(node_->constant_input(1)),
         candidates_(std::move(candidates)) {}
 
   const Value* data() const { return node_->input(0); }
@@ -109,7 +118,9 @@ class Layer {
     others_.clear();
     for (int64_t i = 0; i < exact.dim(); ++i)
       if (i != axis_) others_.push_back(i);
-    if (!squares_.defined()) squares_ = at::zeros({static_cast<int64_t>(candidates_.size()), channels}, exact.options().dtype(at::kDouble)), sums_ = at::zeros_like(squares_);
+    if (!squares_.defined())
+      squares_ = at::zeros({static_cast<int64_t>(candidates_.size()), channels}, exact.options().dtype(at::kDouble)),
+      sums_ = at::zeros_like(squares_);
     count_ += exact.numel() / channels;
     for (int64_t c = 0; c < squares_.size(0); ++c) {
       const at::Tensor weight = fake_quantize(weight_, quant_->scheme, candidates_[static_cast<size_t>(c)]);
@@ -169,7 +180,7 @@ class Layer {
   at::Tensor weight_;
   std::vector<QuantParams> candidates_;
   std::shared_ptr<const Program> layer_, activation_;
-  at::Tensor squares_, sums_;  ///< of the error behind and in front of the activation, float64 [candidates, output channels]
+  at::Tensor squares_, sums_;     ///< of the error behind and in front of the activation, float64 [candidates, output channels]
   int64_t axis_ = 1, count_ = 0;  ///< of channels; places of a channel
   std::vector<int64_t> others_;
 };
@@ -201,8 +212,8 @@ std::vector<std::vector<QuantParams>> candidate_scales(const std::vector<Slot>& 
   return result;
 }
 
-std::unordered_map<const TensorQuant*, QuantParams> scales_by_output(const Graph& graph, const std::vector<Slot>& slots, const PassContext& context,
-                                                                     bool mean_is_free) {
+std::unordered_map<const TensorQuant*, QuantParams> scales_by_output(const Graph& graph, const std::vector<Slot>& slots,
+                                                                     const PassContext& context, bool mean_is_free) {
   std::unordered_map<const TensorQuant*, QuantParams> result;
   std::vector<std::unique_ptr<Layer>> layers;
   LowerOptions options;

@@ -21,7 +21,7 @@ std::vector<std::vector<QuantParams>> candidate_scales(const std::vector<Slot>& 
 /// layer on at most 16 samples of the context, in one run of the network; each channel on its own where scales are per
 /// channel. With `mean_is_free` the mean error of an output channel is taken off before the activation, as bias correction
 /// will. Large outputs are read at a grid of places, and no more samples than give 784 places. No activation is kept.
-std::unordered_map<const TensorQuant*, QuantParams> scales_by_output(const Graph& graph, const std::vector<Slot>& slots, const PassContext& context,
-                                                                     bool mean_is_free);
+std::unordered_map<const TensorQuant*, QuantParams> scales_by_output(const Graph& graph, const std::vector<Slot>& slots,
+                                                                     const PassContext& context, bool mean_is_free);
 
 }  // namespace ppq::passes

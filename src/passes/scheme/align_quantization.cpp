@@ -3,8 +3,8 @@
 #include <set>
 #include <unordered_map>
 
-#include "passes/passes.h"
 #include "graph/quant_slots.h"
+#include "passes/passes.h"
 #include "ppq/error.h"
 
 /// Gives operands that must be on one scale one quantization: inputs of Add, Sub, Sum (one range that holds all), Concat
@@ -18,10 +18,15 @@ enum class Target { None, Input, Output, Large };
 
 Target parse_target(const std::string& text, const char* key, std::initializer_list<Target> allowed) {
   Target target = Target::None;
-  if (text == "Align to Input") target = Target::Input;
-  else if (text == "Align to Output") target = Target::Output;
-  else if (text == "Align to Large") target = Target::Large;
-  else if (text != "None") throw Error(ErrorKind::Usage, std::string("setting fusion_setting.") + key, "got '" + text + "'", "choose None, Align to Input, Align to Output or Align to Large");
+  if (text == "Align to Input")
+    target = Target::Input;
+  else if (text == "Align to Output")
+    target = Target::Output;
+  else if (text == "Align to Large")
+    target = Target::Large;
+  else if (text != "None")
+    throw Error(ErrorKind::Usage, std::string("setting fusion_setting.") + key, "got '" + text + "'",
+                "choose None, Align to Input, Align to Output or Align to Large");
   if (std::find(allowed.begin(), allowed.end(), target) == allowed.end())
     throw Error(ErrorKind::Usage, std::string("setting fusion_setting.") + key, "'" + text + "' is not possible here");
   return target;
@@ -33,17 +38,22 @@ class AlignQuantization final : public Pass {
 
   size_t run(Graph& graph, PassContext& context) override {
     const FusionSetting& fusion = context.setting->fusion_setting;
-    const Target elementwise = parse_target(fusion.align_elementwise_to, "align_elementwise_to", {Target::None, Target::Output, Target::Large});
+    const Target elementwise =
+        parse_target(fusion.align_elementwise_to, "align_elementwise_to", {Target::None, Target::Output, Target::Large});
     const Target concat = parse_target(fusion.align_concat_to, "align_concat_to", {Target::None, Target::Output, Target::Large});
     const Target pooling = parse_target(fusion.align_avgpooling_to, "align_avgpooling_to", {Target::None, Target::Input, Target::Output});
     const Target resize = parse_target(fusion.align_resize_to, "align_resize_to", {Target::None, Target::Input, Target::Output});
     for (Node* node : graph.nodes()) {
       if (!node->quantized) continue;
       Target target = Target::None;
-      if (node->is("Add") || node->is("Sub") || node->is("Sum")) target = elementwise;
-      else if (node->is("Concat")) target = concat;
-      else if (node->is("AveragePool") || node->is("GlobalAveragePool")) target = pooling;
-      else if (node->is("Resize") || node->is("Upsample") || node->is("Interp")) target = resize;
+      if (node->is("Add") || node->is("Sub") || node->is("Sum"))
+        target = elementwise;
+      else if (node->is("Concat"))
+        target = concat;
+      else if (node->is("AveragePool") || node->is("GlobalAveragePool"))
+        target = pooling;
+      else if (node->is("Resize") || node->is("Upsample") || node->is("Interp"))
+        target = resize;
       if (target != Target::None) join(*node, target, fusion.force_alignment_overlap);
     }
     return solve(graph);

@@ -1,8 +1,8 @@
 #include <map>
 
-#include "passes/passes.h"
 #include "graph/quant_slots.h"
 #include "graph/sockets.h"
+#include "passes/passes.h"
 
 /// Replaces weights, constant operands and biases by their rounded values, so the graph that is written computes what was
 /// simulated. The simulation's output does not change. Bounds of Clip and values of Pad keep what the model says.

@@ -2,9 +2,9 @@
 #include <map>
 #include <unordered_map>
 
-#include "passes/passes.h"
 #include "graph/patterns.h"
 #include "graph/sockets.h"
+#include "passes/passes.h"
 #include "ppq/error.h"
 
 /// Decides which nodes are computed in integers and gives every input and output of theirs a TensorQuant by the target's

@@ -28,13 +28,14 @@ class Dispatcher {
   void conservative(bool any_type = false) {
     Nodes quantized = on_paths(any_type);
     add_movers_above(quantized);
-    const Nodes extensions = close(computing_, [&](const Node& from, const Node& to, size_t) {
-      return !is_generator(from) && !is_generator(to);
-    });
+    const Nodes extensions =
+        close(computing_, [&](const Node& from, const Node& to, size_t) { return !is_generator(from) && !is_generator(to); });
     const Nodes indices = shape_or_index(quantized);
     for (Node* node : graph_.nodes()) {
-      if (indices.count(node) && !extensions.count(node)) node->dispatch = Dispatch::ShapeOrIndex;
-      else node->dispatch = quantized.count(node) ? Dispatch::Unspecified : Dispatch::Float;
+      if (indices.count(node) && !extensions.count(node))
+        node->dispatch = Dispatch::ShapeOrIndex;
+      else
+        node->dispatch = quantized.count(node) ? Dispatch::Unspecified : Dispatch::Float;
     }
     follow_producers();
   }
@@ -55,9 +56,9 @@ class Dispatcher {
     for (const Node* node : computing_)
       if (node->is("Conv")) convs.insert(node);
     auto relay = [&](const Node& from, const Node& to, size_t index) { return quantizable(to) && carries(from, to, index); };
-    const Nodes below = close(convs, relay), above = close_up(convs, [&](const Node& to, const Node& from, size_t index) {
-      return quantizable(from) && carries(from, to, index);
-    });
+    const Nodes below = close(convs, relay), above = close_up(convs, [&](const Node&to, const Node&from, size_t index) {
+                                               return quantizable(from) && carries(from, to, index);
+                                             });
     Nodes quantized;
     for (const Node* node : below)
       if (above.count(node)) quantized.insert(node);
@@ -88,7 +89,8 @@ class Dispatcher {
     // Through integers too: that is what shapes and indices are.
     const Nodes tainted = close(sources, [&](const Node& from, const Node& to, size_t index) {
       const Value* value = to.input(index);
-      return passes::output_socket(from, value->producer_index()) == Socket::Quantizable && passes::carries_value(to, index) && !computing_.count(&to);
+      return passes::output_socket(from, value->producer_index()) == Socket::Quantizable && passes::carries_value(to, index) &&
+             !computing_.count(&to);
     });
     for (Node* node : graph_.nodes()) {
       const bool a = data.count(node), b = tainted.count(node);
@@ -185,8 +187,8 @@ class Dispatcher {
     };
     const auto nodes = graph_.nodes();
     for (auto node = nodes.rbegin(); node != nodes.rend(); ++node)
-      if (!quantized.count(*node) && passes::is_passive(**node) && quantizable(**node) && (*node)->input(0) && passes::may_be_float(*(*node)->input(0)) &&
-          only_quantized_readers(**node))
+      if (!quantized.count(*node) && passes::is_passive(**node) && quantizable(**node) && (*node)->input(0) &&
+          passes::may_be_float(*(*node)->input(0)) && only_quantized_readers(**node))
         quantized.insert(*node);
   }
 
@@ -238,12 +240,18 @@ Graph& dispatch_graph(Graph& graph, TargetPlatform platform, const std::string& 
   std::string name = dispatcher;
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
   Dispatcher rules(graph, find_platform(platform));
-  if (name == "conservative") rules.conservative();
-  else if (name == "pointwise") rules.pointwise();
-  else if (name == "allin") rules.allin();
-  else if (name == "perseus" || name == "pursus") rules.perseus();
-  else if (name == "pplnn") rules.pplnn();
-  else if (name == "aggresive" || name == "aggressive") rules.conservative(/*any_type=*/true);
+  if (name == "conservative")
+    rules.conservative();
+  else if (name == "pointwise")
+    rules.pointwise();
+  else if (name == "allin")
+    rules.allin();
+  else if (name == "perseus" || name == "pursus")
+    rules.perseus();
+  else if (name == "pplnn")
+    rules.pplnn();
+  else if (name == "aggresive" || name == "aggressive")
+    rules.conservative(/*any_type=*/true);
   else
     throw Error(ErrorKind::Usage, "dispatcher", "unknown dispatcher '" + dispatcher + "'",
                 did_you_mean(dispatcher, {"conservative", "pointwise", "allin", "perseus", "pplnn", "aggressive"}));

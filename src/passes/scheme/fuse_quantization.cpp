@@ -1,6 +1,6 @@
-#include "passes/passes.h"
 #include "graph/quant_slots.h"
 #include "graph/sockets.h"
+#include "passes/passes.h"
 
 /// Joins the quantization of tensors that the target computes in one go.
 /// - Computing operation (or any operation) and the activation that alone reads it: one quantization, of the activation's

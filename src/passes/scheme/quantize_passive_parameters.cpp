@@ -1,7 +1,7 @@
 #include <cmath>
-#include "passes/passes.h"
 #include "graph/quant_slots.h"
 #include "graph/sockets.h"
+#include "passes/passes.h"
 
 /// Quantization of what follows other tensors: biases of Conv, ConvTranspose and Gemm get input scale × weight scale,
 /// offset 0 (the accumulator's scale); Clip's bounds and Pad's value get their data's. They are simulated, never written.

@@ -1,9 +1,9 @@
 #include <map>
 #include <tuple>
 
-#include "passes/passes.h"
 #include "graph/quant_slots.h"
 #include "graph/sockets.h"
+#include "passes/passes.h"
 
 /// A tensor is quantized once: readers share the quantization of its producer; readers of a graph input or a constant share
 /// one among themselves. Does not fire where schemes differ (a 16-bit reader of an 8-bit tensor requantizes).
@@ -27,15 +27,19 @@ class SimplifyQuantization final : public Pass {
         TensorQuantPtr same;
         for (const TensorQuantPtr& other : known)
           if (other->scheme == quant->scheme && other->state == quant->state && quant->state == QuantState::Initial) same = other;
-        if (!same) known.push_back(quant);
-        else if (same != quant) replace_quant(graph, quant, same), ++changed;
+        if (!same)
+          known.push_back(quant);
+        else if (same != quant)
+          replace_quant(graph, quant, same), ++changed;
         continue;
       }
       const TensorQuantPtr source = producer_quant(value);
       if (!source || source == quant || quant->state != QuantState::Initial || quant->fixed) continue;
       if (source->scheme != quant->scheme) continue;
-      if (joined_inside(*slot.node, slot.index, quant)) replace_quant(graph, quant, source);
-      else slot.quant() = source;
+      if (joined_inside(*slot.node, slot.index, quant))
+        replace_quant(graph, quant, source);
+      else
+        slot.quant() = source;
       ++changed;
     }
     return changed;

@@ -237,7 +237,8 @@ void Shadow::touch(Access access, const char* name, size_t index) {
                                         : others(Access::Read) || others(Access::Write);
   if (race || (access != Access::Write && !written)) {
     const char* kNames[] = {"read", "write", "atomic"};
-    std::string what = std::string(name) + "[" + std::to_string(index) + "], " + kNames[static_cast<int>(access)] + " by thread " + std::to_string(self);
+    std::string what =
+        std::string(name) + "[" + std::to_string(index) + "], " + kNames[static_cast<int>(access)] + " by thread " + std::to_string(self);
     if (race) fail("race on shared " + what + ": no barrier since another thread touched it");
     fail("uninitialised shared " + what);
   }

@@ -22,7 +22,6 @@ struct Index {
   unsigned x = 0, y = 0, z = 0;
 };
 
-
 void run_grid(int64_t grid, int block, int64_t shared_bytes, const std::function<void()>& kernel);
 void barrier(const char* file, int line);
 int barrier_or(bool predicate, const char* file, int line);
@@ -33,8 +32,8 @@ void may_switch();
 [[noreturn]] void fail(const std::string& problem);
 
 unsigned current_thread();
-uint64_t current_block();   ///< unique over all launches
-uint32_t current_epoch();   ///< barriers passed in this block
+uint64_t current_block();  ///< unique over all launches
+uint32_t current_epoch();  ///< barriers passed in this block
 int64_t dynamic_bytes();
 
 enum class Access { Read, Write, Atomic };
@@ -67,7 +66,8 @@ class SharedStorage {
   T& touch(size_t index, Access access) {
     may_switch();
     if (index >= values_.size()) {
-      fail("shared array " + std::string(name_) + ": index " + std::to_string(static_cast<int64_t>(index)) + " of " + std::to_string(values_.size()));
+      fail("shared array " + std::string(name_) + ": index " + std::to_string(static_cast<int64_t>(index)) + " of " +
+           std::to_string(values_.size()));
     }
     shadows_[index].touch(access, name_, index);
     return values_[index];
@@ -133,10 +133,10 @@ inline Index thread_index, block_index, block_size, grid_size;
 #define __shfl_xor_sync(mask, value, step) ::shim::shuffle(value, step, __FILE__, __LINE__)
 #define PPQ_UNROLL
 #define PPQ_ROLLED
-#define PPQ_SHARED(type, name, count)                  \
+#define PPQ_SHARED(type, name, count)                      \
   static ::shim::SharedStorage<type> name##_memory(#name); \
   ::shim::SharedArray<type> name(name##_memory.enter(count))
-#define PPQ_DYNAMIC_SHARED(type, name)                 \
+#define PPQ_DYNAMIC_SHARED(type, name)                     \
   static ::shim::SharedStorage<type> name##_memory(#name); \
   ::shim::SharedArray<type> name(name##_memory.enter(::shim::dynamic_bytes() / static_cast<int64_t>(sizeof(type))))
 

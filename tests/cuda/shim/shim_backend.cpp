@@ -50,9 +50,21 @@ namespace ppq::test {
 
 const Backend& shim_backend() {
   namespace shimmed = kernels::cuda;
-  static const Backend backend{"shim", at::kCPU, &shimmed::fake_quantize, &shimmed::fake_quantize_, &shimmed::fake_quantize_blocks,
-                               &shimmed::quantize_to_int, &shimmed::fake_quantize_backward, &shimmed::observe, &shimmed::merge,
-                               &shimmed::observe_range, &shimmed::observe_range_blocks, &shimmed::observe_row_top2, &shimmed::error_sums, &shimmed::search_ranges, [](const std::vector<ObservationOf>& list) {
+  static const Backend backend{"shim",
+                               at::kCPU,
+                               &shimmed::fake_quantize,
+                               &shimmed::fake_quantize_,
+                               &shimmed::fake_quantize_blocks,
+                               &shimmed::quantize_to_int,
+                               &shimmed::fake_quantize_backward,
+                               &shimmed::observe,
+                               &shimmed::merge,
+                               &shimmed::observe_range,
+                               &shimmed::observe_range_blocks,
+                               &shimmed::observe_row_top2,
+                               &shimmed::error_sums,
+                               &shimmed::search_ranges,
+                               [](const std::vector<ObservationOf>& list) {
                                  std::vector<shimmed::Observation> observations;
                                  for (const ObservationOf& one : list) observations.push_back({one.x, one.axis, one.histogram});
                                  shimmed::observe_many(observations);

@@ -23,7 +23,8 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-std::unique_ptr<Graph> quantized(const std::string& text, const char* platform, const QuantizationSetting& setting = QuantizationSettingFactory::default_setting()) {
+std::unique_ptr<Graph> quantized(const std::string& text, const char* platform,
+                                 const QuantizationSetting& setting = QuantizationSettingFactory::default_setting()) {
   auto graph = read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]>\n" + text);
   const TargetPlatform id = find_platform(platform).id;
   Tensors sample;
@@ -48,11 +49,17 @@ const char* const kImage = "g (float[1,2,4,4] image) => (float[1,2,4,4] y) <floa
 
 TEST(Deploy, CommandsAreFilledIn) {
   const std::string text = guide(*quantized(kImage, "qnn_dsp_int8"), "qnn_dsp_int8");
-  EXPECT_THAT(text, HasSubstr("\nsnpe-onnx-to-dlc --input_network quantized.onnx --quantization_overrides quantized.table --output_path model.dlc\n"));
-  EXPECT_THAT(text, HasSubstr("\nsnpe-dlc-quantize --input_dlc model.dlc --input_list input_list.txt --override_params --act_bitwidth 8 --weights_bitwidth 8 --bias_bitwidth 32 --output_dlc model_a8.dlc\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("\nsnpe-onnx-to-dlc --input_network quantized.onnx --quantization_overrides quantized.table --output_path model.dlc\n"));
+  EXPECT_THAT(text, HasSubstr("\nsnpe-dlc-quantize --input_dlc model.dlc --input_list input_list.txt --override_params --act_bitwidth 8 "
+                              "--weights_bitwidth 8 --bias_bitwidth 32 --output_dlc model_a8.dlc\n"));
   EXPECT_THAT(text, HasSubstr("--override_params --act_bitwidth 16 "));
   EXPECT_THAT(text, HasSubstr("\nsnpe-net-run --container model_a8.dlc --input_list input_list.txt --use_dsp "));
-  EXPECT_THAT(text, HasSubstr("\nqairt-converter --input_network quantized.onnx --quantization_overrides quantized.table --output_path model_qairt.dlc\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          "\nqairt-converter --input_network quantized.onnx --quantization_overrides quantized.table --output_path model_qairt.dlc\n"));
   EXPECT_THAT(text, HasSubstr("\nqairt-quantizer --input_dlc model_qairt.dlc --input_list input_list.txt "));
   EXPECT_THAT(text, HasSubstr("--raw-layout nhwc"));
 }
@@ -61,11 +68,18 @@ TEST(Deploy, CommandsAreFilledIn) {
 TEST(Deploy, OptionsAreTheTools) {
   const std::map<std::string, std::set<std::string>> known = {
       {"snpe-onnx-to-dlc", {"input_network", "input_dim", "quantization_overrides", "output_path"}},
-      {"snpe-dlc-quantize", {"input_dlc", "input_list", "output_dlc", "override_params", "weights_bitwidth", "act_bitwidth", "bias_bitwidth", "use_per_channel_quantization", "use_per_row_quantization"}},
+      {"snpe-dlc-quantize",
+       {"input_dlc", "input_list", "output_dlc", "override_params", "weights_bitwidth", "act_bitwidth", "bias_bitwidth",
+        "use_per_channel_quantization", "use_per_row_quantization"}},
       {"snpe-net-run", {"container", "input_list", "use_dsp", "output_dir"}},
       {"qairt-converter", {"input_network", "source_model_input_shape", "quantization_overrides", "output_path"}},
-      {"qairt-quantizer", {"input_dlc", "output_dlc", "input_list", "bias_bitwidth", "act_bitwidth", "weights_bitwidth", "use_per_channel_quantization", "use_per_row_quantization"}}};
-  const std::string text = guide(*quantized("g (float[N,8] x) => (float[N,2] y) <float[8,2] w = {1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7}> { y = MatMul(x, w) }", "qnn_htp_int8"), "qnn_htp_int8");
+      {"qairt-quantizer",
+       {"input_dlc", "output_dlc", "input_list", "bias_bitwidth", "act_bitwidth", "weights_bitwidth", "use_per_channel_quantization",
+        "use_per_row_quantization"}}};
+  const std::string text =
+      guide(*quantized("g (float[N,8] x) => (float[N,2] y) <float[8,2] w = {1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7}> { y = MatMul(x, w) }",
+                       "qnn_htp_int8"),
+            "qnn_htp_int8");
   std::set<std::string> seen;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
@@ -83,7 +97,9 @@ TEST(Deploy, OptionsAreTheTools) {
 
 TEST(Deploy, OnlyTheTrapsOfThisModel) {
   const std::string flat = guide(*quantized("g (float[1,4] x) => (float[1,4] y) { y = Relu(x) }", "qnn_dsp_int8"), "qnn_dsp_int8");
-  for (const char* trap : {"- Layout:", "- Names:", "- Batch:", "- Inputs:", "- Minimum range:", "- Dead channels:", "- Per-row weights:", "--raw-layout", "nhwc"}) EXPECT_THAT(flat, Not(HasSubstr(trap)));
+  for (const char* trap : {"- Layout:", "- Names:", "- Batch:", "- Inputs:", "- Minimum range:", "- Dead channels:", "- Per-row weights:",
+                           "--raw-layout", "nhwc"})
+    EXPECT_THAT(flat, Not(HasSubstr(trap)));
   EXPECT_THAT(flat, HasSubstr("- Version 0.6.1"));
 
   const std::string image = guide(*quantized(kImage, "qnn_dsp_int8"), "qnn_dsp_int8", "2.0.0");
@@ -92,7 +108,8 @@ TEST(Deploy, OnlyTheTrapsOfThisModel) {
   const auto sum = quantized("g (float[1,4] a, float[1,4] b) => (float[1,4] y) { y = Add(a, b) }", "qnn_dsp_int8");
   sum->rename(sum->find_value("a"), "/a/x");
   const std::string two = guide(*sum, "qnn_dsp_int8");
-  EXPECT_THAT(two, AllOf(HasSubstr("- Inputs: there are 2"), HasSubstr("/a/x:=raw/_a_x/000000.raw b:=raw/b/000000.raw"), HasSubstr("- Names: `/a/x`")));
+  EXPECT_THAT(two, AllOf(HasSubstr("- Inputs: there are 2"), HasSubstr("/a/x:=raw/_a_x/000000.raw b:=raw/b/000000.raw"),
+                         HasSubstr("- Names: `/a/x`")));
 
   const std::string fixed = guide(*quantized("g (float[4,3] x) => (float[4,3] y) { y = Relu(x) }", "qnn_dsp_int8"), "qnn_dsp_int8");
   EXPECT_THAT(fixed, HasSubstr("- Batch: input `x` has a fixed leading dimension"));
@@ -101,7 +118,8 @@ TEST(Deploy, OnlyTheTrapsOfThisModel) {
 /// The tools widen ranges below 0.0001: a table that says less than that would not be what runs.
 TEST(Deploy, NearlyConstantTensorsAreWidenedAndNamed) {
   for (const char* platform : {"qnn_dsp_int8", "qnn_htp_a16w8"}) {
-    const auto graph = quantized("g (float[1,2,4,4] x) => (float[1,1,4,4] s) <float[1,2,1,1] w = {1e-6, 2e-6}> { s = Conv(x, w) }", platform);
+    const auto graph =
+        quantized("g (float[1,2,4,4] x) => (float[1,1,4,4] s) <float[1,2,1,1] w = {1e-6, 2e-6}> { s = Conv(x, w) }", platform);
     EXPECT_THAT(guide(*graph, platform), HasSubstr("- Minimum range: `s`")) << platform;
     EXPECT_THAT(guide(*graph, platform), Not(HasSubstr("range: `x`"))) << platform << ": the input's range is wide";
     ExportOptions options;
@@ -116,7 +134,8 @@ TEST(Deploy, NearlyConstantTensorsAreWidenedAndNamed) {
     }
     const auto& narrow = table.at("activation_encodings").at("s").at(0);
     const double range = narrow.at("max").get<double>() - narrow.at("min").get<double>();
-    EXPECT_NEAR(range, std::max(1e-4, 1e-8 * (std::ldexp(1.0, narrow.at("bitwidth").get<int>()) - 1)), 1e-9) << platform << ": the tools' range, or 1e-8 a step";
+    EXPECT_NEAR(range, std::max(1e-4, 1e-8 * (std::ldexp(1.0, narrow.at("bitwidth").get<int>()) - 1)), 1e-9)
+        << platform << ": the tools' range, or 1e-8 a step";
   }
 }
 
@@ -128,8 +147,10 @@ TEST(Deploy, DeadChannelsAndFloatLayersAreNamed) {
   auto setting = QuantizationSettingFactory::default_setting();
   setting.extra.keep_float = {"conv"};
   const std::string kept = guide(*quantized(dead, "qnn_htp_int8", setting), "qnn_htp_int8");
-  EXPECT_THAT(kept, AllOf(HasSubstr("- Float layers: `conv`"), HasSubstr("For Conv, Gemm and MatMul one float tensor of output, weight and bias makes all three float")));
-  EXPECT_THAT(guide(*quantized(dead, "qnn_htp_int8"), "qnn_htp_int8", "1.0.0"), AllOf(HasSubstr("- Version 1.0.0"), HasSubstr("Bitwidth must be present"), Not(HasSubstr("- Float layers:"))));
+  EXPECT_THAT(kept, AllOf(HasSubstr("- Float layers: `conv`"),
+                          HasSubstr("For Conv, Gemm and MatMul one float tensor of output, weight and bias makes all three float")));
+  EXPECT_THAT(guide(*quantized(dead, "qnn_htp_int8"), "qnn_htp_int8", "1.0.0"),
+              AllOf(HasSubstr("- Version 1.0.0"), HasSubstr("Bitwidth must be present"), Not(HasSubstr("- Float layers:"))));
 }
 
 TEST(Deploy, SixteenBitPlatformQuantizesWithSixteenBitsFirst) {
@@ -162,7 +183,8 @@ TEST(RawSamples, ChannelsLastValueByValue) {
 
 TEST(RawSamples, SeveralInputsAreNamedAndReadBack) {
   const std::string folder = temporary_dir("raw");
-  const std::vector<InputSpec> inputs = {{"a/b", DataType::Float, {{1, ""}, {3, ""}, {2, ""}, {2, ""}}}, {"ids", DataType::Int64, {{1, ""}, {2, ""}}}};
+  const std::vector<InputSpec> inputs = {{"a/b", DataType::Float, {{1, ""}, {3, ""}, {2, ""}, {2, ""}}},
+                                         {"ids", DataType::Int64, {{1, ""}, {2, ""}}}};
   const at::Tensor image = at::arange(12, at::kFloat).reshape({1, 3, 2, 2}), ids = at::tensor({7, 9}, at::kLong).reshape({1, 2});
   write_raw_samples(*make_dataset(std::vector<Tensors>{{image, ids}}), inputs, folder, Layout::NHWC, 1);
   EXPECT_EQ(read_file(folder + "/input_list.txt"), "a/b:=raw/a_b/000000.raw ids:=raw/ids/000000.raw\n");

@@ -110,26 +110,44 @@ TEST(Encodings, Version061KeyByKey) {
   EXPECT_THAT(keys(w.json), ElementsAre("version", "activation_encodings", "param_encodings", "quantizer_args"));
   EXPECT_EQ(w.json["version"], "0.6.1");
   EXPECT_THAT(keys(w.json["activation_encodings"]), ElementsAre("x", "c", "y"));
-  const Json x = {{"bitwidth", 8}, {"dtype", "int"}, {"is_symmetric", "False"}, {"max", 63.5}, {"min", -64.0}, {"offset", -128}, {"scale", 0.5}};
+  const Json x = {{"bitwidth", 8},  {"dtype", "int"}, {"is_symmetric", "False"}, {"max", 63.5}, {"min", -64.0},
+                  {"offset", -128}, {"scale", 0.5}};
   EXPECT_EQ(w.json["activation_encodings"]["x"], Json::array({x}));
-  const Json y = {{"bitwidth", 16}, {"dtype", "int"}, {"is_symmetric", "False"}, {"max", 65535 * 0.25}, {"min", 0.0}, {"offset", 0}, {"scale", 0.25}};
+  const Json y = {{"bitwidth", 16}, {"dtype", "int"}, {"is_symmetric", "False"}, {"max", 65535 * 0.25}, {"min", 0.0},
+                  {"offset", 0},    {"scale", 0.25}};
   EXPECT_EQ(w.json["activation_encodings"]["c"], Json::array({y}));
   EXPECT_EQ(w.json["activation_encodings"]["y"], Json::array({y}));
   EXPECT_THAT(keys(w.json["param_encodings"]), ElementsAre("w"));  // the bias is the target's own affair
   const Json weight = w.json["param_encodings"]["w"];
   ASSERT_EQ(weight.size(), 2u);
-  EXPECT_EQ(weight[0], (Json{{"bitwidth", 8}, {"dtype", "int"}, {"is_symmetric", "True"}, {"max", 127 * 0.125}, {"min", -16.0}, {"offset", -128}, {"scale", 0.125}}));
+  EXPECT_EQ(weight[0], (Json{{"bitwidth", 8},
+                             {"dtype", "int"},
+                             {"is_symmetric", "True"},
+                             {"max", 127 * 0.125},
+                             {"min", -16.0},
+                             {"offset", -128},
+                             {"scale", 0.125}}));
   const double tenth = static_cast<double>(0.1f);  // exactly the float32
   EXPECT_EQ(weight[1]["scale"].get<double>(), tenth);
   EXPECT_EQ(weight[1]["min"].get<double>(), -128 * tenth);
-  EXPECT_EQ(w.json["quantizer_args"], (Json{{"activation_bitwidth", 8}, {"dtype", "int"}, {"is_symmetric", "True"}, {"param_bitwidth", 8},
-                                            {"per_channel_quantization", "True"}, {"quant_scheme", "post_training_tf"}}));
+  EXPECT_EQ(w.json["quantizer_args"], (Json{{"activation_bitwidth", 8},
+                                            {"dtype", "int"},
+                                            {"is_symmetric", "True"},
+                                            {"param_bitwidth", 8},
+                                            {"per_channel_quantization", "True"},
+                                            {"quant_scheme", "post_training_tf"}}));
 }
 
 TEST(Encodings, Version100KeyByKey) {
   const Written w = write(*net(), "1.0.0");
   EXPECT_THAT(keys(w.json), ElementsAre("version", "activation_encodings", "param_encodings", "quantizer_args", "excluded_layers"));
-  EXPECT_EQ(w.json["activation_encodings"][0], (Json{{"name", "x"}, {"enc_type", "PER_TENSOR"}, {"dtype", "INT"}, {"bw", 8}, {"is_sym", false}, {"scale", {0.5}}, {"offset", {-128}}}));
+  EXPECT_EQ(w.json["activation_encodings"][0], (Json{{"name", "x"},
+                                                     {"enc_type", "PER_TENSOR"},
+                                                     {"dtype", "INT"},
+                                                     {"bw", 8},
+                                                     {"is_sym", false},
+                                                     {"scale", {0.5}},
+                                                     {"offset", {-128}}}));
   EXPECT_EQ(w.json["param_encodings"][0]["enc_type"], "PER_CHANNEL");
   EXPECT_EQ(w.json["param_encodings"][0]["is_sym"], true);
   EXPECT_EQ(w.json["param_encodings"][0]["offset"], (Json{-128, -128}));
@@ -227,7 +245,8 @@ TEST(Encodings, FloatNodesHaveFloatEntriesAndComeBack) {
 /// The numbers of AIMET's documentation: scale 0.0055206, min -0.706638, max 0.701118, offset -128.
 TEST(Encodings, ReadsTheDocumentedExample) {
   auto graph = read_onnx_text(kNet);
-  read(*graph, R"({"version": "0.6.1", "activation_encodings": {}, "param_encodings": {"w": [{"bitwidth": 8, "dtype": "int", "is_symmetric": "True",
+  read(*graph,
+       R"({"version": "0.6.1", "activation_encodings": {}, "param_encodings": {"w": [{"bitwidth": 8, "dtype": "int", "is_symmetric": "True",
     "max": 0.7011182904243469, "min": -0.7066389918327332, "offset": -128, "scale": 0.005520617123693228}]}})");
   const TensorQuantPtr w = graph->nodes()[0]->quant_of_input(1);
   ASSERT_TRUE(w);
@@ -240,13 +259,17 @@ TEST(Encodings, ReadsTheDocumentedExample) {
 TEST(Encodings, OnlyBitwidthMinAndMaxCountInOldFiles) {
   auto graph = read_onnx_text(kNet);
   // No version, and an offset of either sign, as PPQ writes.
-  read(*graph, R"({"activation_encodings": {"x": [{"bitwidth": 8, "max": 63.5, "min": -64.0, "offset": 128, "scale": 0.5}]}, "param_encodings": {}})");
+  read(
+      *graph,
+      R"({"activation_encodings": {"x": [{"bitwidth": 8, "max": 63.5, "min": -64.0, "offset": 128, "scale": 0.5}]}, "param_encodings": {}})");
   EXPECT_EQ(graph->nodes()[0]->quant_of_input(0)->params.offset.item<float>(), 128);
   EXPECT_EQ(graph->nodes()[0]->quant_of_input(0)->params.scale.item<float>(), 0.5f);
 }
 
 TEST(Encodings, BadFilesAreDataErrors) {
-  auto activation = [](const std::string& entry) { return R"({"version": "0.6.1", "activation_encodings": {"x": )" + entry + R"(}, "param_encodings": {}})"; };
+  auto activation = [](const std::string& entry) {
+    return R"({"version": "0.6.1", "activation_encodings": {"x": )" + entry + R"(}, "param_encodings": {}})";
+  };
   EXPECT_THAT(read_error("{\"version\": \"0.6.1\", "), HasSubstr("not valid JSON"));
   EXPECT_THAT(read_error("[]"), HasSubstr("expected an encodings file"));
   EXPECT_THAT(read_error("{}"), HasSubstr("activation_encodings"));
@@ -257,44 +280,64 @@ TEST(Encodings, BadFilesAreDataErrors) {
   EXPECT_THAT(read_error(activation(R"([{"bitwidth": 99, "min": 0.0, "max": 1.0}])")), HasSubstr("99"));
   EXPECT_THAT(read_error(activation(R"([{"bitwidth": 8, "min": 1.0, "max": 1.0}])")), HasSubstr("min < max"));
   EXPECT_THAT(read_error(activation(R"([{"bitwidth": 8, "min": 1.0, "max": 2.0}])")), HasSubstr("must hold 0"));
-  EXPECT_THAT(read_error(R"({"version": "0.6.1", "activation_encodings": {"conv1_out": [{"bitwidth": 8, "min": 0.0, "max": 1.0}]}, "param_encodings": {}})"),
-              AllOf(HasSubstr("another model"), HasSubstr("conv1_out")));
-  EXPECT_THAT(read_error(R"({"version": "1.0.0", "activation_encodings": [], "param_encodings": [{"name": "w", "enc_type": "PER_CHANNEL", "dtype": "INT", "bw": 8,
-    "is_sym": true, "scale": [1, 1, 1], "offset": [-128, -128, -128]}]})"), AllOf(HasSubstr("tensor w"), HasSubstr("got 3 channels, expected 2")));
-  EXPECT_THAT(read_error(R"({"version": "2.0.0", "encodings": [{"name": "x", "output_dtype": "float8e4m3fn", "y_scale": 1}]})", ErrorKind::Unsupported), HasSubstr("float8e4m3fn"));
+  EXPECT_THAT(
+      read_error(
+          R"({"version": "0.6.1", "activation_encodings": {"conv1_out": [{"bitwidth": 8, "min": 0.0, "max": 1.0}]}, "param_encodings": {}})"),
+      AllOf(HasSubstr("another model"), HasSubstr("conv1_out")));
+  EXPECT_THAT(
+      read_error(
+          R"({"version": "1.0.0", "activation_encodings": [], "param_encodings": [{"name": "w", "enc_type": "PER_CHANNEL", "dtype": "INT", "bw": 8,
+    "is_sym": true, "scale": [1, 1, 1], "offset": [-128, -128, -128]}]})"),
+      AllOf(HasSubstr("tensor w"), HasSubstr("got 3 channels, expected 2")));
+  EXPECT_THAT(read_error(R"({"version": "2.0.0", "encodings": [{"name": "x", "output_dtype": "float8e4m3fn", "y_scale": 1}]})",
+                         ErrorKind::Unsupported),
+              HasSubstr("float8e4m3fn"));
   auto graph = read_onnx_text(kNet);
   EXPECT_THROW(read_encodings(*graph, find_platform("qnn_dsp_int8"), "/nonexistent/table.json", false), Error);
 }
 
 TEST(Encodings, MalformedEntriesOfEveryVersion) {
-  const auto old = [](const std::string& entry) { return R"({"version": "0.6.1", "activation_encodings": {"x": [)" + entry + R"(]}, "param_encodings": {}})"; };
-  const auto list = [](const std::string& entry) { return R"({"version": "1.0.0", "activation_encodings": [)" + entry + R"(], "param_encodings": []})"; };
+  const auto old = [](const std::string& entry) {
+    return R"({"version": "0.6.1", "activation_encodings": {"x": [)" + entry + R"(]}, "param_encodings": {}})";
+  };
+  const auto list = [](const std::string& entry) {
+    return R"({"version": "1.0.0", "activation_encodings": [)" + entry + R"(], "param_encodings": []})";
+  };
   const auto flat = [](const std::string& entry) { return R"({"version": "2.0.0", "encodings": [)" + entry + "]}"; };
   struct Case {
     std::string text;
     const char* says;
     ErrorKind kind = ErrorKind::Data;
   };
-  for (const Case& c : {
-           Case{R"({"version": "0.6.1"})", "activation_encodings"},
-           Case{R"({"version": "0.6.1", "activation_encodings": 3})", "expected its entries"},
-           Case{old("7"), "expected an object"},
-           Case{old(R"({"bitwidth": "eight", "min": -1, "max": 1})"), "'bitwidth'"},
-           Case{old(R"({"bitwidth": 8.5, "min": -1, "max": 1})"), "expected 2 to 32"},
-           Case{old(R"({"bitwidth": 8, "min": -1, "max": null})"), "'max'"},
-           Case{list("[]"), "without 'name'"},
-           Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_BLOCK", "is_sym": false, "scale": [1], "offset": [0]})"), "PER_BLOCK", ErrorKind::Unsupported},
-           Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [1, 2], "offset": [0, 0]})"), "same length"},
-           Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": ["a"], "offset": [0]})"), "expected numbers"},
-           Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [0], "offset": [0]})"), "expected a positive number"},
-           Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [1], "offset": [0.5]})"), "expected an integer"},
-           Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [1], "offset": [-256]})"), "offset"},
-           Case{flat(R"({"name": "x"})"), "without 'name'"},
-           Case{flat(R"({"name": "x", "output_dtype": "uint1", "y_scale": 1})"), "2 to 32 bits"},
-           Case{flat(R"({"name": "x", "output_dtype": "uint8", "y_scale": [1, 2], "y_zero_point": [0]})"), "same length"},
-           Case{flat(R"({"name": "x", "output_dtype": "uint8", "y_scale": "one"})"), "expected numbers"},
-           Case{flat(R"({"name": "x", "output_dtype": "int4", "y_scale": 1, "block_size": 16})"), "block-wise", ErrorKind::Unsupported},
-       })
+  for (
+      const Case& c : {
+          Case{R"({"version": "0.6.1"})", "activation_encodings"},
+          Case{R"({"version": "0.6.1", "activation_encodings": 3})", "expected its entries"},
+          Case{old("7"), "expected an object"},
+          Case{old(R"({"bitwidth": "eight", "min": -1, "max": 1})"), "'bitwidth'"},
+          Case{old(R"({"bitwidth": 8.5, "min": -1, "max": 1})"), "expected 2 to 32"},
+          Case{old(R"({"bitwidth": 8, "min": -1, "max": null})"), "'max'"},
+          Case{list("[]"), "without 'name'"},
+          Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_BLOCK", "is_sym": false, "scale": [1], "offset": [0]})"),
+               "PER_BLOCK", ErrorKind::Unsupported},
+          Case{
+              list(
+                  R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [1, 2], "offset": [0, 0]})"),
+              "same length"},
+          Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": ["a"], "offset": [0]})"),
+               "expected numbers"},
+          Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [0], "offset": [0]})"),
+               "expected a positive number"},
+          Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [1], "offset": [0.5]})"),
+               "expected an integer"},
+          Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [1], "offset": [-256]})"),
+               "offset"},
+          Case{flat(R"({"name": "x"})"), "without 'name'"},
+          Case{flat(R"({"name": "x", "output_dtype": "uint1", "y_scale": 1})"), "2 to 32 bits"},
+          Case{flat(R"({"name": "x", "output_dtype": "uint8", "y_scale": [1, 2], "y_zero_point": [0]})"), "same length"},
+          Case{flat(R"({"name": "x", "output_dtype": "uint8", "y_scale": "one"})"), "expected numbers"},
+          Case{flat(R"({"name": "x", "output_dtype": "int4", "y_scale": 1, "block_size": 16})"), "block-wise", ErrorKind::Unsupported},
+      })
     EXPECT_THAT(read_error(c.text, c.kind), HasSubstr(c.says)) << c.text;
 }
 
@@ -309,7 +352,9 @@ TEST(Encodings, UnknownNamesAreListed) {
 TEST(Encodings, FixedOnesSurviveQuantization) {
   auto graph = read_onnx_text(kNet);
   dispatch_graph(*graph, TargetPlatform::QNN_DSP_INT8);
-  read(*graph, R"({"version": "0.6.1", "activation_encodings": {"x": [{"bitwidth": 8, "min": -8.0, "max": 7.9375}]}, "param_encodings": {}})", "qnn_dsp_int8", true);
+  read(*graph,
+       R"({"version": "0.6.1", "activation_encodings": {"x": [{"bitwidth": 8, "min": -8.0, "max": 7.9375}]}, "param_encodings": {}})",
+       "qnn_dsp_int8", true);
   TorchExecutor executor(*graph, "cpu");
   const at::Tensor sample = at::ones({1, 1, 2, 2});
   Quantizer(*graph, TargetPlatform::QNN_DSP_INT8).quantize(sample, {sample}, executor, QuantizationSettingFactory::dsp_setting(), 1);
@@ -373,7 +418,8 @@ TEST(Encodings, AnIndependentReaderAgrees) {
   ExportOptions options;
   for (const char* version : {"0.6.1", "1.0.0", "2.0.0"}) {
     options.encodings = version;
-    find_exporter("encodings").write(*net(), find_platform("qnn_htp_int8"), dir + "/" + version + ".onnx", dir + "/" + version + ".json", options);
+    find_exporter("encodings")
+        .write(*net(), find_platform("qnn_htp_int8"), dir + "/" + version + ".onnx", dir + "/" + version + ".json", options);
   }
   run_python(R"(
 import sys, json, onnx, numpy as np
@@ -396,7 +442,8 @@ for v in ('0.6.1', '1.0.0', '2.0.0'):
                 bits = int(e['output_dtype'][4:]); z = e.get('y_zero_point', 0)
                 got[e['name']] = (0 - z) * e['y_scale'], (2 ** bits - 1 - z) * e['y_scale'], bits
     assert got == grid, (v, got)
-)", {dir});
+)",
+             {dir});
 }
 
 TEST(Exporters, TableAndUnknownNames) {

@@ -1,5 +1,5 @@
-#include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/cases.h"
+#include "kernels/cpu/cpu_kernels.h"
 
 namespace ppq::kernels {
 namespace {
@@ -20,7 +20,8 @@ TEST(ErrorSums, AgreeWithAPlainLoop) {
         wanted[0] += (l - r) * (l - r), wanted[1] += r * r, wanted[2] += l * l, wanted[3] += l * r;
       }
       for (int i = 0; i < 4; ++i) {
-        EXPECT_NEAR(got[i].item<double>(), static_cast<double>(wanted[i]), 1e-12 * static_cast<double>(wanted[1] + 1)) << c.name << " " << i;
+        EXPECT_NEAR(got[i].item<double>(), static_cast<double>(wanted[i]), 1e-12 * static_cast<double>(wanted[1] + 1))
+            << c.name << " " << i;
       }
     }
   }

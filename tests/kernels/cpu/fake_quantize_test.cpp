@@ -1,6 +1,6 @@
+#include "kernels/cpu/cases.h"
 #include "kernels/cpu/cpu_kernels.h"
 #include "ppq/error.h"
-#include "kernels/cpu/cases.h"
 
 namespace ppq::kernels {
 namespace {
@@ -24,11 +24,16 @@ double rounded(double x, Rounding mode) {
   if (mode == Rounding::Down) return low;
   if (part != 0.5) return part < 0.5 ? low : low + (part > 0 ? 1 : 0);
   switch (mode) {
-    case Rounding::HalfEven: return std::fmod(low, 2) == 0 ? low : low + 1;
-    case Rounding::HalfUp: return low + 1;
-    case Rounding::HalfDown: return low;
-    case Rounding::HalfTowardsZero: return x > 0 ? low : low + 1;
-    default: return x > 0 ? low + 1 : low;
+    case Rounding::HalfEven:
+      return std::fmod(low, 2) == 0 ? low : low + 1;
+    case Rounding::HalfUp:
+      return low + 1;
+    case Rounding::HalfDown:
+      return low;
+    case Rounding::HalfTowardsZero:
+      return x > 0 ? low : low + 1;
+    default:
+      return x > 0 ? low + 1 : low;
   }
 }
 
@@ -93,10 +98,12 @@ TEST(FakeQuantize, ValuesNextToTiesAreDivided) {
       }
       at::Tensor x = at::tensor(values), scale = at::full({1}, s), offset = at::full({1}, o);
       const Format format{-128, 127};
-      EXPECT_TRUE(same_bits(fake_quantize(x, scale, offset, -1, format), plain_linear(x, scale, offset, -1, format))) << level->name << " " << s;
+      EXPECT_TRUE(same_bits(fake_quantize(x, scale, offset, -1, format), plain_linear(x, scale, offset, -1, format)))
+          << level->name << " " << s;
       // The same, a scale a channel, channels innermost.
       at::Tensor matrix = x.view({-1, 64}), scales = at::full({64}, s), offsets = at::full({64}, o);
-      EXPECT_TRUE(same_bits(fake_quantize(matrix, scales, offsets, 1, format).view({-1}), plain_linear(x, scale, offset, -1, format))) << level->name;
+      EXPECT_TRUE(same_bits(fake_quantize(matrix, scales, offsets, 1, format).view({-1}), plain_linear(x, scale, offset, -1, format)))
+          << level->name;
     }
     EXPECT_GT(differ, 100);
   }
@@ -139,7 +146,8 @@ TEST(FakeQuantize, InterleavedChannelsOfEveryNumber) {
         const at::Tensor typed = x.to(type), wanted = plain_linear(typed, scale, offset, 1, format);
         for (const Level* level : cpu::available_levels()) {
           cpu::UseLevel use(*level);
-          EXPECT_TRUE(same_bits(fake_quantize(typed, scale, offset, 1, format), wanted)) << level->name << " " << channels << " channels, " << rows;
+          EXPECT_TRUE(same_bits(fake_quantize(typed, scale, offset, 1, format), wanted))
+              << level->name << " " << channels << " channels, " << rows;
         }
       }
     }
@@ -148,7 +156,9 @@ TEST(FakeQuantize, InterleavedChannelsOfEveryNumber) {
 
 TEST(FakeQuantize, EveryNanStaysNan) {
   std::vector<float> values(256, 1.0f);
-  for (int i = 0; i < 128; ++i) values[2 * i] = numerics::float_of_bits((i % 2 ? 0xff800000u : 0x7f800000u) | (i < 64 ? 0x400000u : 0u) | (0x155u + static_cast<uint32_t>(i)));
+  for (int i = 0; i < 128; ++i)
+    values[2 * i] =
+        numerics::float_of_bits((i % 2 ? 0xff800000u : 0x7f800000u) | (i < 64 ? 0x400000u : 0u) | (0x155u + static_cast<uint32_t>(i)));
   at::Tensor x = at::tensor(values), scale = at::full({1}, 0.1f), zero = at::zeros({1});
   for (const Level* level : cpu::available_levels()) {
     cpu::UseLevel use(*level);

@@ -1,5 +1,5 @@
-#include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/cases.h"
+#include "kernels/cpu/cpu_kernels.h"
 
 namespace ppq::kernels {
 namespace {
@@ -39,7 +39,8 @@ TEST(Backward, FollowsLsqInEveryLayout) {
     at::Tensor x = c.x.clamp(-5, 5);
     int64_t channels = c.axis < 0 ? 1 : x.size(c.axis);
     at::manual_seed(2);
-    at::Tensor grad = at::randn(x.sizes()), scale = at::rand({channels}) * 0.02 + 0.01, offset = at::randint(-20, 20, {channels}).to(at::kFloat);
+    at::Tensor grad = at::randn(x.sizes()), scale = at::rand({channels}) * 0.02 + 0.01,
+               offset = at::randint(-20, 20, {channels}).to(at::kFloat);
     for (bool masked : {true, false}) {
       Format format{-128, 127};
       Sums wanted = by_formula(grad, x, scale, offset, c.axis, format, masked);

@@ -22,9 +22,9 @@ TEST(Level, BestIsChosenAndCanBeReplacedForAWhile) {
 
 TEST(Level, EveryFunctionIsThere) {
   for (const Level* level : available_levels()) {
-    EXPECT_TRUE(level->fake_quantize_uniform && level->fake_quantize_varying && level->quantize_int_uniform && level->quantize_int_varying &&
-                level->backward_uniform && level->backward_varying && level->count_bins && level->range && level->range_varying &&
-                level->transpose && level->error_sums)
+    EXPECT_TRUE(level->fake_quantize_uniform && level->fake_quantize_varying && level->quantize_int_uniform &&
+                level->quantize_int_varying && level->backward_uniform && level->backward_varying && level->count_bins && level->range &&
+                level->range_varying && level->transpose && level->error_sums)
         << level->name;
   }
 }

@@ -10,9 +10,9 @@ struct Blocks {
   int64_t axis, block;
 };
 std::vector<Blocks> block_cases() {
-  return {{{1}, 0, 1},          {{7}, 0, 3},          {{100}, 0, 32},      {{4, 64}, 1, 32},     {{4, 65}, 1, 32},   {{5, 12, 7}, 1, 4},  {{5, 13, 7}, 1, 4},
-          {{8, 3, 3, 3}, 0, 2}, {{3, 4100}, 1, 5},    {{3, 41}, 1, 4100},  {{4, 30}, 1, 1},      {{64, 33}, 0, 16},  {{2, 6, 40, 5}, 2, 7}, {{600, 300}, 0, 128},
-          {{300, 600}, 1, 128}, {{0, 8}, 1, 4},       {{3, 0}, 1, 4},      {{2, 3, 4}, 2, 4}};
+  return {{{1}, 0, 1},           {{7}, 0, 3},          {{100}, 0, 32},       {{4, 64}, 1, 32},   {{4, 65}, 1, 32}, {{5, 12, 7}, 1, 4},
+          {{5, 13, 7}, 1, 4},    {{8, 3, 3, 3}, 0, 2}, {{3, 4100}, 1, 5},    {{3, 41}, 1, 4100}, {{4, 30}, 1, 1},  {{64, 33}, 0, 16},
+          {{2, 6, 40, 5}, 2, 7}, {{600, 300}, 0, 128}, {{300, 600}, 1, 128}, {{0, 8}, 1, 4},     {{3, 0}, 1, 4},   {{2, 3, 4}, 2, 4}};
 }
 
 /// By definition: every element is looked at with its block's number.
@@ -47,7 +47,8 @@ TEST(ObserveRangeBlocks, EqualsPlainLoopsAtEveryLevel) {
           const at::Tensor x = with_awkward_values(random_values(c.sizes, batch, 1 + batch), batch == 1).to(type);
           const Range wanted = plain(x, c, copy_of(range));
           observe_range_blocks(x, c.axis, c.block, range);
-          const std::string what = std::string(level->name) + " " + c10::toString(type) + " axis " + std::to_string(c.axis) + " block " + std::to_string(c.block);
+          const std::string what = std::string(level->name) + " " + c10::toString(type) + " axis " + std::to_string(c.axis) + " block " +
+                                   std::to_string(c.block);
           EXPECT_TRUE(same_bits(range.minimum, wanted.minimum)) << what << x.sizes();
           EXPECT_TRUE(same_bits(range.maximum, wanted.maximum)) << what << x.sizes();
           EXPECT_TRUE(same_bits(range.nonfinite, wanted.nonfinite)) << what << x.sizes();

@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <map>
 
+#include "kernels/cpu/cases.h"
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/numerics.h"
 #include "kernels/observe_many.h"
 #include "ppq/error.h"
-#include "kernels/cpu/cases.h"
 
 namespace ppq::kernels {
 namespace {
@@ -37,7 +37,8 @@ Expected expected(const std::vector<float>& values, int64_t bins) {
   e.minimum += 0.0f, e.maximum += 0.0f;
   float magnitude = std::max(std::fabs(e.minimum), std::fabs(e.maximum));
   e.exponent = magnitude == 0 ? -149 : std::max(-149, std::ilogb(magnitude) - 23);
-  while (std::floor(std::ldexp(static_cast<double>(e.maximum), -e.exponent)) - std::floor(std::ldexp(static_cast<double>(e.minimum), -e.exponent)) >=
+  while (std::floor(std::ldexp(static_cast<double>(e.maximum), -e.exponent)) -
+             std::floor(std::ldexp(static_cast<double>(e.minimum), -e.exponent)) >=
          static_cast<double>(bins)) {
     ++e.exponent;
   }
@@ -67,9 +68,11 @@ std::vector<std::vector<float>> channels_of(const at::Tensor& x, int64_t axis) {
     }
     if (h.nonfinite[i].item<int64_t>() != e.nonfinite) return ::testing::AssertionFailure() << "channel " << c << " nonfinite";
     if (h.minimum[i].item<float>() != e.minimum || h.maximum[i].item<float>() != e.maximum) {
-      return ::testing::AssertionFailure() << "channel " << c << " range " << h.minimum[i].item<float>() << " " << h.maximum[i].item<float>();
+      return ::testing::AssertionFailure() << "channel " << c << " range " << h.minimum[i].item<float>() << " "
+                                           << h.maximum[i].item<float>();
     }
-    if (e.exponent != kEmptyExponent && h.first[i].item<int64_t>() != e.first) return ::testing::AssertionFailure() << "channel " << c << " first";
+    if (e.exponent != kEmptyExponent && h.first[i].item<int64_t>() != e.first)
+      return ::testing::AssertionFailure() << "channel " << c << " first";
     const int64_t* counts = h.counts.const_data_ptr<int64_t>() + i * h.bins();
     for (int64_t b = 0; b < h.bins(); ++b) {
       if (counts[b] != e.counts[b]) {
@@ -126,7 +129,8 @@ TEST(Observe, GrowsToEitherSideInEveryOrder) {
           seen.push_back(batches[(i * 2 + turn) % batches.size()]);
           observe(seen.back(), -1, h);
           if (turn == 0 || i + 1 == batches.size()) {
-            EXPECT_TRUE(is_expected(h, channels_of(at::cat(seen), -1))) << level->name << " bins " << bins << " turn " << turn << " batch " << i;
+            EXPECT_TRUE(is_expected(h, channels_of(at::cat(seen), -1)))
+                << level->name << " bins " << bins << " turn " << turn << " batch " << i;
           }
         }
       }
@@ -192,8 +196,8 @@ TEST(Observe, ConstantsZerosAndExtremes) {
 }
 
 TEST(Observe, DoesNotDependOnTheOrder) {
-  std::vector<at::Tensor> batches{random_values({20000}, 1, 0.001), random_values({9000}, 2, 100) + 50, at::full({70000}, 0.25f), at::zeros({10}),
-                                  random_values({5000}, 3, 1e6)};
+  std::vector<at::Tensor> batches{random_values({20000}, 1, 0.001), random_values({9000}, 2, 100) + 50, at::full({70000}, 0.25f),
+                                  at::zeros({10}), random_values({5000}, 3, 1e6)};
   std::vector<size_t> order(batches.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::vector<std::vector<float>> all = channels_of(at::cat(batches), -1);
@@ -222,14 +226,16 @@ TEST(Observe, InterleavedChannelsOverBatches) {
     int64_t channels, bins;
     at::ScalarType type;
   };
-  for (const One& one : {One{15, 128, at::kFloat}, One{16, 2048, at::kFloat}, One{16, 70000, at::kFloat}, One{21, 300, at::kHalf}, One{40, 300, at::kFloat}}) {
+  for (const One& one : {One{15, 128, at::kFloat}, One{16, 2048, at::kFloat}, One{16, 70000, at::kFloat}, One{21, 300, at::kHalf},
+                         One{40, 300, at::kFloat}}) {
     std::vector<at::Tensor> batches;
     for (int64_t rows : {200, 4501, 4501, 30}) {
       at::Tensor x = random_values({rows, one.channels}, static_cast<uint64_t>(rows + one.channels)).clamp_(-2.5, 2.5);
       if (batches.empty()) {
         x.select(1, 0).fill_(kNan), x.select(1, 1).fill_(0.25), x.select(1, 2).mul_(1e-4), x.select(1, 3).mul_(2e4);
       } else if (batches.size() == 2) {
-        x[4000][2] = 3.0f, x[10][4] = 2.51f, x[11][5] = kNan, x[12][5] = -kInf, x[4300][6] = -40.0f, x[3000][9] = -2.6f, x[1][one.channels - 1] = 900.0f;
+        x[4000][2] = 3.0f, x[10][4] = 2.51f, x[11][5] = kNan, x[12][5] = -kInf, x[4300][6] = -40.0f, x[3000][9] = -2.6f,
+        x[1][one.channels - 1] = 900.0f;
         x.select(1, 7).zero_(), x.select(1, 8).mul_(0.5);
       }
       batches.push_back(x.to(one.type));
@@ -241,7 +247,8 @@ TEST(Observe, InterleavedChannelsOverBatches) {
       for (const at::Tensor& x : batches) observe(x, 1, h);
       EXPECT_TRUE(is_expected(h, all)) << level->name << " channels " << one.channels << " bins " << one.bins;
       for (const at::Tensor& x : batches) observe(x, 1, h);
-      EXPECT_TRUE(at::equal(h.counts.sum(1) + h.nonfinite, at::full({one.channels}, static_cast<int64_t>(2 * all[0].size())))) << level->name;
+      EXPECT_TRUE(at::equal(h.counts.sum(1) + h.nonfinite, at::full({one.channels}, static_cast<int64_t>(2 * all[0].size()))))
+          << level->name;
     }
   }
 }

@@ -23,8 +23,10 @@ RowTop2 plain(const at::Tensor& x, bool symmetric, double steps) {
     std::vector<float> finite;
     for (int64_t i = 0; i < rows.size(1); ++i) {
       const float value = rows[r].const_data_ptr<float>()[i];
-      if (std::isfinite(value)) finite.push_back(value);
-      else state.range.nonfinite += 1;
+      if (std::isfinite(value))
+        finite.push_back(value);
+      else
+        state.range.nonfinite += 1;
     }
     std::sort(finite.begin(), finite.end(), std::greater<float>());
     if (finite.empty()) continue;
@@ -59,7 +61,8 @@ void expect_plain(const at::Tensor& x, const std::string& what) {
 
 TEST(RowTop2, EqualsPlainLoops) {
   for (int64_t length : {2, 3, 15, 16, 17, 40, 1000, 20000})
-    for (bool nonfinite : {false, true}) expect_plain(with_awkward_values(random_values({7, length}, length), nonfinite), std::to_string(length) + " ");
+    for (bool nonfinite : {false, true})
+      expect_plain(with_awkward_values(random_values({7, length}, length), nonfinite), std::to_string(length) + " ");
   expect_plain(at::softmax(random_values({500, 64}, 1, 6), 1), "softmax ");
   expect_plain(at::softmax(random_values({4, 10, 30}, 2), 2).transpose(0, 2), "strides ");
   expect_plain(at::full({5, 9}, 0.25), "constant ");

@@ -124,7 +124,8 @@ TEST(SearchRanges, MinMaxAndMeanAreWhatWasSeen) {
   RangeSearch seen{rule_for(search::kMinMax, 8, true), {}, {}, {}};
   seen.histogram.minimum = range.minimum, seen.histogram.maximum = range.maximum, seen.histogram.nonfinite = range.nonfinite;
   RangeSearch mean{rule_for(search::kMean, 8, true), {}, {}, at::tensor({-4.0, 6.0, 2.0, 4.0}, at::kDouble).view({4, 1})};
-  EXPECT_TRUE(at::equal(search_ranges({seen, mean}), at::tensor({-2.5, 1.5, 1.0, 3.0, 4.0, 1.0, -1.0, 1.5, 2.0}, at::kDouble).view({3, 3})));
+  EXPECT_TRUE(
+      at::equal(search_ranges({seen, mean}), at::tensor({-2.5, 1.5, 1.0, 3.0, 4.0, 1.0, -1.0, 1.5, 2.0}, at::kDouble).view({3, 3})));
 }
 
 TEST(SearchRanges, ChannelsWithoutFiniteValues) {
@@ -140,7 +141,8 @@ TEST(SearchRanges, ChannelsWithoutFiniteValues) {
 
 TEST(SearchRanges, ThreadsDoNotShow) {
   std::vector<RangeSearch> searches;
-  for (int i = 0; i < 20; ++i) searches.push_back({rule_for(search::kSquaredError, 8, false), histogram_of(random_values({900}, i), 400), {}, {}});
+  for (int i = 0; i < 20; ++i)
+    searches.push_back({rule_for(search::kSquaredError, 8, false), histogram_of(random_values({900}, i), 400), {}, {}});
   const int before = at::get_num_threads();
   at::set_num_threads(1);
   const at::Tensor one = search_ranges(searches);

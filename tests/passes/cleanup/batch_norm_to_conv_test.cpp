@@ -23,7 +23,8 @@ TEST(BatchNormToConv, MatricesGetMulAndAdd) {
 }
 
 TEST(BatchNormToConv, TwoThatShareParameters) {
-  const auto r = convert("float[N,3,5] x", "float[N,3,5] y", "t = BatchNormalization(x, s, b, m, var) u = Relu(t) y = BatchNormalization(u, s, b, m, var)");
+  const auto r = convert("float[N,3,5] x", "float[N,3,5] y",
+                         "t = BatchNormalization(x, s, b, m, var) u = Relu(t) y = BatchNormalization(u, s, b, m, var)");
   EXPECT_THAT(r.types(), ElementsAre("Conv", "Relu", "Conv"));
 }
 
@@ -33,7 +34,8 @@ TEST(BatchNormToConv, DoesNotFire) {
 
 TEST(BatchNormToConv, DoesNotFireWithoutARank) {
   auto graph = parse_model(model_text("float[N,3,5] x, int64[R] shape, float[3] s, float[3] b, float[3] m, float[3] var", "float[] y",
-                                      "t = Reshape(x, shape) y = BatchNormalization(t, s, b, m, var)"), {"s", "b", "m", "var"});
+                                      "t = Reshape(x, shape) y = BatchNormalization(t, s, b, m, var)"),
+                           {"s", "b", "m", "var"});
   PassContext context;
   EXPECT_EQ(passes::make_batch_norm_to_conv()->run(*graph, context), 0u);
 }

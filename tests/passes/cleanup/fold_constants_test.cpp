@@ -95,29 +95,35 @@ TEST(FoldConstants, TwoUnknownDimensionsAreKept) {
 
 TEST(FoldConstants, ArithmeticOnDimensions) {
   // [N, C, H, W] -> [N, 2, C/2, H, W], channel shuffle's first half.
-  auto r = fold(model_text("float[N,6,H,W] x", "float[] y",
-                           "s = Shape(x) i0 = Constant<value = int64[1] {0}>() i1 = Constant<value = int64[1] {1}>() two = Constant<value = int64[1] {2}>() "
-                           "n = Gather(s, i0) ch = Gather(s, i1) half = Div(ch, two) top = Constant<value = int64[1] {5}>() "
-                           "hw = Slice(s, two, top) c = Concat<axis = 0>(n, two, half, hw) y = Reshape(x, c)"));
+  auto r = fold(model_text(
+      "float[N,6,H,W] x", "float[] y",
+      "s = Shape(x) i0 = Constant<value = int64[1] {0}>() i1 = Constant<value = int64[1] {1}>() two = Constant<value = int64[1] {2}>() "
+      "n = Gather(s, i0) ch = Gather(s, i1) half = Div(ch, two) top = Constant<value = int64[1] {5}>() "
+      "hw = Slice(s, two, top) c = Concat<axis = 0>(n, two, half, hw) y = Reshape(x, c)"));
   // Three dimensions are open: only C/2 becomes a number.
   EXPECT_THAT(ints(r.after->find_value("half")->constant()), ElementsAre(3));
 }
 
 TEST(FoldConstants, ReachesThroughInferredShapes) {
   // The second Shape is known only once the first Reshape is folded.
-  auto r = fold(model_text("float[2,3,4] x", "float[] y",
-                           "s = Shape(x) i = Constant<value = int64[1] {0}>() g = Gather(s, i) m = Constant<value = int64[1] {-1}>() "
-                           "c = Concat<axis = 0>(g, m) f = Reshape(x, c) s2 = Shape(f) g2 = Gather(s2, i) h = Constant<value = int64[2] {4, 3}>() "
-                           "c2 = Concat<axis = 0>(g2, h) y = Reshape(f, c2)"));
+  auto r = fold(
+      model_text("float[2,3,4] x", "float[] y",
+                 "s = Shape(x) i = Constant<value = int64[1] {0}>() g = Gather(s, i) m = Constant<value = int64[1] {-1}>() "
+                 "c = Concat<axis = 0>(g, m) f = Reshape(x, c) s2 = Shape(f) g2 = Gather(s2, i) h = Constant<value = int64[2] {4, 3}>() "
+                 "c2 = Concat<axis = 0>(g2, h) y = Reshape(f, c2)"));
   EXPECT_THAT(live_types(r), ElementsAre("Reshape", "Reshape"));
 }
 
 TEST(FoldConstants, LargeResultsAreNotStored) {
-  auto r = fold(model_text("float[1] x", "float[] y", "n = Constant<value = int64[2] {1024, 1024}>() z = ConstantOfShape(n) y = Add(x, z)"));
+  auto r =
+      fold(model_text("float[1] x", "float[] y", "n = Constant<value = int64[2] {1024, 1024}>() z = ConstantOfShape(n) y = Add(x, z)"));
   EXPECT_THAT(r.types(), testing::Contains("ConstantOfShape"));
-  auto expanded = fold(model_text("float[1] x, float[1,1] a", "float[] y", "n = Constant<value = int64[2] {1024, 1024}>() z = Expand(a, n) y = Add(x, z)"), {"a"});
+  auto expanded = fold(
+      model_text("float[1] x, float[1,1] a", "float[] y", "n = Constant<value = int64[2] {1024, 1024}>() z = Expand(a, n) y = Add(x, z)"),
+      {"a"});
   EXPECT_THAT(expanded.types(), testing::Contains("Expand"));
-  auto small = fold(model_text("float[1] x", "float[] y", "n = Constant<value = int64[2] {16, 16}>() z = ConstantOfShape(n) y = Add(x, z)"));
+  auto small =
+      fold(model_text("float[1] x", "float[] y", "n = Constant<value = int64[2] {16, 16}>() z = ConstantOfShape(n) y = Add(x, z)"));
   EXPECT_THAT(live_types(small), ElementsAre("Add"));
 }
 
@@ -132,7 +138,8 @@ TEST(FoldConstants, DoesNotFireForInputsOutputsAndRandomNumbers) {
 TEST(FoldConstants, WhatASubGraphReadsStaysUnderItsName) {
   auto r = fold(model_text("float[2] x, bool c, float[2] a", "float[2] y",
                            "t = Exp(a) y = If (c) <then_branch = th () => (float[2] p) { p = Add(x, t) }, "
-                           "else_branch = el () => (float[2] q) { q = Identity(x) }>"), {"a"});
+                           "else_branch = el () => (float[2] q) { q = Identity(x) }>"),
+                {"a"});
   EXPECT_EQ(r.changes, 1u);
   EXPECT_TRUE(r.after->find_value("t")->is_constant());
 }

@@ -19,7 +19,8 @@ TEST(FuseBatchNorm, Conv) {
     g (float[N,4,8,8] x, float[6,2,3,3] w, float[6] wb, float[6] s, float[6] b, float[6] m, float[6] var) => (float[N,6,6,6] y) {
       c = Conv<group = 2>(x, w, wb)
       y = BatchNormalization<epsilon = 0.1>(c, s, b, m, var)
-    })", with_norm({"w", "wb"}));
+    })",
+                      with_norm({"w", "wb"}));
   EXPECT_EQ(r.changes, 1u);
   EXPECT_THAT(r.types(), ElementsAre("Conv"));
   // One weight by hand: w · s / √(var + ε).
@@ -44,7 +45,8 @@ TEST(FuseBatchNorm, ConvTransposeWithGroups) {
     g (float[N,4,5,5] x, float[4,3,3,3] w, float[6] wb, float[6] s, float[6] b, float[6] m, float[6] var) => (float[N,6,11,11] y) {
       c = ConvTranspose<group = 2, strides = [2, 2]>(x, w, wb)
       y = BatchNormalization(c, s, b, m, var)
-    })", with_norm({"w", "wb"}));
+    })",
+                      with_norm({"w", "wb"}));
   EXPECT_EQ(r.changes, 1u);
   EXPECT_THAT(r.types(), ElementsAre("ConvTranspose"));
 }
@@ -71,7 +73,8 @@ TEST(FuseBatchNorm, MatMulOfMatricesBecomesGemm) {
     g (float[N,3] x, float[3,5] w, float[5] s, float[5] b, float[5] m, float[5] var) => (float[N,5] y) {
       c = MatMul(x, w)
       y = BatchNormalization(c, s, b, m, var)
-    })", with_norm({"w"}));
+    })",
+                      with_norm({"w"}));
   EXPECT_THAT(r.types(), ElementsAre("Gemm"));
 }
 
@@ -81,7 +84,8 @@ TEST(FuseBatchNorm, SharedWeightsAreNotTouchedForOthers) {
       c = Conv(x, w)
       y = BatchNormalization(c, s, b, m, var)
       z = Conv(x, w)
-    })", with_norm({"w"}));
+    })",
+                      with_norm({"w"}));
   EXPECT_EQ(r.changes, 1u);
   EXPECT_THAT(r.types(), ElementsAre("Conv", "Conv"));
 }
@@ -91,7 +95,9 @@ TEST(FuseBatchNorm, KeepsHalfPrecision) {
     g (float16[N,3,5,5] x, float16[4,3,3,3] w, float16[4] s, float16[4] b, float16[4] m, float16[4] var) => (float16[N,4,3,3] y) {
       c = Conv(x, w)
       y = BatchNormalization(c, s, b, m, var)
-    })", with_norm({"w"})), passes::make_fuse_batch_norm(), 1e-2);
+    })",
+                                     with_norm({"w"})),
+                         passes::make_fuse_batch_norm(), 1e-2);
   EXPECT_EQ(r.changes, 1u);
   EXPECT_EQ(r.after->nodes()[0]->constant_input(2).scalar_type(), at::kHalf);
 }
@@ -104,18 +110,26 @@ TEST(FuseBatchNorm, DoesNotFire) {
     std::vector<std::string> constants;
   };
   for (const Case& c : std::vector<Case>{
-           {"the convolution's result is a graph output", "float[] y, float[] c", "c = Conv(x, w) y = BatchNormalization(c, s, b, m, var)", with_norm({"w"})},
-           {"it has another reader", "float[] y, float[] z", "c = Conv(x, w) y = BatchNormalization(c, s, b, m, var) z = Relu(c)", with_norm({"w"})},
+           {"the convolution's result is a graph output", "float[] y, float[] c", "c = Conv(x, w) y = BatchNormalization(c, s, b, m, var)",
+            with_norm({"w"})},
+           {"it has another reader", "float[] y, float[] z", "c = Conv(x, w) y = BatchNormalization(c, s, b, m, var) z = Relu(c)",
+            with_norm({"w"})},
            {"the weight is an input", "float[] y", "c = Conv(x, w) y = BatchNormalization(c, s, b, m, var)", kNorm},
            {"the scale is an input", "float[] y", "c = Conv(x, w) y = BatchNormalization(c, s, b, m, var)", {"w", "b", "m", "var"}},
            {"a Relu lies between", "float[] y", "c = Conv(x, w) r = Relu(c) y = BatchNormalization(r, s, b, m, var)", with_norm({"w"})},
        }) {
     SCOPED_TRACE(c.why);
-    EXPECT_EQ(fuse(model_text("float[2,3,5,5] x, float[4,3,3,3] w, float[4] s, float[4] b, float[4] m, float[4] var", c.outputs, c.body), c.constants).changes, 0u);
+    EXPECT_EQ(fuse(model_text("float[2,3,5,5] x, float[4,3,3,3] w, float[4] s, float[4] b, float[4] m, float[4] var", c.outputs, c.body),
+                   c.constants)
+                  .changes,
+              0u);
   }
   // Channels of a batched product are in the middle.
   EXPECT_EQ(fuse(model_text("float[2,4,3] x, float[3,4] w, float[4] s, float[4] b, float[4] m, float[4] var", "float[] y",
-                            "c = MatMul(x, w) y = BatchNormalization(c, s, b, m, var)"), with_norm({"w"})).changes, 0u);
+                            "c = MatMul(x, w) y = BatchNormalization(c, s, b, m, var)"),
+                 with_norm({"w"}))
+                .changes,
+            0u);
 }
 
 TEST(FuseBatchNorm, DoesNotFireInTraining) {
@@ -123,7 +137,8 @@ TEST(FuseBatchNorm, DoesNotFireInTraining) {
     g (float[2,3,5,5] x, float[4,3,3,3] w, float[4] s, float[4] b, float[4] m, float[4] var) => (float[] y) {
       c = Conv(x, w)
       y, rm, rv = BatchNormalization<training_mode = 1>(c, s, b, m, var)
-    })", with_norm({"w"}));
+    })",
+                           with_norm({"w"}));
   PassContext context;
   EXPECT_EQ(passes::make_fuse_batch_norm()->run(*graph, context), 0u);
 }

@@ -11,18 +11,20 @@ Rewritten merge(const std::string& text, const std::vector<std::string>& constan
 }
 
 TEST(MergeEqualConstants, SameBytesShareOneValue) {
-  const auto r = merge(model_text("float[2] x", "float[2] y",
-                                  "a = Constant<value = float[2] {1, 2}>() b = Constant<value = float[2] {1, 2}>() c = Constant<value = float[2] {1, 2}>() "
-                                  "t = Add(x, a) u = Mul(t, b) y = Sub(u, c)"));
+  const auto r = merge(
+      model_text("float[2] x", "float[2] y",
+                 "a = Constant<value = float[2] {1, 2}>() b = Constant<value = float[2] {1, 2}>() c = Constant<value = float[2] {1, 2}>() "
+                 "t = Add(x, a) u = Mul(t, b) y = Sub(u, c)"));
   EXPECT_EQ(r.changes, 2u);
   EXPECT_EQ(r.after->constants().size(), 1u);
 }
 
 TEST(MergeEqualConstants, TypeShapeAndSignOfZeroTell) {
-  const auto r = merge(model_text("float[2] x, int64[2] n", "float[2] y, int64[2] z",
-                                  "a = Constant<value = float[2] {0, 0}>() b = Constant<value = float[2,1] {0, 0}>() c = Constant<value = float[2] {-0.0, 0}>() "
-                                  "i = Constant<value = int64[1] {0}>() o = Constant<value = int64[1] {-1}>() t = Add(x, a) u = Add(t, c) f = Reshape(b, o) "
-                                  "y = Add(u, f) z = Add(n, i)"));
+  const auto r = merge(model_text(
+      "float[2] x, int64[2] n", "float[2] y, int64[2] z",
+      "a = Constant<value = float[2] {0, 0}>() b = Constant<value = float[2,1] {0, 0}>() c = Constant<value = float[2] {-0.0, 0}>() "
+      "i = Constant<value = int64[1] {0}>() o = Constant<value = int64[1] {-1}>() t = Add(x, a) u = Add(t, c) f = Reshape(b, o) "
+      "y = Add(u, f) z = Add(n, i)"));
   EXPECT_EQ(r.changes, 0u);
 }
 

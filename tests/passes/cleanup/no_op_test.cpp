@@ -15,7 +15,8 @@ struct Case {
 };
 
 bool proven(const Case& c) {
-  auto graph = read_onnx_text("<ir_version: 8, opset_import: [\"\" : " + std::to_string(c.opset) + "]> g " + c.signature + " {" + c.body + "}");
+  auto graph =
+      read_onnx_text("<ir_version: 8, opset_import: [\"\" : " + std::to_string(c.opset) + "]> g " + c.signature + " {" + c.body + "}");
   return is_no_op(*graph->nodes()[0], c.opset);
 }
 
@@ -42,12 +43,15 @@ TEST(NoOp, Proofs) {
            {"(float[3] x) => (float[3] y)", "y = Transpose(x)", true},
            {"(float[1,2,4,4] x) => (float[1,2,4,4] y) <int64[4] s = {1,2,4,4}>", "y = Resize(x, , , s)", true},
            {"(float[1,2,4,4] x) => (float[1,2,8,8] y) <int64[4] s = {1,2,8,8}>", "y = Resize(x, , , s)", false},
-           {"(float[1,2,4,4] x) => (float[1,2,4,4] y) <float[4] s = {1,1,1,1}, float[8] r = {0,0,0,0,1,1,0.5,0.5}>", "y = Resize<coordinate_transformation_mode = \"tf_crop_and_resize\">(x, r, s)", false},
-           {"(float[1,2,4,4] x) => (float[1,2,4,4] y)", "y = AveragePool<kernel_shape = [1,1], pads = [0,0,0,0], strides = [1,1]>(x)", true},
+           {"(float[1,2,4,4] x) => (float[1,2,4,4] y) <float[4] s = {1,1,1,1}, float[8] r = {0,0,0,0,1,1,0.5,0.5}>",
+            "y = Resize<coordinate_transformation_mode = \"tf_crop_and_resize\">(x, r, s)", false},
+           {"(float[1,2,4,4] x) => (float[1,2,4,4] y)", "y = AveragePool<kernel_shape = [1,1], pads = [0,0,0,0], strides = [1,1]>(x)",
+            true},
            {"(float[1,2,4,4] x) => (float[1,2,6,6] y)", "y = AveragePool<kernel_shape = [1,1], pads = [1,1,1,1]>(x)", false},
            {"(float[2] x) => (float[2] y) <float low = {0}>", "y = Clip(x, low)", false},
            {"(float[2] x) => (float[2] y)", "y = Clip<min = 0.0>(x)", false, 10},
-           {"(float[4] x) => (float[2] y) <int64[1] a = {0}, int64[1] b = {4}, int64[1] c = {0}, int64[1] d = {2}>", "y = Slice(x, a, b, c, d)", false},
+           {"(float[4] x) => (float[2] y) <int64[1] a = {0}, int64[1] b = {4}, int64[1] c = {0}, int64[1] d = {2}>",
+            "y = Slice(x, a, b, c, d)", false},
            {"(float[2] x) => (float[2] y)", "y = Relu(x)", false},
        })
     EXPECT_EQ(proven(c), c.no_op) << c.signature << " " << c.body;

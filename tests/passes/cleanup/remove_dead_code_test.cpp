@@ -8,7 +8,8 @@ Rewritten remove(const std::string& text, const std::vector<std::string>& consta
 }
 
 TEST(RemoveDeadCode, ChainsAndTheirConstants) {
-  const auto r = remove(model_text("float[2] x, float[2] a, float[2] b", "float[2] y", "t = Add(x, a) u = Exp(t) v = Mul(u, b) y = Add(x, a)"), {"a", "b"});
+  const auto r = remove(
+      model_text("float[2] x, float[2] a, float[2] b", "float[2] y", "t = Add(x, a) u = Exp(t) v = Mul(u, b) y = Add(x, a)"), {"a", "b"});
   EXPECT_THAT(r.types(), ElementsAre("Add"));
   EXPECT_NE(r.after->find_value("a"), nullptr);
   for (const char* gone : {"b", "t", "u", "v"}) EXPECT_EQ(r.after->find_value(gone), nullptr) << gone;
@@ -23,7 +24,8 @@ TEST(RemoveDeadCode, InputsStay) {
 TEST(RemoveDeadCode, WhatASubGraphReadsStays) {
   const auto r = remove(model_text("float[2] x, bool c, float[2] a", "float[2] y",
                                    "t = Exp(x) y = If (c) <then_branch = th () => (float[2] p) { p = Add(t, a) }, "
-                                   "else_branch = el () => (float[2] q) { q = Identity(x) }>"), {"a"});
+                                   "else_branch = el () => (float[2] q) { q = Identity(x) }>"),
+                        {"a"});
   EXPECT_EQ(r.changes, 0u);
 }
 

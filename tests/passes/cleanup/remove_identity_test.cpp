@@ -86,8 +86,9 @@ TEST(RemoveIdentity, TheGraphOutputKeepsItsName) {
 }
 
 TEST(RemoveIdentity, ChainsGo) {
-  EXPECT_THAT(remove(model_text("float[2] x", "float[2] y", "a = Identity(x) b = Identity(a) c = Relu(b) d = Identity(c) y = Identity(d)")).types(),
-              ElementsAre("Relu"));
+  EXPECT_THAT(
+      remove(model_text("float[2] x", "float[2] y", "a = Identity(x) b = Identity(a) c = Relu(b) d = Identity(c) y = Identity(d)")).types(),
+      ElementsAre("Relu"));
 }
 
 TEST(RemoveIdentity, DoesNotFireFromInputToOutputOrBetweenOutputs) {
@@ -100,7 +101,8 @@ TEST(RemoveIdentity, DoesNotFireWhereTheMaskIsRead) {
 }
 
 TEST(RemoveIdentity, DoesNotFireInTraining) {
-  auto graph = parse_model(model_text("float[2] x", "float[2] y", "r = Constant<value_float = 0.5>() t = Constant<value = bool {1}>() d = Dropout(x, r, t) y = Relu(d)"));
+  auto graph = parse_model(model_text(
+      "float[2] x", "float[2] y", "r = Constant<value_float = 0.5>() t = Constant<value = bool {1}>() d = Dropout(x, r, t) y = Relu(d)"));
   PassContext context;
   passes::make_constants_to_values()->run(*graph, context);
   EXPECT_EQ(passes::make_remove_identity()->run(*graph, context), 0u);

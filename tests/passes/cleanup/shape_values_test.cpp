@@ -22,9 +22,11 @@ std::string known(const Quantizing& q, const std::string& name) {
 
 /// What is known of `r`, computed by `body` from float[N,3,H,8] x and constants.
 std::string result(const std::string& body, const std::string& constants = "") {
-  Quantizing q("(float[N,3,H,8] x, float[2,5] z) => (int64[M] y) <int64[1] zero = {0}, int64[1] one = {1}, int64[1] two = {2}, int64 i = {1}, int64 minus = {-1}, int64[2] pair = {3, 0}, int64[2] far = {9, 1}" +
-                   (constants.empty() ? "" : ", " + constants) + ">",
-               body + " y = Neg(r)");
+  Quantizing q(
+      "(float[N,3,H,8] x, float[2,5] z) => (int64[M] y) <int64[1] zero = {0}, int64[1] one = {1}, int64[1] two = {2}, int64 i = {1}, int64 "
+      "minus = {-1}, int64[2] pair = {3, 0}, int64[2] far = {9, 1}" +
+          (constants.empty() ? "" : ", " + constants) + ">",
+      body + " y = Neg(r)");
   return known(q, "r");
 }
 

@@ -11,17 +11,21 @@ namespace {
 using testing::StartsWith;
 
 TEST(EqualizeLayers, ScalesAreThoseOfThePaper) {
-  Quantizing q("(float[N,2,3,3] x) => (float[N,2,3,3] y) <float[3,2,1,1] w = {4, -1, 0.5, 0.25, 0.1, 0.2}, float[3] b = {1, 2, 3}, float[2,3,1,1] v = {1, 2, 0.05, 0.5, -8, 0.1}>",
-               "[up] c = Conv(x, w, b) r = Relu(c) [down] y = Conv(r, v)");
+  Quantizing q(
+      "(float[N,2,3,3] x) => (float[N,2,3,3] y) <float[3,2,1,1] w = {4, -1, 0.5, 0.25, 0.1, 0.2}, float[3] b = {1, 2, 3}, float[2,3,1,1] v "
+      "= {1, 2, 0.05, 0.5, -8, 0.1}>",
+      "[up] c = Conv(x, w, b) r = Relu(c) [down] y = Conv(r, v)");
   const auto before = q.graph->clone();
   q.setting.equalization_setting.iterations = 1;
   EXPECT_EQ(q.pass("equalize-layers"), 1u);
   // max |w| of a row, max |v| of a column; the third sums to less than the threshold of 0.5
   const double s[3] = {1 / std::sqrt(4 / 1.0), 1 / std::sqrt(0.5 / 8.0), 1};
   for (int c = 0; c < 3; ++c) {
-    EXPECT_NEAR(q.node("up").constant_input(1)[c][0].item<double>(), before->find_node("up")->constant_input(1)[c][0].item<double>() * s[c], 1e-6);
+    EXPECT_NEAR(q.node("up").constant_input(1)[c][0].item<double>(), before->find_node("up")->constant_input(1)[c][0].item<double>() * s[c],
+                1e-6);
     EXPECT_NEAR(q.node("up").constant_input(2)[c].item<double>(), (c + 1) * s[c], 1e-6);
-    EXPECT_NEAR(q.node("down").constant_input(1)[1][c].item<double>(), before->find_node("down")->constant_input(1)[1][c].item<double>() / s[c], 1e-6);
+    EXPECT_NEAR(q.node("down").constant_input(1)[1][c].item<double>(),
+                before->find_node("down")->constant_input(1)[1][c].item<double>() / s[c], 1e-6);
   }
   const Tensors inputs = random_inputs(*before);
   EXPECT_LE(relative_difference(run_float(*q.graph, inputs), run_float(*before, inputs)), 1e-6);
@@ -32,9 +36,12 @@ TEST(EqualizeLayers, ScalesAreThoseOfThePaper) {
 struct Scaled : Quantizing {
   std::unique_ptr<Graph> before;
   explicit Scaled(bool disparate = true)
-      : Quantizing("(float[N,6,6,6] x, float[12,6,1,1] w, float[12] b, float[12,1,3,3] d, float[4,12,1,1] v) => (float[N,4,6,6] y) <float lo = {0}, float hi = {6}>",
-                   "[up] c = Conv(x, w, b) [clip] r = Clip(c, lo, hi) [deep] e = Conv<group = 12, pads = [1, 1, 1, 1]>(r, d) s = Clip(e, lo, hi) [down] y = Conv(s, v)",
-                   {"w", "b", "d", "v"}) {
+      : Quantizing(
+            "(float[N,6,6,6] x, float[12,6,1,1] w, float[12] b, float[12,1,3,3] d, float[4,12,1,1] v) => (float[N,4,6,6] y) <float lo = "
+            "{0}, float hi = {6}>",
+            "[up] c = Conv(x, w, b) [clip] r = Clip(c, lo, hi) [deep] e = Conv<group = 12, pads = [1, 1, 1, 1]>(r, d) s = Clip(e, lo, hi) "
+            "[down] y = Conv(s, v)",
+            {"w", "b", "d", "v"}) {
     at::Tensor scale = at::full({12}, 0.35);
     scale.slice(0, 0, 3).fill_(4);
     passes::scale_outputs(node("up"), scale);
@@ -61,7 +68,8 @@ struct Scaled : Quantizing {
   double float_change() const {
     double noise = 0, signal = 0;
     for (size_t i = 0; i < context.calibration->size(); ++i) {
-      const at::Tensor now = run_float(*graph, context.calibration->sample(i))[0], then = run_float(*before, context.calibration->sample(i))[0];
+      const at::Tensor now = run_float(*graph, context.calibration->sample(i))[0],
+                       then = run_float(*before, context.calibration->sample(i))[0];
       noise += (now - then).square().sum().item<double>(), signal += then.square().sum().item<double>();
     }
     return noise / signal;
@@ -75,7 +83,8 @@ TEST(EqualizeLayers, ThroughClipWhatTheBoundCutsOffStays) {
   EXPECT_EQ(q.pass("equalize-layers"), 2u);
   EXPECT_LE(q.float_change(), 1e-5);
   for (int c = 0; c < 3; ++c)
-    EXPECT_TRUE(at::equal(q.node("up").constant_input(1)[c], q.before->find_node("up")->constant_input(1)[c])) << "channel " << c << " reaches the bound";
+    EXPECT_TRUE(at::equal(q.node("up").constant_input(1)[c], q.before->find_node("up")->constant_input(1)[c]))
+        << "channel " << c << " reaches the bound";
   EXPECT_FALSE(at::equal(q.node("up").constant_input(1), q.before->find_node("up")->constant_input(1)));
   const double good = q.error();
   EXPECT_GT(bad, 0.05);

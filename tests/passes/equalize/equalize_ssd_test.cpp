@@ -9,8 +9,8 @@ namespace {
 struct Disparate : Quantizing {
   std::unique_ptr<Graph> before;
   explicit Disparate(const std::string& behind = "[down] y = Conv(r, v)")
-      : Quantizing("(float[N,6,6,6] x, float[12,6,1,1] w, float[12] b, float[4,12,1,1] v) => (float[N,4,6,6] y)", "[up] c = Conv(x, w, b) r = Relu(c) " + behind,
-                   {"w", "b", "v"}) {
+      : Quantizing("(float[N,6,6,6] x, float[12,6,1,1] w, float[12] b, float[4,12,1,1] v) => (float[N,4,6,6] y)",
+                   "[up] c = Conv(x, w, b) r = Relu(c) " + behind, {"w", "b", "v"}) {
     const at::Tensor octaves = at::exp2(at::arange(12).remainder(7).to(at::kFloat) - 6);
     passes::scale_outputs(node("up"), octaves);
     passes::scale_inputs(node("down"), octaves);
@@ -29,7 +29,8 @@ struct Disparate : Quantizing {
     const auto quantized = lower(*graph, simulated);
     double noise = 0, signal = 0;
     for (size_t i = 0; i < context.calibration->size(); ++i) {
-      const at::Tensor got = run(*quantized, context.calibration->sample(i))[0], want = run_float(*before, context.calibration->sample(i))[0];
+      const at::Tensor got = run(*quantized, context.calibration->sample(i))[0],
+                       want = run_float(*before, context.calibration->sample(i))[0];
       noise += (got - want).square().sum().item<double>(), signal += want.square().sum().item<double>();
     }
     return noise / signal;
@@ -113,7 +114,8 @@ TEST(EqualizeSsd, LayerNormMakesTheLargestWeightsEqual) {
   q.setting.ssd_setting.layer_norm = true;
   q.setting.ssd_setting.loss_threshold = 0;
   EXPECT_EQ(q.pass("equalize-ssd"), 0u);
-  EXPECT_NEAR(q.node("up").constant_input(1).abs().max().item<double>() / q.node("down").constant_input(1).abs().max().item<double>(), 1, 1e-5);
+  EXPECT_NEAR(q.node("up").constant_input(1).abs().max().item<double>() / q.node("down").constant_input(1).abs().max().item<double>(), 1,
+              1e-5);
   const Tensors inputs = random_inputs(*q.before);
   EXPECT_LE(relative_difference(run_float(*q.graph, inputs), run_float(*q.before, inputs)), 1e-5);
 }

@@ -14,11 +14,15 @@ ChannelMoments moments(std::vector<double> magnitude, std::vector<double> mean, 
 
 /// 2 → 3 channels, 1×1, then 3 → 2 with 1×2 kernels.
 struct Two : Quantizing {
-  Two() : Quantizing("(float[N,2,1,4] x) => (float[N,2,1,3] y) <float[3,2,1,1] w = {4, -1, 0.5, 0.25, 0.1, 0.2}, float[2,3,1,2] v = {1, 2, 3, 4, 5, 6, -1, -2, -3, -4, -5, -7}>",
-                     "[up] c = Conv(x, w) r = Relu(c) [down] y = Conv(r, v)") {}
+  Two()
+      : Quantizing(
+            "(float[N,2,1,4] x) => (float[N,2,1,3] y) <float[3,2,1,1] w = {4, -1, 0.5, 0.25, 0.1, 0.2}, float[2,3,1,2] v = {1, 2, 3, 4, 5, "
+            "6, -1, -2, -3, -4, -5, -7}>",
+            "[up] c = Conv(x, w) r = Relu(c) [down] y = Conv(r, v)") {}
   std::vector<NoiseTerm> terms() {
     const auto pairs = passes::find_equalization_pairs(*graph, {});
-    return passes::noise_of(pairs.at(0), pairs, {{"x", moments({9, 9}, {1, 0}, {5, 7})}, {"r", moments({2, 8, 16}, {1, 2, 3}, {3, 5, 11})}}, context);
+    return passes::noise_of(pairs.at(0), pairs, {{"x", moments({9, 9}, {1, 0}, {5, 7})}, {"r", moments({2, 8, 16}, {1, 2, 3}, {3, 5, 11})}},
+                            context);
   }
 };
 

@@ -6,9 +6,11 @@ namespace ppq::test {
 namespace {
 
 struct Chain : Quantizing {
-  Chain() : Quantizing("(float[N,2,4,4] x, float[4,2,1,1] w, float[3,4,1,1] v, float[4,3,1,1] u) => (float[N,4] y)",
-                       "[first] a = Conv(x, w) b = Relu(a) [second] c = Conv(b, v) d = Relu(c) [third] e = Conv(d, u) p = GlobalAveragePool(e) y = Flatten(p)",
-                       {"w", "v", "u"}) {
+  Chain()
+      : Quantizing("(float[N,2,4,4] x, float[4,2,1,1] w, float[3,4,1,1] v, float[4,3,1,1] u) => (float[N,4] y)",
+                   "[first] a = Conv(x, w) b = Relu(a) [second] c = Conv(b, v) d = Relu(c) [third] e = Conv(d, u) p = GlobalAveragePool(e) "
+                   "y = Flatten(p)",
+                   {"w", "v", "u"}) {
     at::manual_seed(8);
     std::vector<at::Tensor> samples;
     for (int i = 0; i < 6; ++i) samples.push_back(at::randn({1, 2, 4, 4}));
@@ -41,10 +43,12 @@ TEST(PathTrial, ErrorIsThatOfThePairAlone) {
   passes::visit_paths(*q.graph, pairs, 6, q.context, [&](size_t i, const passes::PathTrial& trial) {
     if (i != 0) return;
     double low = 1e30, high = -1e30, most = 0;
-    for (const Tensors& in : trial.inputs) low = std::min(low, in[0].min().item<double>()), high = std::max(high, in[0].max().item<double>());
+    for (const Tensors& in : trial.inputs)
+      low = std::min(low, in[0].min().item<double>()), high = std::max(high, in[0].max().item<double>());
     auto each = [](const at::Tensor& x, double scale, double offset) {
       at::Tensor result = x.clone().contiguous();
-      for (int64_t k = 0; k < result.numel(); ++k) result.data_ptr<float>()[k] = static_cast<float>(round_to(result.data_ptr<float>()[k], scale, offset));
+      for (int64_t k = 0; k < result.numel(); ++k)
+        result.data_ptr<float>()[k] = static_cast<float>(round_to(result.data_ptr<float>()[k], scale, offset));
       return result;
     };
     auto of_range = [&](const at::Tensor& x, double a, double b) {
@@ -61,7 +65,8 @@ TEST(PathTrial, ErrorIsThatOfThePairAlone) {
     for (size_t batch = 0; batch < trial.inputs.size(); ++batch) {
       const at::Tensor between = of_range(at::relu(at::conv2d(of_range(trial.inputs[batch][0], low, high), weight("first"))), 0, most);
       const at::Tensor out = at::relu(at::conv2d(between, weight("second")));
-      noise += (out - trial.outputs[batch][0]).square().sum().item<double>(), signal += trial.outputs[batch][0].square().sum().item<double>();
+      noise += (out - trial.outputs[batch][0]).square().sum().item<double>(),
+          signal += trial.outputs[batch][0].square().sum().item<double>();
     }
     EXPECT_NEAR(trial.error(trial.graph()) / (noise / signal), 1, 0.02);
     q.setting.bias_correct = true;

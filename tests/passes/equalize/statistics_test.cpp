@@ -7,8 +7,9 @@ namespace {
 
 /// What flows into Clip(0, 6) is the input itself.
 struct Clipped : Quantizing {
-  Clipped() : Quantizing("(float[N,2,1,400] x) => (float[N,1,1,400] y) <float lo = {0}, float hi = {6}, float[1,2,1,1] w = {1, 1}>",
-                         "i = Neg(x) n = Neg(i) r = Clip(n, lo, hi) [down] y = Conv(r, w)") {}
+  Clipped()
+      : Quantizing("(float[N,2,1,400] x) => (float[N,1,1,400] y) <float lo = {0}, float hi = {6}, float[1,2,1,1] w = {1, 1}>",
+                   "i = Neg(x) n = Neg(i) r = Clip(n, lo, hi) [down] y = Conv(r, w)") {}
 };
 
 at::Tensor sample(double first, double second) {

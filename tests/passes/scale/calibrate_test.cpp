@@ -23,7 +23,8 @@ struct Layer : Quantizing {
 
 std::vector<at::Tensor> samples() {
   std::vector<at::Tensor> list;
-  for (auto [a, b] : {std::pair{1.0f, -2.0f}, {0.3f, 4.0f}, {-1.5f, 0.25f}, {2.0f, 2.0f}, {0.0f, -0.75f}}) list.push_back(floats({a, b}).reshape({1, 2}));
+  for (auto [a, b] : {std::pair{1.0f, -2.0f}, {0.3f, 4.0f}, {-1.5f, 0.25f}, {2.0f, 2.0f}, {0.0f, -0.75f}})
+    list.push_back(floats({a, b}).reshape({1, 2}));
   return list;
 }
 
@@ -34,7 +35,8 @@ TEST(Calibrate, RangesAreThoseOfTheSamplesWithRoundedWeights) {
     q.context.batch_size = batch;
     q.prepare();
     EXPECT_EQ(q.pass("calibrate"), 2u) << "x, and what Gemm and Relu share";
-    const double W[2][2] = {{static_cast<double>(0.5f), static_cast<double>(-1.3f)}, {static_cast<double>(0.9f), static_cast<double>(0.21f)}};
+    const double W[2][2] = {{static_cast<double>(0.5f), static_cast<double>(-1.3f)},
+                            {static_cast<double>(0.9f), static_cast<double>(0.21f)}};
     const PlainRange weights(W[0][1], W[1][0]), in(-2, 4);
     double top = 0;
     for (const at::Tensor& x : samples())
@@ -165,7 +167,8 @@ TEST(Calibrate, SeveralDevicesGiveTheNumbersOfOne) {
       for (const char* node : {"first", "relu", "second", "third"}) {
         if (!runs[0]->out(node)) continue;
         // A mean of what batches gave is added in another order.
-        EXPECT_NEAR(scale_of(runs[k]->out(node)), scale_of(runs[0]->out(node)), 1e-6 * scale_of(runs[0]->out(node))) << observer << " " << node << " " << k;
+        EXPECT_NEAR(scale_of(runs[k]->out(node)), scale_of(runs[0]->out(node)), 1e-6 * scale_of(runs[0]->out(node)))
+            << observer << " " << node << " " << k;
         EXPECT_EQ(offset_of(runs[k]->out(node)), offset_of(runs[0]->out(node))) << observer << " " << node;
       }
   }

@@ -15,8 +15,9 @@ TensorQuantPtr quarters() {
 
 struct Gemm : Quantizing {
   explicit Gemm(const std::string& attributes = "", bool bias = true, const std::string& tail = "")
-      : Quantizing("(float[N,3] x) => (float[N,2] y) <float[3,2] W = {0.3, -0.9, 0.61, 0.07, -1.13, 0.4}, float[2] b = {0.5, -0.25}>",
-                   "[gemm] " + std::string(tail.empty() ? "y" : "g") + " = Gemm" + attributes + "(x, W" + (bias ? ", b" : "") + ") " + tail) {
+      : Quantizing(
+            "(float[N,3] x) => (float[N,2] y) <float[3,2] W = {0.3, -0.9, 0.61, 0.07, -1.13, 0.4}, float[2] b = {0.5, -0.25}>",
+            "[gemm] " + std::string(tail.empty() ? "y" : "g") + " = Gemm" + attributes + "(x, W" + (bias ? ", b" : "") + ") " + tail) {
     node("gemm").quantized = true;
     node("gemm").input_quant = {nullptr, quarters(), nullptr};
     node("gemm").input_quant.resize(node("gemm").inputs().size());
@@ -30,7 +31,9 @@ struct Gemm : Quantizing {
   static double shift(int channel) {
     double sum = 0;
     for (const at::Tensor& x : rows())
-      for (int j = 0; j < 3; ++j) sum += x[0][j].item<double>() * (static_cast<double>(kW[j][channel]) - 0.25 * std::nearbyint(static_cast<double>(kW[j][channel]) / 0.25));
+      for (int j = 0; j < 3; ++j)
+        sum += x[0][j].item<double>() *
+               (static_cast<double>(kW[j][channel]) - 0.25 * std::nearbyint(static_cast<double>(kW[j][channel]) / 0.25));
     return sum / 3;
   }
 };
@@ -85,7 +88,8 @@ TEST(CorrectBias, IsTakenBackWhereTheOutputsGetWorse) {
 
 /// Two convolutions: the second one's shift is measured on corrected outputs of the first.
 TEST(CorrectBias, LayersSeeCorrectedInputs) {
-  Quantizing q("(float[N,1,1,1] x) => (float[N,1,1,1] y) <float[1,1,1,1] v = {0.6}, float[1,1,1,1] w = {2.0}>", "[one] a = Conv(x, v) [two] y = Conv(a, w)");
+  Quantizing q("(float[N,1,1,1] x) => (float[N,1,1,1] y) <float[1,1,1,1] v = {0.6}, float[1,1,1,1] w = {2.0}>",
+               "[one] a = Conv(x, v) [two] y = Conv(a, w)");
   for (const char* name : {"one", "two"}) {
     q.node(name).quantized = true;
     q.node(name).input_quant = {nullptr, quarters()};

@@ -7,7 +7,8 @@ namespace {
 /// block has 6).
 struct Blocks : Quantizing {
   at::Tensor weight;
-  Blocks(const std::string& observer, const std::string& search) : Quantizing("(float[N,70] x, float[6,70] w) => (float[N,6] y)", "[gemm] y = Gemm<transB = 1>(x, w)", {"w"}) {
+  Blocks(const std::string& observer, const std::string& search)
+      : Quantizing("(float[N,70] x, float[6,70] w) => (float[N,6] y)", "[gemm] y = Gemm<transB = 1>(x, w)", {"w"}) {
     at::manual_seed(3);
     weight = at::randn({6, 70}).pow(3) * at::arange(1, 71, at::kFloat);
     node("gemm").input(1)->set_constant(weight);
@@ -33,7 +34,8 @@ struct Blocks : Quantizing {
 };
 
 TEST(QuantizeParametersBlocks, TheObserverThatTheSchemeNamesServesEveryBlock) {
-  for (const auto& [observer, search] : std::vector<std::pair<std::string, std::string>>{{"mse", "minmax"}, {"minmax", "mse"}, {"mse", "auto"}}) {
+  for (const auto& [observer, search] :
+       std::vector<std::pair<std::string, std::string>>{{"mse", "minmax"}, {"minmax", "mse"}, {"mse", "auto"}}) {
     const Blocks q(observer, search);
     const auto quant = q.in("gemm", 1);
     ASSERT_EQ(quant->state, QuantState::Active);
@@ -69,7 +71,8 @@ TEST(QuantizeParametersBlocks, SimulationRoundsByBlocks) {
     for (int64_t row = 0; row < 6; ++row) {
       double sum = 0;
       for (int64_t i = 0; i < 70; ++i)
-        sum += x[n][i].item<double>() * round_to(q.weight[row][i].item<double>(), q.in("gemm", 1)->params.scale[row][i / 32].item<double>(), 0, -8, 7);
+        sum += x[n][i].item<double>() *
+               round_to(q.weight[row][i].item<double>(), q.in("gemm", 1)->params.scale[row][i / 32].item<double>(), 0, -8, 7);
       EXPECT_NEAR(y[n][row].item<double>(), sum, 1e-4 * (1 + std::abs(sum)));
     }
 }

@@ -22,14 +22,18 @@ class OnTargets : public testing::TestWithParam<Target> {
  protected:
   static bool per_channel() { return GetParam().platform == TargetPlatform::QNN_HTP_INT8; }
 };
-INSTANTIATE_TEST_SUITE_P(Weights, OnTargets, testing::Values(Target{"per_tensor", TargetPlatform::QNN_DSP_INT8}, Target{"per_channel", TargetPlatform::QNN_HTP_INT8}),
+INSTANTIATE_TEST_SUITE_P(Weights, OnTargets,
+                         testing::Values(Target{"per_tensor", TargetPlatform::QNN_DSP_INT8},
+                                         Target{"per_channel", TargetPlatform::QNN_HTP_INT8}),
                          [](const auto& info) { return info.param.name; });
 
 /// A convolution with 4-bit weights, with a tail: what its extremes are matters.
 struct Layer : Quantizing {
   at::Tensor weight;
-  explicit Layer(const std::string& method, const std::string& tail = "", int64_t size = 7, TargetPlatform target = TargetPlatform::QNN_DSP_INT8)
-      : Quantizing("(float[N,3," + std::to_string(size) + "," + std::to_string(size) + "] x, float[4,3,3,3] w) => (float[N,4,L,M] y) <float[4] b = {0.5, -1, 0, 2}>",
+  explicit Layer(const std::string& method, const std::string& tail = "", int64_t size = 7,
+                 TargetPlatform target = TargetPlatform::QNN_DSP_INT8)
+      : Quantizing("(float[N,3," + std::to_string(size) + "," + std::to_string(size) +
+                       "] x, float[4,3,3,3] w) => (float[N,4,L,M] y) <float[4] b = {0.5, -1, 0, 2}>",
                    "[conv] " + std::string(tail.empty() ? "y" : "c") + " = Conv<pads = [1, 1, 1, 1]>(x, w, b) " + tail, {"w"}, target) {
     weight = node("conv").constant_input(1);
     weight = weight.pow(3) * floats({1, 0.3f, 2, 0.1f}).reshape({4, 1, 1, 1});
@@ -51,7 +55,9 @@ struct Layer : Quantizing {
 std::vector<double> rounded(const at::Tensor& weight, const QuantScheme& scheme, const QuantParams& params) {
   std::vector<double> result;
   const int64_t rows = weight.numel() / weight.size(0);
-  for (int64_t i = 0; i < weight.numel(); ++i) result.push_back(round_to(number(weight, i), scale_at(params, i / rows), offset_at(params, i / rows), scheme.quant_min, scheme.quant_max));
+  for (int64_t i = 0; i < weight.numel(); ++i)
+    result.push_back(
+        round_to(number(weight, i), scale_at(params, i / rows), offset_at(params, i / rows), scheme.quant_min, scheme.quant_max));
   return result;
 }
 
@@ -154,7 +160,8 @@ TEST_P(ByOutput, IsTheCandidateWithTheLeastError) {
         for (size_t p = 0; p < got[n][o].size(); ++p) mean += got[n][o][p] - wanted[n][o][p], ++count;
       mean = searched.corrected ? mean / count : 0;
       for (size_t n = 0; n < got.size(); ++n)
-        for (size_t p = 0; p < got[n][o].size(); ++p) sums[o] += std::pow(searched.activation(got[n][o][p] - mean) - searched.activation(wanted[n][o][p]), 2);
+        for (size_t p = 0; p < got[n][o].size(); ++p)
+          sums[o] += std::pow(searched.activation(got[n][o][p] - mean) - searched.activation(wanted[n][o][p]), 2);
     }
   }
   const bool per_channel = quant->params.scale.numel() > 1;
@@ -165,7 +172,8 @@ TEST_P(ByOutput, IsTheCandidateWithTheLeastError) {
     for (size_t c = 1; c < candidates.size(); ++c)
       if (error(c) < error(best)) best = c;
     shrunken |= best > 0;
-    EXPECT_EQ(scale_at(quant->params, static_cast<int64_t>(o)), scale_at(candidates[best], static_cast<int64_t>(o))) << "channel " << o << ", candidate " << best;
+    EXPECT_EQ(scale_at(quant->params, static_cast<int64_t>(o)), scale_at(candidates[best], static_cast<int64_t>(o)))
+        << "channel " << o << ", candidate " << best;
     EXPECT_EQ(offset_at(quant->params, static_cast<int64_t>(o)), offset_at(candidates[best], static_cast<int64_t>(o))) << "channel " << o;
   }
   EXPECT_TRUE(shrunken) << "the case does not tell a search from the extremes";
@@ -177,16 +185,21 @@ double relu6(double x) { return std::clamp(x, 0.0, 6.0); }
 
 INSTANTIATE_TEST_SUITE_P(
     Weights, ByOutput,
-    testing::Combine(testing::Values(Target{"per_tensor", TargetPlatform::QNN_DSP_INT8}, Target{"per_channel", TargetPlatform::QNN_HTP_INT8}),
-                     testing::Values(Searched{"alone", "", identity, false, 7, 1}, Searched{"before_relu", "y = Relu(c)", relu, false, 7, 1},
-                                     Searched{"before_clip_corrected", "lo = Constant<value = float {0}>() hi = Constant<value = float {6}>() y = Clip(c, lo, hi)", relu6, true, 7, 1},
-                                     Searched{"before_other_readers", "r = Relu(c) y = Add(c, r)", identity, false, 7, 1}, Searched{"at_some_places", "y = Relu(c)", relu, true, 40, 5})),
+    testing::Combine(
+        testing::Values(Target{"per_tensor", TargetPlatform::QNN_DSP_INT8}, Target{"per_channel", TargetPlatform::QNN_HTP_INT8}),
+        testing::Values(Searched{"alone", "", identity, false, 7, 1}, Searched{"before_relu", "y = Relu(c)", relu, false, 7, 1},
+                        Searched{"before_clip_corrected",
+                                 "lo = Constant<value = float {0}>() hi = Constant<value = float {6}>() y = Clip(c, lo, hi)", relu6, true,
+                                 7, 1},
+                        Searched{"before_other_readers", "r = Relu(c) y = Add(c, r)", identity, false, 7, 1},
+                        Searched{"at_some_places", "y = Relu(c)", relu, true, 40, 5})),
     [](const auto& info) { return std::string(std::get<0>(info.param).name) + "_" + std::get<1>(info.param).name; });
 
 /// Rows of a matrix product; a weight with one large value that meets zeros only.
 struct Product : Quantizing {
   explicit Product(const std::string& method, const std::string& body = "[gemm] y = Gemm(x, W)", int64_t inputs = 64)
-      : Quantizing("(float[N," + std::to_string(inputs) + "] x, float[" + std::to_string(inputs) + ",8] W) => (float[N,8] y)", body, {"W"}) {
+      : Quantizing("(float[N," + std::to_string(inputs) + "] x, float[" + std::to_string(inputs) + ",8] W) => (float[N,8] y)", body,
+                   {"W"}) {
     setting.extra.weight_search = method;
     setting.extra.bits = {{"weight:Gemm", 4}, {"activation:Gemm", 16}};
     setting.quantize_activation_setting.calib_algorithm = "minmax";
@@ -290,7 +303,8 @@ TEST(QuantizeParameters, OneScaleForAllReaders) {
       for (int64_t o = 0; o < 8; ++o) {
         double one = 0, two = 0;
         for (int64_t i = 0; i < 64; ++i) {
-          const double w = weight[i][o].item<double>(), lost = w - round_to(w, scale_at(candidate, 0), offset_at(candidate, 0), 0, 15), v = x[0][i].item<double>();
+          const double w = weight[i][o].item<double>(), lost = w - round_to(w, scale_at(candidate, 0), offset_at(candidate, 0), 0, 15),
+                       v = x[0][i].item<double>();
           one += v * lost, two += std::abs(v) * lost;
         }
         error += one * one + two * two;

@@ -114,7 +114,8 @@ TEST(AlignQuantization, ConstantsKeepTheirOwn) {
 }
 
 TEST(AlignQuantization, GroupsThatTouchAreOneGroup) {
-  Quantizing q("(float[N,4] x) => (float[N,4] y, float[N,4] z)", "[l] a = Tanh(x) [m] b = Relu(x) [r] c = Abs(x) [one] y = Add(a, b) [two] z = Add(b, c)");
+  Quantizing q("(float[N,4] x) => (float[N,4] y, float[N,4] z)",
+               "[l] a = Tanh(x) [m] b = Relu(x) [r] c = Abs(x) [one] y = Add(a, b) [two] z = Add(b, c)");
   for (Node* n : q.graph->nodes()) n->quantized = true;
   const auto a = Two::range(-1, 0), b = Two::range(0, 4), c = Two::range(0, 9);
   q.node("l").output_quant = {a}, q.node("m").output_quant = {b}, q.node("r").output_quant = {c};
@@ -128,7 +129,8 @@ TEST(AlignQuantization, GroupsThatTouchAreOneGroup) {
 }
 
 TEST(AlignQuantization, OfOutputsInARowTheLastDecides) {
-  Quantizing q("(float[N,4] x) => (float[N,12] y)", "[l] a = Tanh(x) [m] b = Relu(x) [one] c = Concat<axis = 1>(a, b) [two] y = Concat<axis = 1>(c, a)");
+  Quantizing q("(float[N,4] x) => (float[N,12] y)",
+               "[l] a = Tanh(x) [m] b = Relu(x) [one] c = Concat<axis = 1>(a, b) [two] y = Concat<axis = 1>(c, a)");
   for (Node* n : q.graph->nodes()) n->quantized = true;
   const auto a = Two::range(-1, 1), b = Two::range(0, 4), c = Two::range(-4, 4), y = Two::range(-1, 0);
   q.node("l").output_quant = {a}, q.node("m").output_quant = {b};
@@ -142,7 +144,9 @@ TEST(AlignQuantization, OfOutputsInARowTheLastDecides) {
 }
 
 TEST(AlignQuantization, ReachesThroughDataMovementToTheProducer) {
-  Quantizing q("(float[1,2,4,4] x) => (float[1,2,2,2] y)", "[t] a = Tanh(x) [pool] p = MaxPool<kernel_shape=[2,2], strides=[2,2]>(a) [h] h = MaxPool<kernel_shape=[2,2], strides=[2,2]>(x) [op] y = Add(p, h)");
+  Quantizing q("(float[1,2,4,4] x) => (float[1,2,2,2] y)",
+               "[t] a = Tanh(x) [pool] p = MaxPool<kernel_shape=[2,2], strides=[2,2]>(a) [h] h = MaxPool<kernel_shape=[2,2], "
+               "strides=[2,2]>(x) [op] y = Add(p, h)");
   for (Node* n : q.graph->nodes()) n->quantized = true;
   const auto a = Two::range(-1, 0), x = Two::range(0, 4);
   q.node("t").output_quant = {a}, q.node("pool").input_quant = {a}, q.node("pool").output_quant = {a};
@@ -187,7 +191,8 @@ TEST(AlignQuantization, PoolingAndResizeAsAsked) {
 
 TEST(AlignQuantization, SymmetricRangesNest) {
   Two q("[op] y = Add(a, b)");
-  for (const auto& quant : {q.in("op", 0), q.in("op", 1)}) quant->scheme.symmetric = true, quant->scheme.quant_min = -128, quant->scheme.quant_max = 127;
+  for (const auto& quant : {q.in("op", 0), q.in("op", 1)})
+    quant->scheme.symmetric = true, quant->scheme.quant_min = -128, quant->scheme.quant_max = 127;
   q.in("op", 0)->params = {at::scalar_tensor(0.01f), at::scalar_tensor(0.0f)};
   q.in("op", 1)->params = {at::scalar_tensor(0.03f), at::scalar_tensor(0.0f)};
   q.pass("align-quantization");

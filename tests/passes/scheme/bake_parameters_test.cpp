@@ -48,7 +48,8 @@ TEST(BakeParameters, AFloatReaderKeepsTheFloatNumbers) {
 }
 
 TEST(BakeParameters, TwoGridsTwoCopiesOneGridOne) {
-  Quantizing q("(float[2] x) => (float[2] y, float[2] z, float[2] u) <float[2] k = {0.3, 0.9}>", "[a] y = Add(x, k) [b] z = Mul(x, k) [c] u = Sub(x, k)");
+  Quantizing q("(float[2] x) => (float[2] y, float[2] z, float[2] u) <float[2] k = {0.3, 0.9}>",
+               "[a] y = Add(x, k) [b] z = Mul(x, k) [c] u = Sub(x, k)");
   const auto coarse = active(0.25, 0), fine = active(0.1, 0);
   for (const auto& [name, quant] : {std::pair{"a", coarse}, {"b", fine}, {"c", coarse}}) {
     q.node(name).quantized = true;

@@ -11,7 +11,8 @@ using enum TargetPlatform;
 
 /// x → Conv(w, b) → Relu → y, weights random.
 Quantizing convolution(TargetPlatform target = QNN_DSP_INT8) {
-  return Quantizing("(float[N,2,5,5] x, float[3,2,3,3] w, float[3] b) => (float[N,3,3,3] y)", "[conv] c = Conv(x, w, b) [relu] y = Relu(c)", {"w", "b"}, target);
+  return Quantizing("(float[N,2,5,5] x, float[3,2,3,3] w, float[3] b) => (float[N,3,3,3] y)", "[conv] c = Conv(x, w, b) [relu] y = Relu(c)",
+                    {"w", "b"}, target);
 }
 
 TEST(ConfigureQuantization, GivesEverySlotTheTargetsScheme) {
@@ -133,8 +134,9 @@ TEST(ConfigureQuantization, WhatTheUserFixedStays) {
 }
 
 TEST(ConfigureQuantization, BoundsAndPaddingFollowTheirData) {
-  Quantizing q("(float[1,2,4,4] x) => (float[1,2,6,6] y) <float low = {0}, float high = {6}, int64[8] pads = {0,0,1,1,0,0,1,1}, float fill = {0}>",
-               "[clip] c = Clip(x, low, high) [pad] y = Pad(c, pads, fill)");
+  Quantizing q(
+      "(float[1,2,4,4] x) => (float[1,2,6,6] y) <float low = {0}, float high = {6}, int64[8] pads = {0,0,1,1,0,0,1,1}, float fill = {0}>",
+      "[clip] c = Clip(x, low, high) [pad] y = Pad(c, pads, fill)");
   q.pass("configure-quantization");
   for (const auto& bound : {q.in("clip", 1), q.in("clip", 2), q.in("pad", 2)}) {
     EXPECT_EQ(bound->state, QuantState::Passive);

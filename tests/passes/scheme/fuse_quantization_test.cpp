@@ -3,10 +3,10 @@
 namespace ppq::test {
 namespace {
 
-
 struct Conv : Quantizing {
   explicit Conv(const std::string& outputs = "float[N,3,3,3] y", const std::string& tail = "[act] y = Relu(c)")
-      : Quantizing("(float[N,2,5,5] x, float[3,2,3,3] w, float[3] b) => (" + outputs + ")", "[conv] c = Conv(x, w, b) " + tail, {"w", "b"}) {}
+      : Quantizing("(float[N,2,5,5] x, float[3,2,3,3] w, float[3] b) => (" + outputs + ")", "[conv] c = Conv(x, w, b) " + tail,
+                   {"w", "b"}) {}
 };
 
 TEST(FuseQuantization, AnOperationAndItsActivationHaveOne) {
@@ -98,8 +98,10 @@ struct Gate : Quantizing {
 };
 
 TEST(FuseQuantization, GatesAreFloatInside) {
-  for (const auto& [gate, fused] : {std::pair{"[s] g = Sigmoid(x) [mul] y = Mul(x, g)", "Swish"}, {"[s] g = Sigmoid(x) [mul] y = Mul(g, x)", "Swish"},
-                                    {"[s] g = HardSigmoid(x) [mul] y = Mul(x, g)", "HardSwish"}, {"[p] t = Softplus(x) [s] g = Tanh(t) [mul] y = Mul(x, g)", "Mish"}}) {
+  for (const auto& [gate, fused] : {std::pair{"[s] g = Sigmoid(x) [mul] y = Mul(x, g)", "Swish"},
+                                    {"[s] g = Sigmoid(x) [mul] y = Mul(g, x)", "Swish"},
+                                    {"[s] g = HardSigmoid(x) [mul] y = Mul(x, g)", "HardSwish"},
+                                    {"[p] t = Softplus(x) [s] g = Tanh(t) [mul] y = Mul(x, g)", "Mish"}}) {
     SCOPED_TRACE(gate);
     Gate q(gate, "float[N,3] y", fused);
     q.pass("configure-quantization");
@@ -114,7 +116,8 @@ TEST(FuseQuantization, GatesAreFloatInside) {
 TEST(FuseQuantization, GatesThatOthersLookIntoStay) {
   const char* swish = "[s] g = Sigmoid(x) [mul] y = Mul(x, g)";
   for (const auto& [why, gate, outputs, fused] :
-       {std::tuple{"the target has no Swish", swish, "float[N,3] y", "Mish"}, {"x is a graph output", swish, "float[N,3] y, float[N,3] x", "Swish"},
+       {std::tuple{"the target has no Swish", swish, "float[N,3] y", "Mish"},
+        {"x is a graph output", swish, "float[N,3] y, float[N,3] x", "Swish"},
         {"the gate has another reader", "[s] g = Sigmoid(x) [mul] y = Mul(x, g) [o] z = Tanh(g)", "float[N,3] y, float[N,3] z", "Swish"},
         {"x has a third reader", "[s] g = Sigmoid(x) [mul] y = Mul(x, g) [o] z = Tanh(x)", "float[N,3] y, float[N,3] z", "Swish"},
         {"the gate is of another tensor", "[t] h = Tanh(x) [s] g = Sigmoid(h) [mul] y = Mul(x, g)", "float[N,3] y", "Swish"}}) {

@@ -20,7 +20,8 @@ TensorQuantPtr channels(std::initializer_list<float> scales, int axis) {
 
 /// An operation with data, weight and bias, whose data has scale 0.5.
 struct Bias : Quantizing {
-  Bias(const std::string& signature, const std::string& body, const std::vector<std::string>& random, TensorQuantPtr weight) : Quantizing(signature, body, random) {
+  Bias(const std::string& signature, const std::string& body, const std::vector<std::string>& random, TensorQuantPtr weight)
+      : Quantizing(signature, body, random) {
     node("op").quantized = true;
     node("op").input_quant = {active(0.5, 100), std::move(weight), passive()};
     node("op").output_quant = {active(1, 0)};
@@ -48,7 +49,8 @@ TEST(QuantizePassiveParameters, ChannelByChannel) {
   EXPECT_TENSOR(b->params.offset, floats({0, 0, 0}));
   EXPECT_EQ(b->scheme.granularity, Granularity::PerChannel);
   EXPECT_EQ(b->scheme.axis, 0);
-  Bias row("(float[N,2] x, float[2,3] w, float[1,3] b) => (float[N,3] y)", "[op] y = Gemm(x, w, b)", {"w", "b"}, channels({0.5f, 0.25f, 2}, 1));
+  Bias row("(float[N,2] x, float[2,3] w, float[1,3] b) => (float[N,3] y)", "[op] y = Gemm(x, w, b)", {"w", "b"},
+           channels({0.5f, 0.25f, 2}, 1));
   row.pass("quantize-passive-parameters");
   EXPECT_EQ(row.in("op", 2)->scheme.axis, 1) << "channels lie on the last axis of [1, 3]";
 }
@@ -60,14 +62,16 @@ TEST(QuantizePassiveParameters, FactorsOfGemmCount) {
 }
 
 TEST(QuantizePassiveParameters, ScalesOfOneGroupServeEveryGroup) {
-  Bias q("(float[N,4,5] x, float[4,3,3] w, float[6] b) => (float[N,6,7] y)", "[op] y = ConvTranspose<group = 2>(x, w, b)", {"w", "b"}, channels({1, 2, 4}, 1));
+  Bias q("(float[N,4,5] x, float[4,3,3] w, float[6] b) => (float[N,6,7] y)", "[op] y = ConvTranspose<group = 2>(x, w, b)", {"w", "b"},
+         channels({1, 2, 4}, 1));
   EXPECT_EQ(q.pass("quantize-passive-parameters"), 1u);
   EXPECT_TENSOR(q.in("op", 2)->params.scale, floats({0.5f, 1, 2, 0.5f, 1, 2}));
 }
 
 TEST(QuantizePassiveParameters, BoundsAndPaddingFollowTheData) {
-  Quantizing q("(float[1,2,4,4] x) => (float[1,2,6,6] y) <float low = {0}, float high = {6}, int64[8] pads = {0,0,1,1,0,0,1,1}, float fill = {0}>",
-               "[clip] c = Clip(x, low, high) [pad] y = Pad(c, pads, fill)");
+  Quantizing q(
+      "(float[1,2,4,4] x) => (float[1,2,6,6] y) <float low = {0}, float high = {6}, int64[8] pads = {0,0,1,1,0,0,1,1}, float fill = {0}>",
+      "[clip] c = Clip(x, low, high) [pad] y = Pad(c, pads, fill)");
   q.pass("configure-quantization");
   q.node("clip").input_quant[0] = active(0.05, 3);
   EXPECT_EQ(q.pass("quantize-passive-parameters"), 2u) << "Pad's data has no numbers yet";
@@ -80,7 +84,9 @@ TEST(QuantizePassiveParameters, BoundsAndPaddingFollowTheData) {
 }
 
 TEST(QuantizePassiveParameters, DoesNotFire) {
-  const auto make = [] { return std::make_unique<Bias>(kGemm, "[op] y = Gemm(x, w, b)", std::vector<std::string>{"w", "b"}, active(0.25, 0)); };
+  const auto make = [] {
+    return std::make_unique<Bias>(kGemm, "[op] y = Gemm(x, w, b)", std::vector<std::string>{"w", "b"}, active(0.25, 0));
+  };
   auto data = make();
   data->node("op").input_quant[0] = nullptr;
   EXPECT_EQ(data->pass("quantize-passive-parameters"), 0u) << "float data";

@@ -59,7 +59,8 @@ TEST(SimplifyQuantization, TheSimulatedNumbersStay) {
   const at::Tensor sample = at::sin(at::arange(32, at::kFloat) * 1.7).reshape({1, 2, 4, 4}) * 3;
   for (bool simplify : {false, true}) {
     Quantizing q("(float[1,2,4,4] x, float[2,2,1,1] w) => (float[1,2,2,2] y)",
-                 "[conv] c = Conv(x, w) [relu] r = Relu(c) [pool] p = MaxPool<kernel_shape=[2,2], strides=[2,2]>(r) [add] y = Add(p, p)", {"w"});
+                 "[conv] c = Conv(x, w) [relu] r = Relu(c) [pool] p = MaxPool<kernel_shape=[2,2], strides=[2,2]>(r) [add] y = Add(p, p)",
+                 {"w"});
     q.setting.quantize_activation_setting.calib_algorithm = "minmax";
     q.calibrate_with({sample});
     q.passes({"configure-quantization", "fuse-quantization"});
