@@ -328,6 +328,7 @@ class QuantizeJob {
     AnalysisOptions options;
     options.device = devices_[0];
     options.batch_size = quantizer_->batch_size();
+    options.work = quantizer_->work();
     options.layerwise_samples = static_cast<size_t>(std::max<int64_t>(0, line_.number("layerwise-samples")));
     ProgressBar bar("analyze", 0, "steps");
     report_.errors = analyze_errors(*graph_, *quantizer_->reference(), *quantizer_->original(), samples_.evaluation, options);
@@ -388,6 +389,7 @@ class QuantizeJob {
       if (options.contains(key))
         report_.preprocessing.emplace_back(key, options[key].is_string() ? options[key].get<std::string>() : options[key].dump());
     }
+    report_.work = *quantizer_->work();
     report_.peak_rss_bytes = peak_rss_bytes();
     report_.peak_device_bytes = peak_device_bytes(devices_);
     report_.timing["total"] = seconds_since(start_);

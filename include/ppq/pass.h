@@ -10,12 +10,10 @@
 #include "ppq/executor.h"
 #include "ppq/graph.h"
 #include "ppq/platform.h"
+#include "ppq/run_context.h"
 #include "ppq/setting.h"
 
 namespace ppq {
-
-/// Progress of a long step: done of total, called by one thread at a time. Null is fine.
-using Progress = std::function<void(const std::string& what, size_t done, size_t total)>;
 
 /// What a pass did to one tensor: noise over signal against the float network, before and after the pass.
 struct TensorEffect {
@@ -41,26 +39,23 @@ struct Checkpoint {
   bool resume = false;      ///< read it if it is there and fits
 };
 
+class Reference;
+
 /// What a pass may look at. Passes that only rewrite the graph need none of it.
-struct PassContext {
+struct PassContext : RunContext {
   const PlatformSpec* platform = nullptr;
   const QuantizationSetting* setting = nullptr;
   DatasetPtr calibration;  ///< samples for calibration, already limited to calib_steps
-  size_t batch_size = 1;
-  size_t max_memory = 0;  ///< bytes for the activations of one batch; 0: the pass's own limit
-  at::Device device = at::kCPU;
-  std::vector<at::Device> devices;  ///< that share the samples of a calibration; empty: `device` alone
-  bool device_graphs = true;        ///< CUDA: record a batch of a calibration as a graph and replay it for batches of its shape
-  Progress progress;
-  std::vector<std::string>* warnings = nullptr;
-  bool verify = false;  ///< check the graph after each pass
+  bool verify = false;     ///< check the graph after each pass
   /// The float network that errors are measured against; null: effects of passes are not measured.
   const Graph* reference = nullptr;
   PassRecord* record = nullptr;  ///< of the pass that runs, for what only it can say
   Checkpoint checkpoint;
-  void warn(std::string text) const {
-    if (warnings) warnings->push_back(std::move(text));
-  }
+  /// The float outputs of the network as it was before any pass of quantization, kept once computed; null: passes that choose by
+  /// error take those of the graph they are given.
+  std::shared_ptr<Reference> outputs;
+  /// A trial on a copy of the network: what is only for the record is left out, and candidates are judged by who tries them.
+  bool trial = false;
 };
 
 /// A rewrite of the graph or of its quantization.

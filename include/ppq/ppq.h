@@ -10,4 +10,5 @@
 #include "ppq/platform.h"
 #include "ppq/quant.h"
 #include "ppq/quantizer.h"
+#include "ppq/run_context.h"
 #include "ppq/setting.h"

@@ -47,6 +47,8 @@ class Quantizer {
   void set_device_graphs(bool use) { device_graphs_ = use; }
   /// Keep the calibration in a file, and read it from there (see Checkpoint).
   void set_checkpoint(Checkpoint checkpoint) { checkpoint_ = std::move(checkpoint); }
+  /// How often samples went through networks in the last `quantize`; null before.
+  const std::shared_ptr<Work>& work() const { return work_; }
   size_t batch_size() const { return batch_size_; }
   size_t samples() const { return samples_; }
 
@@ -68,6 +70,7 @@ class Quantizer {
   std::vector<at::Device> devices_;
   Checkpoint checkpoint_;
   Progress progress_;
+  std::shared_ptr<Work> work_;
   std::vector<PassRecord> records_;
   std::vector<std::string> warnings_;
 };

@@ -21,5 +21,6 @@ void observe_range(const at::Tensor& x, int64_t axis, Range& range);
 void observe_range_blocks(const at::Tensor& x, int64_t axis, int64_t block, Range& range);
 at::Tensor search_ranges(const std::vector<RangeSearch>& searches);
 at::Tensor error_sums(const at::Tensor& quantized, const at::Tensor& reference);
+at::Tensor channel_sums(const at::Tensor& x, int64_t axis, double bound);
 
 }  // namespace ppq::kernels::cpu

@@ -90,6 +90,11 @@ struct Level {
 
   /// sums[4] = Σ(q-f)², Σf², Σq², Σqf over n elements.
   void (*error_sums)(const void* q, const void* f, Type, int64_t n, double* sums);
+
+  /// kernels::channel_sums: adds the sums of n elements of one channel to sums[4].
+  void (*channel_sums_uniform)(const void* x, Type, int64_t n, float bound, double* sums);
+  /// The same of `rows` rows of `length` channels: adds to sums[4][length].
+  void (*channel_sums_varying)(const void* x, Type, int64_t rows, int64_t length, float bound, double* sums);
 };
 
 const Level& scalar_level();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/cpu/loops_channel_sums.h"
 #include "kernels/cpu/loops_observe.h"
 #include "kernels/cpu/loops_quantize.h"
 #include "kernels/cpu/loops_sums.h"
@@ -21,7 +22,9 @@ static inline Level make_level(const char* name) {
           range,
           range_varying,
           transpose,
-          error_sums};
+          error_sums,
+          channel_sums_uniform,
+          channel_sums_varying};
 }
 
 }  // namespace ppq::kernels::cpu::PPQ_LEVEL

@@ -132,7 +132,7 @@ void add(Running& running, const at::Tensor& candidate, const at::Tensor& refere
 std::string joined(const std::string& sample, const std::string& tensor) { return sample.empty() ? tensor : sample + "/" + tensor; }
 
 TensorComparison finish(const std::string& name, const Running& running, const CompareOptions& options) {
-  TensorComparison result{name, running.samples, running.measure.snr(), running.measure.cosine(), running.max_difference, std::nullopt,
+  TensorComparison result{name, running.samples, running.measure.nsr(), running.measure.cosine(), running.max_difference, std::nullopt,
                           false};
   if (const auto scale = find_name(options.scales, name); scale != options.scales.end()) {
     result.name = scale->first;

@@ -3,9 +3,11 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <unordered_map>
 
-#include "data/upload_ahead.h"
+#include "calibration/visit.h"
 #include "ppq/executor.h"
 #include "ppq/quant.h"
 #include "quant/fused.h"
@@ -80,41 +82,48 @@ bool is_same_network(const Graph& a, const Graph& b) {
   return true;
 }
 
-class GraphwiseAnalysis {
+/// One quantized state of the network, against the reference's tensors.
+class State {
  public:
-  GraphwiseAnalysis(const Graph& quantized, const Graph& reference, const Graph& original, const AnalysisOptions& options)
+  State(const Graph& quantized, const Graph& reference, const Graph& original, const AnalysisOptions& options)
       : pairs_(quantized_activations(quantized, reference)) {
-    LowerOptions simulated, plain, outputs;
+    LowerOptions simulated;
     simulated.mode = ExecutionMode::Simulated;
     simulated.watch_quantized = true;
+    simulated.device = options.device;
     for (const Pair& pair : pairs_) {
       simulated.watch.push_back(pair.quantized);
-      plain.watch.push_back(pair.reference);
       result_.tensors.push_back(describe(pair));
     }
-    simulated.device = plain.device = outputs.device = options.device;
-    simulated_ = lower(quantized, simulated);
-    plain_ = lower(reference, plain);
-    // Its outputs are the reference's own then.
-    if (!is_same_network(reference, original)) original_ = lower(original, outputs);
+    program_ = lower(quantized, simulated);
     for (const Value* value : original.outputs()) result_.outputs.emplace_back(value->name(), Measure{});
     clipped_.resize(pairs_.size());
     counted_.resize(pairs_.size());
   }
 
-  void add(const Tensors& batch, size_t count) {
-    std::vector<at::Tensor> floats(pairs_.size());
-    const Tensors reference = run(*plain_, batch, [&](size_t i, const at::Tensor& value) { floats[i] = value; });
-    const Tensors simulated = run(*simulated_, batch, [&](size_t i, const at::Tensor& value) {
-      if (!floats[i].defined() || !value.is_floating_point() || floats[i].sizes() != value.sizes()) return;
-      TensorError& error = result_.tensors[i];
-      const at::Tensor q = error.name.empty() || pairs_[i].quantized->producer() ? value : fake_quantize(value, *pairs_[i].quant);
-      error.graphwise.add(q, floats[i]);
-      clipped_[i] += count_clipped(floats[i], error);
-      counted_[i] += static_cast<double>(floats[i].numel());
-      floats[i].reset();
+  /// Values of the reference that are compared.
+  std::vector<const Value*> references() const {
+    std::vector<const Value*> values;
+    for (const Pair& pair : pairs_) values.push_back(pair.reference);
+    return values;
+  }
+
+  /// What a batch adds. Nothing is kept of one that memory does not suffice for.
+  void add(const Tensors& batch, const std::unordered_map<const Value*, at::Tensor>& floats, const Tensors& expected, size_t count) {
+    std::vector<Measure> measures(pairs_.size());
+    std::vector<double> clipped(pairs_.size()), counted(pairs_.size());
+    const Tensors simulated = run(*program_, batch, [&](size_t i, const at::Tensor& value) {
+      const auto found = floats.find(pairs_[i].reference);
+      if (found == floats.end() || !value.is_floating_point() || found->second.sizes() != value.sizes()) return;
+      const at::Tensor q = pairs_[i].quantized->producer() ? value : fake_quantize(value, *pairs_[i].quant);
+      measures[i].add(q, found->second);
+      clipped[i] = count_clipped(found->second, result_.tensors[i]);
+      counted[i] = static_cast<double>(found->second.numel());
     });
-    const Tensors expected = original_ ? run(*original_, batch) : reference;
+    for (size_t i = 0; i < pairs_.size(); ++i) {
+      result_.tensors[i].graphwise.add(measures[i]);
+      clipped_[i] += clipped[i], counted_[i] += counted[i];
+    }
     for (size_t i = 0; i < expected.size() && i < simulated.size(); ++i) compare_output(i, simulated[i], expected[i]);
     result_.samples += count;
   }
@@ -143,76 +152,49 @@ class GraphwiseAnalysis {
   }
 
   std::vector<Pair> pairs_;
+  std::shared_ptr<const Program> program_;
   std::map<std::string, std::pair<int64_t, int64_t>> scores_;
-  std::shared_ptr<const Program> simulated_, plain_, original_;
   ErrorAnalysis result_;
   std::vector<double> clipped_, counted_;
 };
 
-/// Quantization of `node` (weights from the float network, rounded anew) moved onto its counterpart, alone.
-void quantize_only(Node& target, const Node& node) {
-  auto copy = [](const std::vector<TensorQuantPtr>& from) {
-    std::vector<TensorQuantPtr> to;
-    for (const auto& quant : from) {
-      auto alone = quant ? std::make_shared<TensorQuant>(*quant) : nullptr;
-      if (alone && alone->state == QuantState::Baked) alone->state = QuantState::Active;
-      if (alone && alone->state == QuantState::PassiveBaked) alone->state = QuantState::Passive;
-      to.push_back(alone);
-    }
-    return to;
-  };
-  target.input_quant = copy(node.input_quant);
-  target.output_quant = copy(node.output_quant);
-}
-
-void analyze_layerwise(const Graph& quantized, const Graph& reference, const DatasetPtr& samples, const AnalysisOptions& options,
-                       ErrorAnalysis& result) {
-  auto scratch = reference.clone();
-  for (Node* node : scratch->nodes()) node->input_quant.clear(), node->output_quant.clear();
-  LowerOptions lowering;
-  lowering.device = options.device;
-  auto plain = lower(*scratch, lowering);
-  std::vector<Tensors> inputs, expected;
-  for (size_t i = 0; i < std::min(options.layerwise_samples, samples->size()); ++i) {
-    inputs.push_back(samples->sample(i));
-    expected.push_back(run(*plain, inputs.back()));
-  }
-  std::unordered_map<std::string, std::vector<TensorError*>> by_op;
-  for (TensorError& error : result.tensors) by_op[error.op].push_back(&error);
-  std::vector<const Node*> todo;
-  for (const Node* node : quantized.nodes())
-    if (node->quantized && by_op.count(node->name)) todo.push_back(node);
-  lowering.mode = ExecutionMode::Simulated;
-  for (size_t done = 0; done < todo.size(); ++done) {
-    if (options.progress) options.progress("layerwise analysis", done, todo.size());
-    Node* target = scratch->find_node(todo[done]->name);
-    if (!target) continue;
-    quantize_only(*target, *todo[done]);
-    auto alone = lower(*scratch, lowering);
-    Measure measure;
-    for (size_t s = 0; s < inputs.size(); ++s) {
-      const Tensors got = run(*alone, inputs[s]);
-      for (size_t i = 0; i < got.size(); ++i)
-        if (got[i].is_floating_point() && got[i].sizes() == expected[s][i].sizes()) measure.add(got[i], expected[s][i]);
-    }
-    for (TensorError* error : by_op.at(todo[done]->name)) error->layerwise_snr = measure.snr();
-    target->input_quant.clear();
-    target->output_quant.clear();
-  }
-}
-
 }  // namespace
+
+std::vector<ErrorAnalysis> analyze_states(const std::vector<const Graph*>& graphs, const Graph& reference, const Graph& original,
+                                          const DatasetPtr& samples, const AnalysisOptions& options) {
+  std::vector<State> states;
+  LowerOptions plain, outputs;
+  plain.device = outputs.device = options.device;
+  std::set<const Value*> watched;
+  for (const Graph* graph : graphs) {
+    states.emplace_back(*graph, reference, original, options);
+    for (const Value* value : states.back().references())
+      if (watched.insert(value).second) plain.watch.push_back(value);
+  }
+  const auto plain_program = lower(reference, plain);
+  // Its outputs are the reference's own where nothing was rewritten.
+  const auto original_program = is_same_network(reference, original) ? nullptr : lower(original, outputs);
+  RunContext context;
+  context.device = options.device, context.batch_size = options.batch_size, context.progress = options.progress;
+  visit_samples(samples, context, "graphwise analysis", [&](const Tensors& batch, size_t, size_t count) {
+    std::unordered_map<const Value*, at::Tensor> floats;
+    const Tensors exact = run(*plain_program, batch, [&](size_t i, const at::Tensor& value) {
+      if (value.defined()) floats[plain.watch[i]] = value;
+    });
+    const Tensors expected = original_program ? run(*original_program, batch) : exact;
+    for (State& state : states) state.add(batch, floats, expected, count);
+    if (!options.work) return;
+    options.work->float_forwards += original_program ? 2 * count : count;
+    options.work->simulated_forwards += states.size() * count;
+  });
+  std::vector<ErrorAnalysis> results;
+  for (State& state : states) results.push_back(state.finish());
+  return results;
+}
 
 ErrorAnalysis analyze_errors(const Graph& quantized, const Graph& reference, const Graph& original, const DatasetPtr& samples,
                              const AnalysisOptions& options) {
-  GraphwiseAnalysis analysis(quantized, reference, original, options);
-  BatchLoader loader(samples, options.batch_size, loading_threads(options.device));
-  UploadedBatches batches(loader, options.device);
-  while (auto batch = batches.next()) {
-    analysis.add(batch->tensors, batch->count);
-    if (options.progress) options.progress("graphwise analysis", batch->first + batch->count, samples->size());
-  }
-  ErrorAnalysis result = analysis.finish();
+  ErrorAnalysis result = std::move(analyze_states({&quantized}, reference, original, samples, options)[0]);
   if (options.layerwise_samples > 0) analyze_layerwise(quantized, reference, samples, options, result);
   return result;
 }
@@ -220,7 +202,7 @@ ErrorAnalysis analyze_errors(const Graph& quantized, const Graph& reference, con
 double output_snr(const ErrorAnalysis& analysis) {
   Measure all;
   for (const auto& [name, measure] : analysis.outputs) all.add(measure);
-  return all.snr();
+  return all.nsr();
 }
 
 }  // namespace ppq

@@ -42,13 +42,24 @@ struct AnalysisOptions {
   at::Device device = at::kCPU;
   size_t batch_size = 1;
   size_t layerwise_samples = 4;  ///< 0: no layerwise analysis
-  Progress progress;
+  Progress progress = nullptr;
+  std::shared_ptr<Work> work = nullptr;
 };
 
 /// Compares the simulated `quantized` network with `reference` (the same nodes in float) tensor by tensor, and its outputs
 /// with those of `original`, over `samples`.
 ErrorAnalysis analyze_errors(const Graph& quantized, const Graph& reference, const Graph& original, const DatasetPtr& samples,
                              const AnalysisOptions& options);
+
+/// The same of several quantized states of one network, without the layerwise part: the reference runs once for all of them.
+std::vector<ErrorAnalysis> analyze_states(const std::vector<const Graph*>& states, const Graph& reference, const Graph& original,
+                                          const DatasetPtr& samples, const AnalysisOptions& options);
+
+/// Fills in `layerwise_snr` of `result`'s tensors: noise over signal at the outputs when one node alone is quantized, on the first
+/// `options.layerwise_samples`. What does not depend on the node is not computed again where a sample's float tensors fit into
+/// 128 MB.
+void analyze_layerwise(const Graph& quantized, const Graph& reference, const DatasetPtr& samples, const AnalysisOptions& options,
+                       ErrorAnalysis& result);
 
 /// Noise over signal at the graph outputs (summed over outputs of float type).
 double output_snr(const ErrorAnalysis& analysis);

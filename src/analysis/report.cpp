@@ -37,7 +37,7 @@ std::vector<const TensorError*> worst_tensors(const Report& report, size_t count
   std::vector<const TensorError*> worst;
   for (const TensorError& error : report.errors.tensors)
     if (error.graphwise.count > 0) worst.push_back(&error);
-  std::stable_sort(worst.begin(), worst.end(), [](auto* a, auto* b) { return a->graphwise.snr() > b->graphwise.snr(); });
+  std::stable_sort(worst.begin(), worst.end(), [](auto* a, auto* b) { return a->graphwise.nsr() > b->graphwise.nsr(); });
   worst.resize(std::min(count, worst.size()));
   return worst;
 }
@@ -86,7 +86,7 @@ std::string scientific(double value) {
 }
 
 std::string tensor_row(const TensorError& e) {
-  const double snr = e.graphwise.snr();
+  const double snr = e.graphwise.nsr();
   std::string scale = e.scale.size() == 1 ? scientific(e.scale[0]) : std::to_string(e.scale.size()) + " channels";
   std::string row =
       "<tr><td>" + escaped(e.name) + "</td><td>" + escaped(e.type) + "</td><td>" + std::to_string(e.bits) + "</td><td>" + scale + "</td>";
@@ -157,12 +157,15 @@ std::string to_json(const Report& report) {
     json["timing"][stage] = it == report.timing.end() ? 0.0 : it->second;
   }
   json["memory"] = {{"peak_rss_bytes", report.peak_rss_bytes}, {"peak_device_bytes", report.peak_device_bytes}};
+  json["work"] = {{"samples_decoded", report.work.decoded},           {"float_forwards", report.work.float_forwards},
+                  {"rounded_forwards", report.work.rounded_forwards}, {"simulated_forwards", report.work.simulated_forwards},
+                  {"float_visits", report.work.float_visits},         {"rounded_visits", report.work.rounded_visits}};
   json["nodes"] = {{"all", report.nodes}, {"quantized", report.quantized_nodes}};
   json["evaluation"] = {{"samples", report.errors.samples}, {"on", report.evaluated_on}};
   json["outputs"] = Json::array();
   for (const auto& [name, m] : report.errors.outputs) {
     Json output = {
-        {"name", name}, {"snr", number(m.snr())}, {"snr_db", number(m.snr_db())}, {"cosine", number(m.cosine())}, {"mse", number(m.mse())}};
+        {"name", name}, {"snr", number(m.nsr())}, {"snr_db", number(m.snr_db())}, {"cosine", number(m.cosine())}, {"mse", number(m.mse())}};
     if (m.count == 0)
       for (const char* key : {"snr", "snr_db", "cosine", "mse"}) output[key] = nullptr;
     const auto agreement = report.errors.agreement.find(name);
@@ -180,7 +183,7 @@ std::string to_json(const Report& report) {
                                {"offset", one_or_list(e.offset)},
                                {"min", one_or_list(e.minimum)},
                                {"max", one_or_list(e.maximum)},
-                               {"graphwise_snr", number(e.graphwise.snr())},
+                               {"graphwise_snr", number(e.graphwise.nsr())},
                                {"layerwise_snr", e.layerwise_snr >= 0 ? number(e.layerwise_snr) : Json(nullptr)},
                                {"cosine", number(e.graphwise.cosine())},
                                {"mse", number(e.graphwise.mse())},
@@ -204,7 +207,7 @@ std::string to_summary(const Report& report) {
               (report.errors.unlike.count(name) ? ": not comparable (float and quantized differ in shape)\n" : ": not of float type\n");
       continue;
     }
-    std::snprintf(line, sizeof line, "noise/signal %s (%.1f dB), cosine %.6f", percent(m.snr()).c_str(), m.snr_db(), m.cosine());
+    std::snprintf(line, sizeof line, "noise/signal %s (%.1f dB), cosine %.6f", percent(m.nsr()).c_str(), m.snr_db(), m.cosine());
     text += "output " + name + ": " + line;
     const auto agreement = report.errors.agreement.find(name);
     if (agreement != report.errors.agreement.end()) text += ", same top-1 as float on " + percent(agreement->second, 1);
@@ -214,7 +217,7 @@ std::string to_summary(const Report& report) {
   const auto worst = worst_tensors(report, 10);
   if (!worst.empty()) text += "worst tensors (noise/signal with everything before them quantized; alone; cosine; mse):\n";
   for (const TensorError* e : worst) {
-    std::snprintf(line, sizeof line, "  %10s  %10s  %.5f  %9.3g  %s (%s)\n", percent(e->graphwise.snr()).c_str(),
+    std::snprintf(line, sizeof line, "  %10s  %10s  %.5f  %9.3g  %s (%s)\n", percent(e->graphwise.nsr()).c_str(),
                   e->layerwise_snr >= 0 ? percent(e->layerwise_snr).c_str() : "-", e->graphwise.cosine(), e->graphwise.mse(),
                   e->name.c_str(), e->type.c_str());
     text += line;
@@ -244,7 +247,7 @@ std::string to_html(const Report& report) {
     }
     char db[32];
     std::snprintf(db, sizeof db, "%.1f dB", m.snr_db());
-    html += "<div class=\"card\">" + escaped(name) + "<b style=\"color:" + bar_color(m.snr()) + "\">" + percent(m.snr()) +
+    html += "<div class=\"card\">" + escaped(name) + "<b style=\"color:" + bar_color(m.nsr()) + "\">" + percent(m.nsr()) +
             "</b>noise over signal (" + db + ")</div>";
     const auto agreement = report.errors.agreement.find(name);
     if (agreement != report.errors.agreement.end())
@@ -271,7 +274,7 @@ std::string to_html(const Report& report) {
     for (const TensorError* e : worst) {
       char cosine[32];
       std::snprintf(cosine, sizeof cosine, "%.6f", e->graphwise.cosine());
-      html += "<tr><td>" + escaped(e->name) + "</td><td>" + percent(e->graphwise.snr()) + "</td><td>" + cosine + "</td><td><code>" +
+      html += "<tr><td>" + escaped(e->name) + "</td><td>" + percent(e->graphwise.nsr()) + "</td><td>" + cosine + "</td><td><code>" +
               escaped(advice(*e)) + "</code></td></tr>";
     }
     html += "</table></div>";

@@ -18,6 +18,7 @@ struct Report {
   double calibration_seconds = 0;
   std::map<std::string, double> timing;  ///< load, optimize, calibrate, tune, analyze, export, total (seconds)
   size_t peak_rss_bytes = 0, peak_device_bytes = 0;
+  Work work;
   ErrorAnalysis errors;
   std::string evaluated_on;  ///< "held-out samples", "calibration samples"
   std::vector<PassRecord> passes;

@@ -72,7 +72,7 @@ BatchChoice choose_batch_size(const Graph& graph, const Dataset& dataset, at::De
   auto plain = lower(graph, options);
   const size_t live = std::max<size_t>(1, live_bytes(*plain, a));
   const size_t fitting = std::clamp<size_t>(memory_bytes / live, 1, std::min(most, dataset.size()));
-  if (fitting < 2) return {1, "one sample fills the memory set aside for activations"};
+  if (fitting < 2) return {1, "one sample fills the memory set aside for activations", 1, live};
   for (const Value* value : graph.values())
     if (value->producer()) options.watch.push_back(value);
   auto watched = lower(graph, options);
@@ -82,11 +82,11 @@ BatchChoice choose_batch_size(const Graph& graph, const Dataset& dataset, at::De
     const auto together = summaries(*watched, join(a, b), options.watch.size());
     for (size_t i = 0; i < together.size(); ++i)
       if (!is_union(together[i], alone_a[i], alone_b[i]))
-        return {1, "tensor " + options.watch[i]->name() + " mixes the samples of a batch"};
+        return {1, "tensor " + options.watch[i]->name() + " mixes the samples of a batch", 1, live};
   } catch (const Error& e) {
-    return {1, "a batch of 2 does not run: " + e.problem()};
+    return {1, "a batch of 2 does not run: " + e.problem(), 1, live};
   }
-  return {fitting, ""};
+  return {fitting, "", most, live};
 }
 
 }  // namespace ppq

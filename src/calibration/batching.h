@@ -3,12 +3,15 @@
 #include "ppq/dataset.h"
 #include "ppq/executor.h"
 #include "ppq/graph.h"
+#include "ppq/run_context.h"
 
 namespace ppq {
 
 struct BatchChoice {
   size_t batch = 1;
-  std::string reason;  ///< why it is not larger, for the log
+  std::string reason;       ///< why it is not larger, for the log
+  size_t largest = 1;       ///< batches up to this size give what their samples give alone
+  size_t sample_bytes = 0;  ///< live activations of one sample; 0: not measured
 };
 
 /// The batch size to calibrate with: as many samples as fit into `memory_bytes` of activations (at most `most`), provided

@@ -32,14 +32,14 @@ void Measure::add(const Measure& other) {
   count += other.count;
 }
 
-double Measure::snr() const {
+double Measure::nsr() const {
   if (noise == 0) return 0;
   return signal > 0 ? noise / signal : INFINITY;
 }
 
 double Measure::snr_db() const {
   constexpr double kMost = 200;
-  const double ratio = snr();
+  const double ratio = nsr();
   return ratio > 0 ? std::min(kMost, -10 * std::log10(ratio)) : kMost;
 }
 

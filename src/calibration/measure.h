@@ -18,7 +18,7 @@ struct Measure {
   void add(const at::Tensor& quantized, const at::Tensor& reference);
   void add(const Measure& other);
   /// Noise over signal; 0 when nothing differs, also for an all-zero signal.
-  double snr() const;
+  double nsr() const;
   /// -10 log10(snr), at most 200.
   double snr_db() const;
   double cosine() const;

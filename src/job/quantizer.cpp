@@ -5,6 +5,8 @@
 #include <set>
 
 #include "calibration/batching.h"
+#include "calibration/reference.h"
+#include "calibration/samples.h"
 #include "ppq/error.h"
 
 namespace ppq {
@@ -15,12 +17,7 @@ constexpr size_t kFewSamples = 8, kManySamples = 512;
 // keeps room for weights and workspaces.
 constexpr size_t kCpuBatchBytes = size_t{16} << 20, kCudaBatchBytes = size_t{2} << 30;
 constexpr size_t kMostBatch = 32;
-
-std::vector<size_t> first_indices(size_t count) {
-  std::vector<size_t> indices(count);
-  for (size_t i = 0; i < count; ++i) indices[i] = i;
-  return indices;
-}
+constexpr size_t kKeptSampleBytes = size_t{256} << 20;  // of decoded samples
 
 /// What a setting asks for and this version has no pass for. Never ignored in silence.
 std::vector<std::string> without_a_pass(const QuantizationSetting& setting) {
@@ -60,7 +57,8 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   if (samples_ > kManySamples)
     warnings_.push_back("calibrating with " + std::to_string(samples_) +
                         " samples: more than 512 rarely change the ranges and take longer");
-  DatasetPtr samples = samples_ == calib_dataloader->size() ? calib_dataloader : subset(calib_dataloader, first_indices(samples_));
+  const auto kept = std::make_shared<SampleSet>(part_of(calib_dataloader, Part::all().first(samples_)), kKeptSampleBytes);
+  const DatasetPtr samples = kept;
 
   check_supported(*graph_);
   original_ = graph_->clone();
@@ -69,9 +67,11 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   const auto nodes = graph_->nodes();
   if (std::all_of(nodes.begin(), nodes.end(), [](const Node* n) { return n->dispatch == Dispatch::Unspecified; }))
     dispatch_graph(*graph_, platform_->id, setting.dispatcher);
+  BatchChoice batching{batch_size_, "", batch_size_, 0};
   if (batch_size_ == 0) {
     const size_t memory = max_memory_ ? max_memory_ : executor.device().is_cuda() ? kCudaBatchBytes : kCpuBatchBytes;
-    batch_size_ = choose_batch_size(*graph_, *samples, executor.device(), memory, kMostBatch).batch;
+    batching = choose_batch_size(*graph_, *samples, executor.device(), memory, kMostBatch);
+    batch_size_ = batching.batch;
   }
 
   PassContext context;
@@ -79,14 +79,18 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   context.setting = &setting;
   context.calibration = samples;
   context.batch_size = batch_size_;
+  context.largest_batch = batching.largest;
+  context.sample_bytes = batching.sample_bytes;
   context.max_memory = max_memory_;
   context.device = executor.device();
   context.devices = devices_;
   context.device_graphs = device_graphs_;
+  context.work = work_ = std::make_shared<Work>();
   context.progress = progress_;
   context.warnings = &warnings_;
   context.verify = verify_;
   context.checkpoint = checkpoint_;
+  context.outputs = std::make_shared<Reference>(*original_, samples, context);
   const auto pipeline = quantization_pipeline(*platform_, setting);
   const auto configure = std::find(pipeline.begin(), pipeline.end(), "configure-quantization");
   records_ = run_passes(*graph_, {pipeline.begin(), configure}, context);
@@ -94,6 +98,7 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   context.reference = reference_.get();
   const auto rest = run_passes(*graph_, {configure, pipeline.end()}, context);
   records_.insert(records_.end(), rest.begin(), rest.end());
+  work_->decoded = kept->decoded();
   executor.load_graph(*graph_);
   return *graph_;
 }

@@ -15,7 +15,7 @@ class Constant final : public Observer {
 
   bool steady() const override { return true; }
 
-  void merge(const Observer& other) override {
+  void merge(const Statistic& other) override {
     const Constant& from = same_kind<Constant>(other, tensor_);
     channels_ = std::max(channels_, from.channels_);
   }

@@ -40,7 +40,7 @@ class Floating final : public Observer {
 
   bool steady() const override { return true; }
 
-  void merge(const Observer& other) override {
+  void merge(const Statistic& other) override {
     const Floating& from = same_kind<Floating>(other, tensor_);
     if (!from.range_.minimum.defined()) return;
     if (!range_.minimum.defined()) {

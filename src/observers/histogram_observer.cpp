@@ -47,7 +47,7 @@ bool HistogramObserver::follow(const Observer& leader) {
   return true;
 }
 
-void HistogramObserver::merge(const Observer& other) {
+void HistogramObserver::merge(const Statistic& other) {
   const HistogramObserver& from = same_kind<HistogramObserver>(other, tensor_);
   if (typeid(*this) != typeid(other)) fail_kind(tensor_);
   if (following_ || !from.seen()) return;

@@ -20,7 +20,7 @@ class HistogramObserver : public Observer {
   std::optional<kernels::Observation> observation(const at::Tensor& value) override;
   bool steady() const override { return true; }
   bool follow(const Observer& leader) override;
-  void merge(const Observer& other) override;
+  void merge(const Statistic& other) override;
   /// The histogram, for followers; its tensors are undefined until something was seen.
   std::shared_ptr<const kernels::Histogram> histogram() const { return histogram_; }
   /// Whether a scheme divides tensors into the same channels.

@@ -30,7 +30,7 @@ class Isotone final : public Observer {
 
   bool steady() const override { return true; }
 
-  void merge(const Observer& other) override {
+  void merge(const Statistic& other) override {
     const Isotone& from = same_kind<Isotone>(other, tensor_);
     if (!from.seen()) return;
     const at::Device device = seen() ? state_.cells.device() : from.state_.cells.device();

@@ -29,7 +29,7 @@ class MinMax final : public Observer {
     return true;
   }
 
-  void merge(const Observer& other) override {
+  void merge(const Statistic& other) override {
     const MinMax& from = same_kind<MinMax>(other, tensor_);
     if (histogram_ || !from.range_.minimum.defined()) return;
     blocks_.merge(from.blocks_, tensor_);

@@ -26,7 +26,7 @@ class Mse final : public SearchObserver {
   }
   bool follow(const Observer& leader) override { return scheme().bits <= 10 && HistogramObserver::follow(leader); }
 
-  void merge(const Observer& other) override {
+  void merge(const Statistic& other) override {
     HistogramObserver::merge(other);
     const Mse& from = same_kind<Mse>(other, tensor());
     if (!from.zeros_.defined()) return;

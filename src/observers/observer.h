@@ -7,34 +7,21 @@
 #include <string>
 #include <vector>
 
-#include "kernels/observe_many.h"
 #include "kernels/search.h"
+#include "observers/statistic.h"
 #include "ppq/quant.h"
 
 namespace ppq {
 
-/// Streaming statistics of one tensor: O(channels × bins) state, never activations. One pass over the data.
-class Observer {
+/// A statistic that ends in scale and offset. `observe` reads each element once; O(channels × bins) state, never activations.
+class Observer : public Statistic {
  public:
-  virtual ~Observer() = default;
-  /// Takes in one batch of `samples` samples (dimension 0 holds them when samples > 1). Reads each element once.
-  virtual void observe(const at::Tensor& value, int64_t samples) = 0;
-  /// What `observe` would do as one of many kernel calls that are made together (kernels::observe_many), or nothing where it
-  /// is more than that. The observer and the value live until then.
-  virtual std::optional<kernels::Observation> observation(const at::Tensor& value);
-  /// Whether, after its first tensor of a shape, `observe` only launches work on the value's device that updates state in
-  /// place: nothing on the host depends on the call and no state tensor is replaced, so that a captured CUDA graph, replayed,
-  /// may stand for it.
-  virtual bool steady() const { return false; }
   /// Reads the statistics that `leader`, which sees the same tensor, gathers, instead of gathering its own; `observe` is then
   /// not to be called. False where they do not serve.
   virtual bool follow(const Observer& leader) {
     static_cast<void>(leader);
     return false;
   }
-  /// Takes in what another observer of the same kind and scheme has seen (other devices, other processes). Throws Internal
-  /// where the kinds differ.
-  virtual void merge(const Observer& other) = 0;
   /// Scale and offset. Throws Data when nothing, or NaN or Inf, was seen.
   virtual QuantParams finish() const = 0;
   /// The search that `finish` would make, to be made together with those of other observers (kernels::search_ranges), or
@@ -56,8 +43,8 @@ const std::vector<ObserverRow>& observer_table();
 /// Observes small tensors many at a time: a launch costs more than reading them.
 class ObservationQueue {
  public:
-  /// Observes at once, or keeps `value` until `flush` where it is small and the observer can wait.
-  void observe(Observer& observer, const at::Tensor& value, int64_t samples);
+  /// Observes at once, or keeps `value` until `flush` where it is small and the statistic can wait.
+  void observe(Statistic& statistic, const at::Tensor& value, int64_t samples);
   /// Must be called before the observers are asked.
   void flush();
   /// Whether a flush was cut short by an exception, so that some observers took their tensors in and others did not.

@@ -46,7 +46,7 @@ void merge_range(kernels::Range& range, const kernels::Range& from);
 /// `other` as T, or Internal: only equal kinds merge.
 [[noreturn]] void fail_kind(const std::string& tensor);
 template <class T>
-const T& same_kind(const Observer& other, const std::string& tensor) {
+const T& same_kind(const Statistic& other, const std::string& tensor) {
   const T* same = dynamic_cast<const T*>(&other);
   if (!same) fail_kind(tensor);
   return *same;

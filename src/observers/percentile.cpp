@@ -26,7 +26,7 @@ class Percentile final : public Observer {
 
   bool steady() const override { return true; }
 
-  void merge(const Observer& other) override {
+  void merge(const Statistic& other) override {
     const Percentile& from = same_kind<Percentile>(other, tensor_);
     if (!from.sums_.defined()) return;
     blocks_.merge(from.blocks_, tensor_);

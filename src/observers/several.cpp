@@ -9,14 +9,12 @@
 
 namespace ppq {
 
-std::optional<kernels::Observation> Observer::observation(const at::Tensor&) { return std::nullopt; }
-
-void ObservationQueue::observe(Observer& observer, const at::Tensor& value, int64_t samples) {
+void ObservationQueue::observe(Statistic& statistic, const at::Tensor& value, int64_t samples) {
   constexpr int64_t kSmall = 65536;  // elements; below, a GPU's launch costs more than the bytes
   constexpr size_t kMost = 64;       // so that what is kept alive stays small
-  auto one = value.numel() > 0 && value.numel() <= kSmall ? observer.observation(value) : std::nullopt;
+  auto one = value.numel() > 0 && value.numel() <= kSmall ? statistic.observation(value) : std::nullopt;
   if (!one) {
-    observer.observe(value, samples);
+    statistic.observe(value, samples);
     return;
   }
   waiting_.push_back(std::move(*one));

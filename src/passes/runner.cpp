@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "analysis/error_analysis.h"
+#include "calibration/samples.h"
 #include "ppq/error.h"
 #include "ppq/pass.h"
 
@@ -13,45 +14,52 @@ namespace {
 // Enough to see which pass did what; the report's own figures come from more samples.
 constexpr size_t kEffectSamples = 4;
 
-/// Measures the simulated graph against the float network after each pass from calibration on, so that every pass can say
-/// what it did.
+/// Keeps the network as it was after each pass from calibration on, and measures all of them at the end, in one visit of a few
+/// samples, so that every pass can say what it did.
 class Effects {
  public:
-  explicit Effects(const PassContext& context) : context_(context) {
-    if (!context.reference || !context.calibration || context.record) return;  // with a record: inside another pass
-    const size_t size = context.calibration->size(), count = std::min(kEffectSamples, size);
-    std::vector<size_t> spread(count);
-    for (size_t i = 0; i < count; ++i) spread[i] = i * size / count;
-    samples_ = subset(context.calibration, spread);
-  }
+  explicit Effects(const PassContext& context)
+      : context_(context), wanted_(context.reference && context.calibration && !context.trial && !context.record) {}
 
-  void after(const Graph& graph, PassRecord& record) {
+  void after(const Graph& graph, const PassRecord& record, size_t index) {
     calibrated_ |= record.name == "calibrate";
     // Baking stores what is simulated already.
-    if (!samples_ || !calibrated_ || record.name == "bake-parameters" || (record.changes == 0 && last_)) return;
+    if (!wanted_ || !calibrated_ || record.name == "bake-parameters" || (record.changes == 0 && !states_.empty())) return;
+    states_.push_back(graph.clone());
+    passes_.push_back(index);
+  }
+
+  void measure(std::vector<PassRecord>& records) {
+    if (states_.empty()) return;
     AnalysisOptions options;
     options.device = context_.device;
     options.batch_size = context_.batch_size;
-    options.layerwise_samples = 0;
-    auto now = std::make_unique<ErrorAnalysis>(analyze_errors(graph, *context_.reference, *context_.reference, samples_, options));
-    record.error_after = output_snr(*now);
-    if (last_) {
-      record.error_before = output_snr(*last_);
-      std::unordered_map<std::string, double> before;
-      for (const TensorError& tensor : last_->tensors) before[tensor.name] = tensor.graphwise.snr();
-      for (const TensorError& tensor : now->tensors) {
-        const auto found = before.find(tensor.name);
-        if (found != before.end()) record.effects.push_back({tensor.name, found->second, tensor.graphwise.snr()});
-      }
+    options.work = context_.work;
+    std::vector<const Graph*> graphs;
+    for (const auto& state : states_) graphs.push_back(state.get());
+    const DatasetPtr few = part_of(context_.calibration, Part::all().spread(kEffectSamples));
+    const auto analyses = analyze_states(graphs, *context_.reference, *context_.reference, few, options);
+    for (size_t k = 0; k < analyses.size(); ++k) {
+      PassRecord& record = records[passes_[k]];
+      record.error_after = output_snr(analyses[k]);
+      if (k > 0) compare(analyses[k - 1], analyses[k], record);
     }
-    last_ = std::move(now);
   }
 
  private:
+  static void compare(const ErrorAnalysis& earlier, const ErrorAnalysis& later, PassRecord& record) {
+    record.error_before = output_snr(earlier);
+    std::unordered_map<std::string, double> before;
+    for (const TensorError& tensor : earlier.tensors) before[tensor.name] = tensor.graphwise.nsr();
+    for (const TensorError& tensor : later.tensors)
+      if (const auto found = before.find(tensor.name); found != before.end())
+        record.effects.push_back({tensor.name, found->second, tensor.graphwise.nsr()});
+  }
+
   const PassContext& context_;
-  DatasetPtr samples_;
-  bool calibrated_ = false;
-  std::unique_ptr<ErrorAnalysis> last_;
+  bool wanted_, calibrated_ = false;
+  std::vector<std::unique_ptr<Graph>> states_;
+  std::vector<size_t> passes_;  ///< whose work each state is
 };
 
 }  // namespace
@@ -68,23 +76,24 @@ std::unique_ptr<Pass> make_pass(const std::string& name) {
 std::vector<PassRecord> run_passes(Graph& graph, const std::vector<std::string>& names, PassContext& context) {
   std::vector<PassRecord> records;
   PassRecord* const outer = context.record;
-  // A pass that tries passes on copies calibrates other networks than the one the file is for.
+  // A pass that runs passes on copies calibrates other networks than the one the file is for.
   if (outer) context.checkpoint = {};
   Effects effects(context);
   for (size_t i = 0; i < names.size(); ++i) {
     auto pass = make_pass(names[i]);
     const auto start = std::chrono::steady_clock::now();
     PassRecord record{names[i]};
-    context.record = &record;
+    if (!context.trial) context.record = &record;
     with_error_context(ErrorKind::Internal, "pass " + names[i], [&] {
       record.changes = pass->run(graph, context);
       if (context.verify) graph.verify();
     });
     context.record = outer;
     record.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    with_error_context(ErrorKind::Internal, "measuring pass " + names[i], [&] { effects.after(graph, record); });
+    effects.after(graph, record, records.size());
     records.push_back(std::move(record));
   }
+  with_error_context(ErrorKind::Internal, "measuring passes", [&] { effects.measure(records); });
   return records;
 }
 

@@ -54,7 +54,7 @@ struct Sums {
     noise += (a - b) * (a - b), signal += b * b, dot += a * b, quantized += a * a, ++count;
   }
   void expect(const Measure& measure) const {
-    EXPECT_NEAR(measure.snr(), noise / signal, 1e-5 * noise / signal);
+    EXPECT_NEAR(measure.nsr(), noise / signal, 1e-5 * noise / signal);
     EXPECT_NEAR(measure.mse(), noise / count, 1e-5 * noise / count);
     EXPECT_NEAR(measure.cosine(), dot / std::sqrt(signal * quantized), 1e-6);
     EXPECT_EQ(static_cast<double>(measure.count), count);
@@ -97,9 +97,55 @@ TEST(ErrorAnalysis, LayerwiseQuantizesOneOperationAlone) {
   EXPECT_NEAR(analysis.tensors[1].layerwise_snr, neg.noise / neg.signal, 1e-5 * neg.noise / neg.signal);
   EXPECT_EQ(analysis.tensors[2].op, "abs");
   EXPECT_NEAR(analysis.tensors[2].layerwise_snr, abs.noise / abs.signal, 1e-5 * abs.noise / abs.signal);
-  EXPECT_LT(analysis.tensors[2].layerwise_snr, analysis.tensors[2].graphwise.snr());
+  EXPECT_LT(analysis.tensors[2].layerwise_snr, analysis.tensors[2].graphwise.nsr());
   EXPECT_EQ(analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, {.layerwise_samples = 0}).tensors[1].layerwise_snr, -1)
       << "not asked for";
+}
+
+/// Only what depends on the node runs again; outputs that do not depend on it count with their signal.
+TEST(ErrorAnalysis, LayerwiseOfBranchesIsThatOfTheWholeNetwork) {
+  auto plain = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,4] x) => (float[N,4] y, float[N,4] z)
+      { [neg] a = Neg(x) [relu] b = Relu(a) [add] y = Add(b, x) [abs] z = Abs(x) })");
+  auto graph = plain->clone();
+  for (Node* node : graph->nodes()) {
+    node->quantized = true;
+    node->input_quant.assign(node->inputs().size(), nullptr);
+    node->output_quant = {quant_of(0.5f, 128)};
+  }
+  const at::Tensor x = floats({-1.1f, 0.7f, -2.3f, 0.2f}).reshape({1, 4});
+  const auto analysis = analyze_errors(*graph, *plain, *plain, make_dataset({x}), {.layerwise_samples = 1});
+  const auto half = [](const at::Tensor& t) { return at::round(t * 2) / 2; };
+  const at::Tensor b = at::relu(-x), y = b + x, z = x.abs();
+  const double signal = (y * y).sum().item<double>() + (z * z).sum().item<double>();
+  const auto expect = [&](const char* op, const at::Tensor& got_y, const at::Tensor& got_z) {
+    const double noise = (got_y - y).square().sum().item<double>() + (got_z - z).square().sum().item<double>();
+    for (const TensorError& tensor : analysis.tensors) {
+      if (tensor.op != op) continue;
+      EXPECT_NEAR(tensor.layerwise_snr, noise / signal, 1e-6) << op;
+    }
+  };
+  ASSERT_EQ(analysis.tensors.size(), 4u);
+  expect("neg", at::relu(half(-x)) + x, z);
+  expect("relu", half(b) + x, z);
+  expect("add", half(y), z);
+  expect("abs", y, half(z));
+}
+
+TEST(ErrorAnalysis, SeveralStatesShareTheFloatNetwork) {
+  Chain c, d;
+  d.graph->find_node("abs")->output_quant = {quant_of(0.01f, 0)};
+  const auto work = std::make_shared<Work>();
+  AnalysisOptions options;
+  options.batch_size = 2, options.work = work;
+  const auto both = analyze_states({c.graph.get(), d.graph.get()}, *c.plain, *c.plain, c.samples, options);
+  options.work = nullptr, options.layerwise_samples = 0;
+  for (const auto& [analysis, graph] : {std::pair{&both.at(0), c.graph.get()}, std::pair{&both.at(1), d.graph.get()}}) {
+    const auto alone = analyze_errors(*graph, *c.plain, *c.plain, c.samples, options);
+    for (size_t i = 0; i < 3; ++i) EXPECT_EQ(analysis->tensors[i].graphwise.noise, alone.tensors[i].graphwise.noise) << i;
+    EXPECT_EQ(analysis->tensors[2].clipped, alone.tensors[2].clipped);
+  }
+  EXPECT_EQ(work->float_forwards, 3u);
+  EXPECT_EQ(work->simulated_forwards, 6u);
 }
 
 TEST(ErrorAnalysis, DescribesTheQuantization) {

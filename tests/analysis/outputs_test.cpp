@@ -51,7 +51,7 @@ TEST(OutputsOfAnalysis, MayDifferInShape) {
   quantized->find_node("abs")->quantized = true;
   const auto analysis = analyze_errors(*quantized, *plain, *plain, rows({{0.1f, 1, 2}}), {.layerwise_samples = 1});
   EXPECT_THAT(analysis.unlike, testing::ElementsAre("hits"));
-  EXPECT_NEAR(analysis.outputs[0].second.snr(), 0.01 / 5.01, 1e-6);
+  EXPECT_NEAR(analysis.outputs[0].second.nsr(), 0.01 / 5.01, 1e-6);
   EXPECT_EQ(analysis.outputs[1].second.count, 0);
 }
 

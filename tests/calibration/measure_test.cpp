@@ -30,12 +30,12 @@ TEST(Measure, AgreesWithPlainLoops) {
     (k == 1 ? first : second).add(q, f);
     sums.add(q, f);
   }
-  EXPECT_NEAR(measure.snr(), sums.noise / sums.signal, 1e-9 * measure.snr());
+  EXPECT_NEAR(measure.nsr(), sums.noise / sums.signal, 1e-9 * measure.nsr());
   EXPECT_NEAR(measure.snr_db(), -10 * std::log10(sums.noise / sums.signal), 1e-8);
   EXPECT_NEAR(measure.cosine(), sums.product / std::sqrt(sums.signal * sums.quantized), 1e-12);
   EXPECT_NEAR(measure.mse(), sums.noise / (37 * 6), 1e-9 * measure.mse());
   first.add(second);
-  EXPECT_NEAR(first.snr(), measure.snr(), 1e-12);
+  EXPECT_NEAR(first.nsr(), measure.nsr(), 1e-12);
   EXPECT_EQ(first.count, measure.count);
 }
 
@@ -45,26 +45,26 @@ TEST(Measure, StridedTensorsAndOtherTypes) {
   plain.add(q, f);
   strided.add(q.t(), f.t());
   wide.add(q.to(at::kDouble), f.to(at::kDouble));
-  EXPECT_NEAR(strided.snr(), plain.snr(), 1e-12);
-  EXPECT_NEAR(wide.snr(), plain.snr(), 1e-12);
+  EXPECT_NEAR(strided.nsr(), plain.nsr(), 1e-12);
+  EXPECT_NEAR(wide.nsr(), plain.nsr(), 1e-12);
   Measure integers;
   integers.add(at::tensor({1, 3}, at::kLong), at::tensor({1, 2}, at::kLong));
-  EXPECT_DOUBLE_EQ(integers.snr(), 0.2);
+  EXPECT_DOUBLE_EQ(integers.nsr(), 0.2);
 }
 
 TEST(Measure, EdgesAreDefined) {
   Measure none;
-  EXPECT_EQ(none.snr(), 0);
+  EXPECT_EQ(none.nsr(), 0);
   EXPECT_EQ(none.mse(), 0);
   EXPECT_EQ(none.cosine(), 1);
   Measure same;
   same.add(at::zeros({3}), at::zeros({3}));
-  EXPECT_EQ(same.snr(), 0);
+  EXPECT_EQ(same.nsr(), 0);
   EXPECT_EQ(same.snr_db(), 200);
   EXPECT_EQ(same.cosine(), 1);
   Measure silent;
   silent.add(at::ones({3}), at::zeros({3}));
-  EXPECT_TRUE(std::isinf(silent.snr()));
+  EXPECT_TRUE(std::isinf(silent.nsr()));
   EXPECT_EQ(silent.cosine(), 0);
   Measure empty;
   empty.add(at::zeros({0}), at::zeros({0}));

@@ -5,8 +5,9 @@
 #include <cstdio>
 #include <limits>
 
-#include "calibration/channel_statistics.h"
-#include "calibration/output_error.h"
+#include "calibration/channel_moments.h"
+#include "calibration/reference.h"
+#include "calibration/sweep.h"
 #include "passes/equalize/pairs.h"
 #include "passes/passes.h"
 
@@ -130,13 +131,13 @@ class AbsorbHighBias final : public Pass {
     }
     const auto pairs = find_pairs(graph);
     if (pairs.empty()) return 0;
-    const PassContext one = half(context, 0), other = half(context, context.calibration->size() > 1 ? 1 : 0);
-    const Ranges seen = ranges(graph, pairs, one);
+    const auto [seen, others] = ranges(graph, pairs, context);
     auto trial = graph.clone();
     if (absorb(*trial, seen).layers == 0) return 0;
-    const double moved = float_change(*trial, graph, other);
+    const double moved = float_change(*trial, graph, part_of(context.calibration, Part::odd()), context);
     Absorbed done;
-    if (moved <= kMostMoved) done = absorb(graph, both(seen, ranges(graph, pairs, other)));
+    if (moved <= kMostMoved) done = absorb(graph, both(seen, others));
+    if (context.outputs) context.outputs->means.forget();
     if (context.record) {
       char text[160];
       std::snprintf(text, sizeof text,
@@ -149,21 +150,19 @@ class AbsorbHighBias final : public Pass {
   }
 
  private:
-  static PassContext half(const PassContext& context, size_t first) {
-    PassContext part = context;
-    std::vector<size_t> indices;
-    for (size_t i = first; i < context.calibration->size(); i += 2) indices.push_back(i);
-    part.calibration = subset(context.calibration, indices);
-    return part;
-  }
-
-  static Ranges ranges(const Graph& graph, const std::vector<EqualizationPair>& pairs, const PassContext& context) {
-    std::vector<BoundedValue> values;
-    for (const EqualizationPair& pair : pairs) values.push_back({pair.upstream[0]->output(), kOpen});
-    const auto seen = channel_statistics(graph, values, context);
-    Ranges result(pairs.size());
-    for (size_t i = 0; i < pairs.size(); ++i)
-      if (const auto found = seen.find(values[i].value->name()); found != seen.end()) result[i] = {found->second.low, found->second.high};
+  /// Of either half of the samples.
+  static std::pair<Ranges, Ranges> ranges(const Graph& graph, const std::vector<EqualizationPair>& pairs, const PassContext& context) {
+    Sweep sweep(graph, {}, context, "channel ranges");
+    for (const Part& half : {Part::even(), Part::odd()})
+      for (const EqualizationPair& pair : pairs) sweep.want<MomentStatistic>(pair.upstream[0]->output(), half);
+    sweep.run(context.calibration);
+    std::pair<Ranges, Ranges> result{Ranges(pairs.size()), Ranges(pairs.size())};
+    for (size_t i = 0; i < 2 * pairs.size(); ++i) {
+      const auto& one = sweep.found<MomentStatistic>(i);
+      if (!one.seen()) continue;
+      const ChannelReach reach = one.reach();
+      (i < pairs.size() ? result.first : result.second)[i % pairs.size()] = {reach.low, reach.high};
+    }
     return result;
   }
 

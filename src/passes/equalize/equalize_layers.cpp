@@ -1,7 +1,7 @@
 #include <cstdio>
 #include <string>
 
-#include "calibration/output_error.h"
+#include "calibration/reference.h"
 #include "passes/equalize/choice.h"
 #include "passes/passes.h"
 
@@ -24,6 +24,8 @@
 namespace ppq::passes {
 namespace {
 
+constexpr size_t kCheckSamples = 8;
+
 class EqualizeLayers final : public Pass {
  public:
   const char* name() const override { return "equalize-layers"; }
@@ -31,26 +33,26 @@ class EqualizeLayers final : public Pass {
   size_t run(Graph& graph, PassContext& context) override {
     const QuantizationSetting& setting = *context.setting;
     const bool samples = context.calibration && context.calibration->size() > 0 && context.platform;
-    EqualizationVariant variant = plain_equalization(setting);
+    EqualizationChoice choice{plain_equalization(setting), {}};
     if (samples && setting.extra.choose_equalization_by_data) {
-      variant = choose_equalization(graph, context);
+      choice = choose_equalization(graph, context);
     } else if (samples && setting.extra.cross_clip_equalization) {
-      variant = least_noise_equalization(setting);
+      choice = {least_noise_equalization(setting), equalization_statistics(graph, context)};
     }
-    if (!variant.search.through_clip) return Equalizer(graph, variant, {}, context).run();
-    const auto before = graph.clone();
-    const size_t changes = Equalizer(graph, variant, equalization_statistics(graph, context), context).run();
-    report_change(graph, *before, context);
+    const bool through_clip = choice.variant.search.through_clip;
+    const auto before = through_clip ? graph.clone() : nullptr;
+    Equalizer equalizer(graph, choice.variant, through_clip ? std::move(choice.statistics) : EqualizationStatistics(), context);
+    const size_t changes = equalizer.run();
+    if (context.outputs) context.outputs->means = equalizer.scaled(std::move(context.outputs->means));
+    if (through_clip) report_change(graph, *before, context);
     return changes;
   }
 
  private:
   /// The float network moves where a bound cuts off what it did not on the samples, or no more.
   static void report_change(const Graph& graph, const Graph& before, PassContext& context) {
-    PassContext check = context;
-    check.calibration = trial_samples(context.calibration, context.calibration->size() > 1 ? 1 : 0, 2);
     char change[32];
-    const double moved = float_change(graph, before, check);
+    const double moved = float_change(graph, before, part_of(context.calibration, Part::odd().spread(kCheckSamples)), context);
     std::snprintf(change, sizeof change, "%.3g", moved);
     if (context.record) {
       std::string& text = context.record->decision;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "calibration/reference.h"
 #include "passes/equalize/path_trial.h"
 #include "passes/passes.h"
 #include "ppq/error.h"
@@ -51,6 +52,7 @@ class EqualizeSsd final : public Pass {
         scale_inputs(*pairs[i].downstream[0], scale);
         moved[i] = true;
       });
+    if (context.outputs) context.outputs->means.forget();
     const size_t changes = static_cast<size_t>(std::count(moved.begin(), moved.end(), true));
     if (context.record)
       context.record->decision =

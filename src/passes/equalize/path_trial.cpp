@@ -4,11 +4,15 @@
 
 #include <algorithm>
 #include <numeric>
+#include <unordered_map>
 #include <unordered_set>
 
+#include "calibration/keep.h"
+#include "calibration/sweep.h"
 #include "graph/extract.h"
 #include "graph/patterns.h"
 #include "graph/sockets.h"
+#include "passes/trial.h"
 #include "ppq/error.h"
 
 namespace ppq::passes {
@@ -56,6 +60,31 @@ size_t bytes_of(const Value* value, size_t samples) {
   return 4 * elements;
 }
 
+/// One sweep of the float network fills in what flows into and out of each path.
+void keep_samples(const Graph& graph, std::vector<std::unique_ptr<PathTrial>>& group, const DatasetPtr& samples,
+                  const PassContext& context) {
+  RunContext one_device = context;
+  one_device.devices.clear();  // batches stay in order
+  one_device.progress = nullptr;
+  Sweep sweep(graph, {}, one_device, "paths");
+  std::unordered_map<const Value*, size_t> wish_of;
+  for (const auto& trial : group)
+    for (const auto* values : {&trial->sources(), &trial->results()})
+      for (const Value* value : *values)
+        if (!wish_of.count(value)) wish_of[value] = sweep.want<KeepStatistic>(value, Part::all());
+  sweep.run(samples);
+  auto batch = [&](const std::vector<const Value*>& values, size_t index) {
+    Tensors tensors;
+    for (const Value* value : values) tensors.push_back(sweep.found<KeepStatistic>(wish_of.at(value)).batches().at(index));
+    return tensors;
+  };
+  for (const auto& trial : group)
+    for (size_t i = 0; i < sweep.found<KeepStatistic>(wish_of.at(trial->results().at(0))).batches().size(); ++i) {
+      trial->inputs.push_back(batch(trial->sources(), i));
+      trial->outputs.push_back(batch(trial->results(), i));
+    }
+}
+
 }  // namespace
 
 PathTrial::PathTrial(const Graph& graph, const EqualizationPair& pair, const PassContext& context) : context_(context) {
@@ -94,12 +123,11 @@ double PathTrial::error(const Graph& path) const {
     return !names_a_node(path, std::string(pattern), "--bits");
   });
   setting.quantize_activation_setting.calib_algorithm = "minmax";
-  PassContext trial = context_;
+  PassContext trial = quiet_context(context_, Part::all());
   trial.setting = &setting;
-  trial.progress = nullptr, trial.warnings = nullptr, trial.record = nullptr, trial.reference = nullptr;
-  trial.checkpoint = {};
   trial.calibration = make_dataset(inputs);
   trial.batch_size = 1;
+  trial.work = nullptr;  // a part of the network
   const auto copy = path.clone();
   run_passes(*copy, quantization_pipeline(*context_.platform, setting), trial);
   for (const Value* output : copy->outputs()) drop_quantization(*copy, output->producer()->quant_of_output(output->producer_index()));
@@ -117,37 +145,18 @@ double PathTrial::error(const Graph& path) const {
 
 void visit_paths(const Graph& graph, const std::vector<EqualizationPair>& pairs, size_t samples, const PassContext& context,
                  const std::function<void(size_t, const PathTrial&)>& visit) {
-  samples = std::min(samples, context.calibration->size());
-  std::vector<size_t> few(samples);
-  for (size_t i = 0; i < samples; ++i) few[i] = i * context.calibration->size() / samples;
+  const DatasetPtr few = part_of(context.calibration, Part::all().spread(samples));
   for (size_t first = 0; first < pairs.size();) {
     std::vector<std::unique_ptr<PathTrial>> group;
-    LowerOptions options;
-    options.device = context.device;
     size_t bytes = 0;
     while (first + group.size() < pairs.size()) {
       auto trial = std::make_unique<PathTrial>(graph, pairs[first + group.size()], context);
       for (const auto* values : {&trial->sources(), &trial->results()})
-        for (const Value* value : *values) bytes += bytes_of(value, samples);
+        for (const Value* value : *values) bytes += bytes_of(value, few->size());
       if (!group.empty() && bytes > kGroupBytes) break;
-      for (const auto* values : {&trial->sources(), &trial->results()})
-        options.watch.insert(options.watch.end(), values->begin(), values->end());
       group.push_back(std::move(trial));
     }
-    const auto program = lower(graph, options);
-    BatchLoader loader(subset(context.calibration, few), context.batch_size);
-    while (const auto batch = loader.next()) {
-      Tensors seen(options.watch.size());
-      ppq::run(*program, batch->tensors, [&](size_t which, const at::Tensor& tensor) { seen[which] = tensor.clone(); });
-      auto next = seen.begin();
-      for (const auto& trial : group) {
-        const auto sources = next + static_cast<std::ptrdiff_t>(trial->sources().size()),
-                   results = sources + static_cast<std::ptrdiff_t>(trial->results().size());
-        trial->inputs.emplace_back(next, sources);
-        trial->outputs.emplace_back(sources, results);
-        next = results;
-      }
-    }
+    keep_samples(graph, group, few, context);
     for (size_t i = 0; i < group.size(); ++i) {
       visit(first + i, *group[i]);
       group[i].reset();

@@ -46,6 +46,12 @@ size_t Equalizer::run() {
   return pairs_.size() - variant_.undone.size();
 }
 
+FloatMeans Equalizer::scaled(FloatMeans means) const {
+  for (size_t i = 0; i < pairs_.size(); ++i)
+    for (const Node* node : pairs_[i].upstream) means.scale(node->output()->name(), scales_[i]);
+  return means;
+}
+
 /// How far each channel may grow below the Clips on the way; 0 where a bound cuts it off.
 at::Tensor Equalizer::room_of(const EqualizationPair& pair) const {
   at::Tensor room = at::full({pair.channels}, 1e6, at::kDouble);

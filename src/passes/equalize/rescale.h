@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "calibration/float_means.h"
 #include "passes/equalize/noise_model.h"
 #include "passes/equalize/pairs.h"
 #include "passes/equalize/statistics.h"
@@ -34,6 +35,8 @@ class Equalizer {
   /// Returns how many pairs it equalized.
   size_t run();
   const std::vector<EqualizationPair>& pairs() const { return pairs_; }
+  /// Means of the float network's layers, as what `run` did changes them. (What a Clip's bound cuts is as it was meant to be.)
+  FloatMeans scaled(FloatMeans means) const;
   /// By what the outputs of pair i's upstream layers were multiplied in all, float32 [C].
   const at::Tensor& scale(size_t i) const { return scales_[i]; }
 

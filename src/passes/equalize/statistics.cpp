@@ -3,10 +3,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
 #include <vector>
 
-#include "calibration/channel_statistics.h"
+#include "calibration/sweep.h"
 #include "passes/equalize/pairs.h"
 
 namespace ppq::passes {
@@ -15,6 +17,7 @@ namespace {
 constexpr double kMargin = 0.7;    ///< the largest value seen, as a share of what is expected
 constexpr double kDeviations = 8;  ///< above the mean, what is expected
 constexpr double kMostGrowth = 64;
+constexpr double kUnbounded = std::numeric_limits<double>::infinity();
 constexpr double kQuantile = 0.99;       ///< of the channels keep what half of the samples expect of the other
 constexpr double kLittleClipped = 1e-3;  ///< share of a channel's power that a bound takes without mattering
 
@@ -36,7 +39,7 @@ std::vector<const Value*> layer_inputs(const Graph& graph) {
 }
 
 struct Half {
-  std::unordered_map<std::string, ChannelStatistics> clips;
+  std::unordered_map<std::string, ChannelReach> clips;
   std::unordered_map<std::string, ChannelMoments> moments;
 };
 
@@ -44,6 +47,30 @@ at::Tensor expected(const Half& half, const std::string& name, double bound) {
   const ChannelMoments& moments = half.moments.at(name);
   const at::Tensor deviation = (moments.square - moments.mean.square()).clamp_min(0).sqrt();
   return at::maximum(half.clips.at(name).high / kMargin, moments.mean + kDeviations * deviation).clamp_min(bound / kMostGrowth);
+}
+
+/// One sweep over all samples, each half on its own.
+std::array<Half, 2> observe_halves(const Graph& graph, const std::vector<const Value*>& values, const std::vector<BoundedValue>& clips,
+                                   const PassContext& context) {
+  Sweep sweep(graph, {}, context, "channel moments");
+  for (const Part& half : {Part::even(), Part::odd()})
+    for (const Value* value : values) {
+      const auto clip = std::find_if(clips.begin(), clips.end(), [&](const BoundedValue& one) { return one.value == value; });
+      sweep.want<MomentStatistic>(value, half, clip == clips.end() ? kUnbounded : clip->bound);
+    }
+  std::array<Half, 2> halves;
+  if (sweep.empty()) return halves;
+  sweep.run(context.calibration);
+  if (context.work && !context.trial) ++context.work->float_visits;
+  for (size_t i = 0; i < 2 * values.size(); ++i) {
+    const auto& one = sweep.found<MomentStatistic>(i);
+    if (!one.seen()) continue;
+    Half& half = halves[i / values.size()];
+    const std::string& name = values[i % values.size()]->name();
+    half.moments[name] = one.moments();
+    half.clips[name] = one.reach();
+  }
+  return halves;
 }
 
 /// Both halves count alike.
@@ -58,15 +85,7 @@ EqualizationStatistics equalization_statistics(const Graph& graph, const PassCon
   std::vector<const Value*> values = layer_inputs(graph);
   for (const BoundedValue& value : clips)
     if (std::find(values.begin(), values.end(), value.value) == values.end()) values.push_back(value.value);
-  Half halves[2];
-  for (size_t half : {0u, 1u}) {
-    PassContext part = context;
-    std::vector<size_t> indices;
-    for (size_t i = half; i < context.calibration->size(); i += 2) indices.push_back(i);
-    if (indices.empty()) indices.push_back(0);
-    part.calibration = subset(context.calibration, indices);
-    halves[half] = {channel_statistics(graph, clips, part), channel_moments(graph, values, part)};
-  }
+  const auto halves = observe_halves(graph, values, clips, context);
   EqualizationStatistics result;
   for (const auto& [name, moments] : halves[0].moments)
     if (const auto other = halves[1].moments.find(name); other != halves[1].moments.end())
@@ -74,7 +93,7 @@ EqualizationStatistics equalization_statistics(const Graph& graph, const PassCon
   for (const auto& [value, bound] : clips) {
     const std::string& name = value->name();
     if (!halves[0].clips.count(name) || !halves[1].clips.count(name) || !result.moments.count(name)) continue;
-    const ChannelStatistics &a = halves[0].clips.at(name), &b = halves[1].clips.at(name);
+    const ChannelReach &a = halves[0].clips.at(name), &b = halves[1].clips.at(name);
     const at::Tensor first = expected(halves[0], name, bound), second = expected(halves[1], name, bound);
     ClipReach reach{bound, at::maximum(first, second), at::maximum(a.clipped, b.clipped) > kLittleClipped};
     const at::Tensor excess = at::maximum(b.high / first, a.high / second).masked_select(reach.cut.logical_not());

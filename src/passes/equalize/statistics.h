@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "calibration/channel_moments.h"
+#include "ppq/pass.h"
 
 namespace ppq::passes {
 

@@ -1,19 +1,16 @@
 #include <algorithm>
-#include <atomic>
 #include <map>
-#include <mutex>
-#include <numeric>
-#include <thread>
 #include <unordered_map>
 
 #include "calibration/calibration_file.h"
-#include "calibration/calibration_shard.h"
+#include "calibration/sweep.h"
 #include "graph/quant_slots.h"
+#include "observers/observer.h"
 #include "passes/passes.h"
 #include "ppq/error.h"
 
 /// Runs the samples once through the network, weights rounded and activations float, lets observers see the tensors that
-/// wait for calibration, and gives each its scale and offset. Several devices share the samples, batch by batch.
+/// wait for calibration, and gives each its scale and offset.
 namespace ppq::passes {
 namespace {
 
@@ -23,13 +20,24 @@ const std::vector<std::string>& auto_observers() {
   return names;
 }
 
-/// Every `shares`-th batch from number `share` on, so that batches are those of one device.
-DatasetPtr share_of(const DatasetPtr& samples, size_t batch_size, size_t share, size_t shares) {
-  if (shares == 1) return samples;
-  std::vector<size_t> indices;
-  for (size_t i = 0; i < samples->size(); ++i)
-    if (i / batch_size % shares == share) indices.push_back(i);
-  return subset(samples, std::move(indices));
+/// A tensor that wants numbers: what observes it, under one scheme.
+struct Wanted {
+  const Value* value = nullptr;
+  QuantScheme scheme;
+  std::vector<std::string> observers;  ///< names; the first one decides for now
+};
+
+/// Observers of one tensor, which share what they gather where they can.
+Gathering observers_of(const Wanted& wanted) {
+  Gathering gathering;
+  std::vector<Observer*> together;
+  for (const std::string& name : wanted.observers) {
+    auto observer = make_observer(name, wanted.scheme, wanted.value->name());
+    together.push_back(observer.get());
+    gathering.statistics.push_back(std::move(observer));
+  }
+  for (Observer* observer : share_statistics(together)) gathering.shown.push_back(observer);
+  return gathering;
 }
 
 class Calibrate final : public Pass {
@@ -40,8 +48,7 @@ class Calibrate final : public Pass {
     collect(graph, context);
     if (wanted_.empty()) return 0;
     if (!restore(context)) {
-      observe(graph, context);
-      finish();
+      finish(observe(graph, context));
       save_calibration(context.checkpoint, numbers_);
     }
     size_t changed = 0, next = 0;
@@ -96,7 +103,6 @@ class Calibrate final : public Pass {
         wanted_.push_back(std::move(found[i]));
         quants_.push_back(std::move(quants[i]));
       }
-    shards_.push_back(std::make_unique<CalibrationShard>(wanted_, context.devices.empty() ? context.device : context.devices[0]));
   }
 
   /// Takes the numbers of an earlier run that was cut short, where they belong to the same tensors and observers.
@@ -119,78 +125,33 @@ class Calibrate final : public Pass {
     return next == kept.size();
   }
 
-  void finish() {
+  /// Everything that was observed, in the order of wanted_.
+  std::unique_ptr<Sweep> observe(const Graph& graph, PassContext& context) const {
+    LowerOptions lowering;
+    lowering.quantize_parameters = true;
+    auto sweep = std::make_unique<Sweep>(graph, lowering, context, "calibrate");
+    for (const Wanted& one : wanted_) sweep->want(one.value, [&one] { return observers_of(one); });
+    sweep->run(context.calibration);
+    if (context.work && !context.trial) ++context.work->rounded_visits;
+    if (context.record) context.record->decision = sweep->description();
+    context.batch_size = sweep->batch_size();
+    return sweep;
+  }
+
+  void finish(const std::unique_ptr<Sweep>& sweep) {
     std::vector<const Observer*> observers;
     for (size_t i = 0; i < wanted_.size(); ++i)
       for (size_t k = 0; k < wanted_[i].observers.size(); ++k) {
         numbers_.push_back({wanted_[i].value->name(), wanted_[i].observers[k], {}});
-        observers.push_back(shards_[0]->observers(i)[k].get());
+        observers.push_back(static_cast<const Observer*>(sweep->statistics(i)[k].get()));
       }
     std::vector<QuantParams> params = finish_all(observers);
     for (size_t i = 0; i < params.size(); ++i) numbers_[i].params = std::move(params[i]);
   }
 
-  void observe(const Graph& graph, PassContext& context) {
-    if (!context.calibration || context.calibration->size() == 0)
-      throw Error(ErrorKind::Data, "calibration", "no samples: got 0, expected at least 1");
-    const size_t total = context.calibration->size(), batches = (total + context.batch_size - 1) / context.batch_size;
-    for (size_t k = 1; k < std::min(context.devices.size(), batches); ++k)
-      shards_.push_back(std::make_unique<CalibrationShard>(wanted_, context.devices[k]));
-    std::mutex mutex;  // of progress, warnings and errors
-    size_t done = 0;
-    std::atomic<bool> failed = false;
-    std::vector<std::exception_ptr> errors(shards_.size());
-    auto take_share = [&](size_t k) {
-      try {
-        const DatasetPtr samples = share_of(context.calibration, context.batch_size, k, shards_.size());
-        auto tick = [&](size_t count) {
-          const std::lock_guard lock(mutex);
-          done += count;
-          if (context.progress) context.progress("calibrate", done, total);
-          return !failed;
-        };
-        auto warn = [&](std::string text) {
-          const std::lock_guard lock(mutex);
-          context.warn(std::move(text));
-        };
-        shards_[k]->run(graph, samples, {context.batch_size, context.device_graphs ? capture_on(shards_[k]->device()) : nullptr}, tick,
-                        warn);
-      } catch (...) {
-        errors[k] = std::current_exception();
-        failed = true;
-      }
-    };
-    std::vector<std::thread> others;
-    try {
-      for (size_t k = 1; k < shards_.size(); ++k) others.emplace_back(take_share, k);
-    } catch (const std::system_error&) {
-      failed = true;
-      errors[0] = std::make_exception_ptr(Error(ErrorKind::Resource, "calibration", "cannot start a thread for each device"));
-    }
-    if (!failed) take_share(0);
-    for (std::thread& thread : others) thread.join();
-    for (const std::exception_ptr& error : errors)
-      if (error) std::rethrow_exception(error);
-    for (size_t k = 1; k < shards_.size(); ++k) shards_[0]->merge(*shards_[k]);
-    describe(context);
-    for (const auto& shard : shards_) context.batch_size = std::min(context.batch_size, shard->batch_size());
-  }
-
-  /// How the devices worked, for the record: "cuda:0: 14 batches by a recorded graph".
-  void describe(const PassContext& context) const {
-    if (!context.record) return;
-    for (const auto& shard : shards_) {
-      if (shards_.size() == 1 && shard->device().is_cpu()) continue;
-      std::string& text = context.record->decision;
-      text += (text.empty() ? "" : "; ") + shard->device().str() + ": " + std::to_string(shard->replays()) + " batches by a recorded graph";
-      if (!shard->obstacle().empty()) text += " (" + shard->obstacle() + ")";
-    }
-  }
-
   std::vector<Wanted> wanted_;                       ///< tensors in the order they were met, each under each of its schemes
   std::vector<std::vector<TensorQuantPtr>> quants_;  ///< that want wanted_[i]'s numbers
-  std::vector<std::unique_ptr<CalibrationShard>> shards_;
-  std::vector<CalibratedTensor> numbers_;  ///< of each tensor and observer, in the order of wanted_
+  std::vector<CalibratedTensor> numbers_;            ///< of each tensor and observer, in the order of wanted_
 };
 
 }  // namespace

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <unordered_map>
 
 #include "calibration/batching.h"
-#include "calibration/measure.h"
-#include "data/upload_ahead.h"
+#include "calibration/reference.h"
+#include "calibration/visit.h"
 #include "graph/sockets.h"
 #include "passes/equalize/pairs.h"
 #include "passes/passes.h"
@@ -14,35 +13,32 @@
 
 /// Empirical bias correction (arXiv 1906.04721, section 4.2): rounding weights and activations moves the mean of each output
 /// channel; the bias takes the shift back.
-/// One pass over the samples. For each batch the float network gives the means of every Conv, ConvTranspose and Gemm output;
-/// then the simulated network runs, and each output is moved to its float mean before the next operation reads it, so that
-/// every layer sees corrected inputs. The shifts, averaged over the samples, go into the biases.
+/// For each batch of samples the float network gives the means of every Conv, ConvTranspose and Gemm output; then the simulated
+/// network runs, and each output is moved to its float mean before the next operation reads it, so that every layer sees
+/// corrected inputs. The shifts, averaged over the samples, go into the biases.
 /// A batch is as large as memory allows: the larger, the less a layer's shift owes to single samples that the layers before it
 /// were moved for.
 /// Does not fire for a layer whose weight is not quantized. Kept only where it lowers the error of the network's outputs on
-/// these samples: all layers, or none.
+/// every other sample (with 64 samples or more these gave no means): all layers, or none. In a trial on a copy it is kept: the trial judges
+/// the copy.
 namespace ppq::passes {
 namespace {
 
-constexpr size_t kMostSamples = 64, kMostJudged = 32, kLargestBatch = 32;
-constexpr size_t kBatchBytes = size_t{1} << 30;     ///< activations of one batch, where the user set no limit
-constexpr size_t kJudgedBytes = size_t{256} << 20;  ///< of the samples that judge, and their float outputs
+constexpr size_t kMostSamples = 32, kMostJudged = 16, kLargestBatch = 32;
+constexpr size_t kBatchBytes = size_t{256} << 20;  ///< activations of one batch, where the user set no limit
 
 struct Layer {
   Node* node;
-  at::Tensor float_mean;  ///< of the batch in flight, float64 [C]
-  at::Tensor shift;       ///< Σ over samples of float mean - quantized mean, float64 [C]
+  at::Tensor batch_shift;  ///< float mean - quantized mean of that batch
+  at::Tensor shift;        ///< Σ over samples
 };
 
-/// Mean of each output channel: dimension 1 of a convolution's output, the last one of a matrix product's.
-at::Tensor channel_means(const Node& node, const at::Tensor& output) {
-  const int64_t axis = node.is("Gemm") ? output.dim() - 1 : 1;
-  return output.transpose(0, axis).reshape({output.size(axis), -1}).mean(1, /*keepdim=*/false, at::kDouble);
-}
+/// Channels are dimension 1 of a convolution's output, the last one of a matrix product's.
+int64_t channel_axis(const Node& node, int64_t rank) { return node.is("Gemm") ? rank - 1 : 1; }
 
 at::Tensor broadcast_channels(const Node& node, const at::Tensor& channels, int64_t rank) {
   std::vector<int64_t> sizes(static_cast<size_t>(rank), 1);
-  sizes[node.is("Gemm") ? rank - 1 : 1] = channels.numel();
+  sizes[static_cast<size_t>(channel_axis(node, rank))] = channels.numel();
   return channels.reshape(sizes);
 }
 
@@ -55,20 +51,13 @@ class CorrectBias final : public Pass {
       throw Error(ErrorKind::Data, "bias correction", "no samples: got 0, expected at least 1");
     collect(graph, context);
     if (layers_.empty()) return 0;
-    const size_t memory = context.max_memory ? context.max_memory : kBatchBytes;
-    batch_size_ = std::max(context.batch_size, choose_batch_size(graph, *context.calibration, context.device, memory, kLargestBatch).batch);
-    const size_t samples = measure_shifts(graph, context);
-    const double before = output_error(graph, context);
+    PassContext wide = context;
+    wide.batch_size = batch_size(graph, context);
+    const size_t samples = measure_shifts(graph, wide);
+    const auto before = context.trial ? nullptr : graph.clone();
     std::vector<at::Tensor> old;
     for (Layer& layer : layers_) old.push_back(add_shift(graph, layer, samples));
-    const double after = output_error(graph, context);
-    if (context.record) {
-      char text[128];
-      std::snprintf(text, sizeof text, "%s: noise over signal at the outputs %.4g before, %.4g after", after < before ? "kept" : "undone",
-                    before, after);
-      context.record->decision = text;
-    }
-    if (after < before) return layers_.size();
+    if (context.trial || is_better(graph, *before, context)) return layers_.size();
     for (size_t i = 0; i < layers_.size(); ++i) layers_[i].node->input(2)->set_constant(old[i]);
     return 0;
   }
@@ -85,45 +74,66 @@ class CorrectBias final : public Pass {
     }
   }
 
-  LowerOptions options_for(const PassContext& context, ExecutionMode mode) const {
-    LowerOptions options;
-    options.mode = mode;
-    options.device = context.device;
-    return options;
+  /// As large as memory allows, where the network allows batches at all.
+  static size_t batch_size(const Graph& graph, const PassContext& context) {
+    const size_t memory = context.max_memory ? context.max_memory : kBatchBytes;
+    if (context.largest_batch == 0)
+      return std::max(context.batch_size, choose_batch_size(graph, *context.calibration, context.device, memory, kLargestBatch).batch);
+    const size_t fitting = memory / std::max<size_t>(context.sample_bytes, 1);
+    return std::max(context.batch_size, std::min({fitting, kLargestBatch, context.largest_batch}));
   }
 
   size_t measure_shifts(const Graph& graph, const PassContext& context) {
-    LowerOptions plain = options_for(context, ExecutionMode::Float), simulated = options_for(context, ExecutionMode::Simulated);
-    for (const Layer& layer : layers_) plain.watch.push_back(layer.node->output());
-    simulated.watch = plain.watch;
-    const auto float_program = lower(graph, plain), simulated_program = lower(graph, simulated);
-    BatchLoader loader(context.calibration, batch_size_, loading_threads(context.device));
-    UploadedBatches batches(loader, context.device);
-    const size_t total = std::min(context.calibration->size(), kMostSamples);
-    size_t done = 0;
-    while (done < total) {
-      const auto batch = batches.next();
-      if (!batch) break;
-      const double count = static_cast<double>(batch->count);
-      Tensors expected = ppq::run(*float_program, batch->tensors, [&](size_t i, const at::Tensor& value) {
-        layers_[i].float_mean = channel_means(*layers_[i].node, value);
-      });
-      if (done < kMostJudged && judged_bytes_ < kJudgedBytes) {
-        for (const Tensors* tensors : {static_cast<const Tensors*>(&batch->tensors), static_cast<const Tensors*>(&expected)})
-          for (const at::Tensor& tensor : *tensors) judged_bytes_ += tensor.nbytes();
-        judged_.emplace_back(batch->tensors, std::move(expected));
-      }
-      ppq::run(*simulated_program, batch->tensors, [&](size_t i, const at::Tensor& value) {
+    // The other half judges, where half of the samples is enough. A trial's samples are all there to fit.
+    const bool enough = !context.trial && context.calibration->size() >= 2 * kMostSamples;
+    const Part fit = (enough ? Part::even() : Part::all()).spread(kMostSamples);
+    const DatasetPtr samples = part_of(context.calibration, fit);
+    FloatMeans own, &means = context.outputs ? context.outputs->means : own;
+    means.know(graph, means_wanted(), samples, context);
+    LowerOptions simulated;
+    simulated.mode = ExecutionMode::Simulated;
+    simulated.device = context.device;
+    for (const Layer& layer : layers_) simulated.watch.push_back(layer.node->output());
+    const auto program = lower(graph, simulated);
+    const std::vector<size_t> places = places_of(samples);
+    visit_samples(samples, context, "correct bias", [&](const Tensors& inputs, size_t first, size_t count) {
+      const std::vector<size_t> here(places.begin() + static_cast<std::ptrdiff_t>(first),
+                                     places.begin() + static_cast<std::ptrdiff_t>(first + count));
+      ppq::run(*program, inputs, [&](size_t i, const at::Tensor& value) {
         Layer& layer = layers_[i];
-        const at::Tensor shift = layer.float_mean - channel_means(*layer.node, value);
-        layer.shift = layer.shift.defined() ? layer.shift + shift * count : shift * count;
+        layer.batch_shift = means.mean(layer.node->output()->name(), here) - channel_means(value, channel_axis(*layer.node, value.dim()));
         // The output was just made and nobody has read it: moved in place, it is what a corrected layer would give.
-        value.add_(broadcast_channels(*layer.node, shift, value.dim()).to(value.scalar_type()));
+        value.add_(broadcast_channels(*layer.node, layer.batch_shift, value.dim()).to(value.scalar_type()));
       });
-      done += batch->count;
-      if (context.progress) context.progress("correct bias", done, total);
+      // Only now: memory may have run out before.
+      for (Layer& layer : layers_) {
+        const at::Tensor shift = layer.batch_shift * static_cast<double>(count);
+        layer.shift = layer.shift.defined() ? layer.shift + shift : shift;
+      }
+      if (context.work) context.work->simulated_forwards += count;
+    });
+    return samples->size();
+  }
+
+  std::vector<FloatMeans::Layer> means_wanted() const {
+    std::vector<FloatMeans::Layer> wanted;
+    for (const Layer& layer : layers_) wanted.push_back({layer.node->output(), layer.node->is("Gemm") ? -1 : 1});
+    return wanted;
+  }
+
+  /// Whether the outputs are nearer to the float network's on samples held back.
+  static bool is_better(const Graph& corrected, const Graph& before, const PassContext& context) {
+    const std::shared_ptr<Reference> outputs =
+        context.outputs ? context.outputs : std::make_shared<Reference>(before, context.calibration, context);
+    const Part judge = Part::odd().spread(kMostJudged);
+    const double without = outputs->errors(before, judge).pooled(), with = outputs->errors(corrected, judge).pooled();
+    if (context.record) {
+      char text[128];
+      std::snprintf(text, sizeof text, "%s: noise over signal at the outputs %.4g before, %.4g after", with < without ? "kept" : "undone",
+                    without, with);
+      context.record->decision = text;
     }
-    return done;
+    return with < without;
   }
 
   /// Returns the bias before.
@@ -140,21 +150,7 @@ class CorrectBias final : public Pass {
     return old;
   }
 
-  /// Noise over signal at the outputs, against the network before any bias was touched.
-  double output_error(const Graph& graph, const PassContext& context) const {
-    const auto simulated = lower(graph, options_for(context, ExecutionMode::Simulated));
-    Measure all;
-    for (const auto& [inputs, expected] : judged_) {
-      const Tensors got = ppq::run(*simulated, inputs);
-      for (size_t i = 0; i < got.size(); ++i)
-        if (got[i].is_floating_point() && got[i].sizes() == expected[i].sizes()) all.add(got[i], expected[i]);
-    }
-    return all.snr();
-  }
-
   std::vector<Layer> layers_;
-  size_t batch_size_ = 1, judged_bytes_ = 0;
-  std::vector<std::pair<Tensors, Tensors>> judged_;  ///< inputs and float outputs of the first batches
 };
 
 }  // namespace

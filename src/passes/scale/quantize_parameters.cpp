@@ -1,13 +1,14 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <unordered_set>
 
-#include "calibration/output_error.h"
 #include "graph/quant_slots.h"
 #include "graph/sockets.h"
 #include "observers/observer.h"
 #include "passes/passes.h"
 #include "passes/scale/weight_scales.h"
+#include "passes/trial.h"
 
 /// Scale and offset of constants (weights and constant operands), all channels together. A prescribed observer serves all;
 /// without one, weights take what `weight_search` says: their extremes, the least squared error of the weight, or the least
@@ -18,8 +19,6 @@ namespace ppq::passes {
 namespace {
 
 using Scales = std::unordered_map<const TensorQuant*, QuantParams>;
-
-constexpr size_t kTrialSamples = 8;
 
 /// Constants that wait for their numbers.
 std::vector<Slot> waiting(const Graph& graph) {
@@ -103,48 +102,34 @@ class QuantizeParameters final : public Pass {
 
   static Scales choose(const Graph& graph, const std::vector<Slot>& slots, const std::vector<Slot>& layers, bool mean_is_free,
                        PassContext& context) {
-    const size_t step = context.calibration->size() > 1 ? 2 : 1;
-    QuantizationSetting setting = *context.setting;
-    setting.extra.weight_search = "minmax";
-    PassContext trial = context, check = context;
-    trial.calibration = part(context.calibration, 0, step);
-    check.calibration = part(context.calibration, step - 1, step);
-    trial.setting = &setting;
-    trial.progress = nullptr, trial.warnings = nullptr, trial.reference = nullptr, trial.checkpoint = {};
+    Trial trial(graph, context, {Part::even().spread(kFewFitSamples), Part::odd().spread(kJudgeSamples)},
+                [](QuantizationSetting& setting) { setting.extra.weight_search = "minmax"; });
     struct Choice {
       const char* name;
       Scales scales;
-      double error;
+      Reference::Course course;
     };
-    Choice choices[] = {{"extremes", {}, 0}, {"least error of the outputs", scales_by_output(graph, layers, context, mean_is_free), 0}};
-    const OutputReference reference(graph, check, kTrialSamples);
+    Choice choices[] = {{"extremes", {}, {}}, {"least error of the outputs", scales_by_output(graph, layers, context, mean_is_free), {}}};
     std::string said;
     size_t best = 0, tried = 0;
     for (Choice& choice : choices) {
       auto copy = graph.clone();
       const std::vector<Slot> copied = waiting(*copy);
       assign(copied, slots, choice.scales);
-      observe(copied, trial);
-      if (mean_is_free) run_passes(*copy, {"correct-bias"}, trial);
-      choice.error = reference.error(*copy);
+      observe(copied, trial.context());
+      if (mean_is_free) trial.run(*copy, {"correct-bias"});
+      choice.course = trial.judge(*copy, &choice == choices ? Reference::Course() : choices[best].course);
       if (context.progress) context.progress("choose scales of weights", ++tried, std::size(choices));
-      if (choice.error < choices[best].error) best = static_cast<size_t>(&choice - choices);
+      if (choice.course.error < choices[best].course.error) best = static_cast<size_t>(&choice - choices);
       char text[64];
-      std::snprintf(text, sizeof text, "%s%s %.3g", said.empty() ? "" : ", ", choice.name, choice.error);
+      std::snprintf(text, sizeof text, std::isinf(choice.course.error) ? "%s%s more" : "%s%s %.3g", said.empty() ? "" : ", ", choice.name,
+                    choice.course.error);
       said += text;
     }
     if (context.record)
       context.record->decision = std::string(choices[best].name) +
                                  ", by the error that rounded weights make at the network's outputs on samples held back: " + said;
     return choices[best].scales;
-  }
-
-  /// Samples first, first + step, …, at most kTrialSamples of them spread over all.
-  static DatasetPtr part(const DatasetPtr& all, size_t first, size_t step) {
-    const size_t count = (all->size() - first + step - 1) / step;
-    std::vector<size_t> few(std::min(kTrialSamples, count));
-    for (size_t i = 0; i < few.size(); ++i) few[i] = first + step * (i * count / few.size());
-    return subset(all, few);
   }
 };
 

@@ -6,17 +6,19 @@
 #include <cmath>
 #include <unordered_set>
 
-#include "data/upload_ahead.h"
+#include "calibration/sweep.h"
 #include "graph/sockets.h"
 #include "observers/observer.h"
+#include "ppq/error.h"
 
 namespace ppq::passes {
 namespace {
 
 constexpr double kShares[] = {0.97, 0.94, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4};
 constexpr size_t kMostSamples = 16;
-constexpr double kPlaces = 64;          ///< of an output read a sample, about
-constexpr int64_t kEnoughPlaces = 784;  ///< of all samples
+constexpr size_t kBatchBytes = size_t{128} << 20;  ///< activations of one batch
+constexpr double kPlaces = 64;                     ///< of an output read a sample, about
+constexpr int64_t kEnoughPlaces = 784;             ///< of all samples
 
 /// Of all weights together: searching ranges takes all threads.
 std::vector<QuantParams> params_by(const char* method, const std::vector<Slot>& slots) {
@@ -93,9 +95,9 @@ std::shared_ptr<const Program> alone(const Node& node, const std::vector<size_t>
 }
 
 /// One layer: its outputs, behind the activation, with rounded weights against those with float ones.
-class Layer {
+class LayerErrors final : public Statistic {
  public:
-  Layer(const Graph& graph, const Slot& slot, std::vector<QuantParams> candidates, bool mean_is_free)
+  LayerErrors(const Graph& graph, const Slot& slot, std::vector<QuantParams> candidates, bool mean_is_free)
       : graph_(graph),
         node_(slot.node),
         quant_(slot.quant()),
@@ -103,12 +105,11 @@ class Layer {
         weight_(node_->constant_input(1)),
         candidates_(std::move(candidates)) {}
 
-  const Value* data() const { return node_->input(0); }
   const TensorQuant* quant() const { return quant_.get(); }
   const std::vector<QuantParams>& candidates() const { return candidates_; }
   bool seen() const { return count_ > 0; }
 
-  void add(const at::Tensor& x) {
+  void observe(const at::Tensor& x, int64_t) override {
     if (x.numel() == 0 || count_ >= kEnoughPlaces) return;
     if (!layer_) prepare(x);
     const at::Tensor rows = is_product() ? rows_of(x) : x;
@@ -132,6 +133,8 @@ class Layer {
       squares_[c] += at::linalg_vector_norm(activated(rounded) - wanted, 2, others_).to(at::kDouble).square();
     }
   }
+
+  void merge(const Statistic&) override { throw Error(ErrorKind::Internal, "scales of weights", "run on one device only"); }
 
   /// Error of each candidate: float64 [candidates, channels of the scale].
   at::Tensor errors() const {
@@ -215,32 +218,30 @@ std::vector<std::vector<QuantParams>> candidate_scales(const std::vector<Slot>& 
 std::unordered_map<const TensorQuant*, QuantParams> scales_by_output(const Graph& graph, const std::vector<Slot>& slots,
                                                                      const PassContext& context, bool mean_is_free) {
   std::unordered_map<const TensorQuant*, QuantParams> result;
-  std::vector<std::unique_ptr<Layer>> layers;
-  LowerOptions options;
-  options.device = context.device;
+  if (slots.empty()) return result;
+  RunContext one_device = context;
+  one_device.devices.clear();  // means taken off so far depend on the order of the samples
+  // Each batch rounds every weight by every candidate.
+  if (context.largest_batch > 1)
+    one_device.batch_size = std::max(
+        context.batch_size, std::min({kMostSamples, context.largest_batch, kBatchBytes / std::max<size_t>(1, context.sample_bytes)}));
+  Sweep sweep(graph, {}, one_device, "scales of weights");
   auto candidates = candidate_scales(slots);
-  for (size_t i = 0; i < slots.size(); ++i) {
-    layers.push_back(std::make_unique<Layer>(graph, slots[i], std::move(candidates[i]), mean_is_free));
-    options.watch.push_back(layers.back()->data());
-  }
-  if (layers.empty()) return result;
-  const size_t all = context.calibration->size(), count = std::min(kMostSamples, all);
-  std::vector<size_t> spread(count);
-  for (size_t i = 0; i < count; ++i) spread[i] = i * all / count;
-  const auto program = lower(graph, options);
-  BatchLoader loader(subset(context.calibration, spread), context.batch_size, loading_threads(context.device));
-  UploadedBatches batches(loader, context.device);
-  size_t done = 0;
-  while (const auto batch = batches.next()) {
-    ppq::run(*program, batch->tensors, [&](size_t which, const at::Tensor& x) { layers[which]->add(x); });
-    done += batch->count;
-    if (context.progress) context.progress("scales of weights", done, count);
-  }
+  for (size_t i = 0; i < slots.size(); ++i)
+    sweep.want(slots[i].node->input(0), [&graph, &slots, &candidates, mean_is_free, i] {
+      Gathering one;
+      one.statistics.push_back(std::make_unique<LayerErrors>(graph, slots[i], std::move(candidates[i]), mean_is_free));
+      one.shown.push_back(one.statistics.back().get());
+      return one;
+    });
+  sweep.run(part_of(context.calibration, Part::all().spread(kMostSamples)));
+  std::vector<const LayerErrors*> layers;
+  for (size_t i = 0; i < slots.size(); ++i) layers.push_back(&sweep.found<LayerErrors>(i));
   // Readers of one constant share its scale: their errors count together.
   std::unordered_map<const TensorQuant*, at::Tensor> errors;
-  for (const auto& layer : layers)
+  for (const LayerErrors* layer : layers)
     if (layer->seen()) errors[layer->quant()] = errors.count(layer->quant()) ? errors[layer->quant()] + layer->errors() : layer->errors();
-  for (const auto& layer : layers)
+  for (const LayerErrors* layer : layers)
     if (layer->seen() && !result.count(layer->quant())) result[layer->quant()] = least(layer->candidates(), errors.at(layer->quant()));
   return result;
 }

@@ -5,7 +5,6 @@
 namespace ppq::test {
 namespace {
 
-using passes::ChannelMoments;
 using passes::NoiseTerm;
 
 ChannelMoments moments(std::vector<double> magnitude, std::vector<double> mean, std::vector<double> square) {

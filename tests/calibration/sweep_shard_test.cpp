@@ -1,20 +1,35 @@
-#include "calibration/calibration_shard.h"
+#include "calibration/sweep_shard.h"
 
+#include "observers/observer.h"
 #include "passes/quantizing.h"
 #include "support/recorder.h"
 
 namespace ppq::test {
 namespace {
 
-using passes::CalibrationShard;
-using passes::Wanted;
+/// Observers that share what they gather.
+Gathering gathering_of(const std::vector<std::string>& names, const QuantScheme& scheme) {
+  Gathering gathering;
+  std::vector<Observer*> together;
+  for (const std::string& name : names) {
+    auto observer = make_observer(name, scheme, "x");
+    together.push_back(observer.get());
+    gathering.statistics.push_back(std::move(observer));
+  }
+  for (Observer* observer : share_statistics(together)) gathering.shown.push_back(observer);
+  return gathering;
+}
+
+const Observer& observer_of(const SweepShard& shard, size_t i, size_t k = 0) {
+  return static_cast<const Observer&>(*shard.statistics(i)[k]);
+}
 
 /// y = relu(x × 2), watched at x and y, over batches of random rows.
 struct Sharing {
   std::unique_ptr<Graph> graph = parse_model(
       "<ir_version: 8, opset_import: [\"\" : 15]> g (float[N,3] x) => (float[N,3] y) <float two = {2}> { a = Mul(x, two) y = Relu(a) }",
       {});
-  std::vector<Wanted> wanted;
+  std::vector<Wish> wishes;
   std::vector<at::Tensor> samples;
   std::vector<std::string> warnings;
 
@@ -24,19 +39,19 @@ struct Sharing {
     QuantScheme scheme;
     scheme.symmetric = false;
     scheme.quant_min = 0, scheme.quant_max = 255;
-    for (const char* name : {"x", "y"}) wanted.push_back({graph->find_value(name), scheme, observers});
+    for (const char* name : {"x", "y"}) wishes.push_back({graph->find_value(name), [=] { return gathering_of(observers, scheme); }});
   }
-  void run(CalibrationShard& shard, RepeatedWork::Capture capture, size_t batch = 4) {
+  void run(SweepShard& shard, RepeatedWork::Capture capture, size_t batch = 4) {
     shard.run(
-        *graph, make_dataset(samples), {batch, std::move(capture)}, [](size_t) { return true; },
+        *graph, {}, make_dataset(samples), {batch, std::move(capture), {}}, [](size_t) { return true; },
         [&](std::string text) { warnings.push_back(text); });
   }
-  double scale(const CalibrationShard& shard, size_t i, size_t k = 0) const { return shard.observers(i)[k]->finish().scale.item<double>(); }
+  double scale(const SweepShard& shard, size_t i, size_t k = 0) const { return observer_of(shard, i, k).finish().scale.item<double>(); }
 };
 
-TEST(CalibrationShard, ReplaysARecordedBatchAndSeesEverySampleOnce) {
+TEST(SweepShard, ReplaysARecordedBatchAndSeesEverySampleOnce) {
   Sharing s({"minmax", "mse"});
-  CalibrationShard plain(s.wanted, at::kCPU), replaying(s.wanted, at::kCPU);
+  SweepShard plain(s.wishes, at::kCPU), replaying(s.wishes, at::kCPU);
   Recorder recorder;
   s.run(plain, nullptr);
   s.run(replaying, recorder.capture());
@@ -45,7 +60,7 @@ TEST(CalibrationShard, ReplaysARecordedBatchAndSeesEverySampleOnce) {
   EXPECT_EQ(replaying.replays(), 3u) << "five whole batches, two of them before, and three samples";
   EXPECT_EQ(replaying.obstacle(), "");
   const at::Tensor all = at::cat(s.samples), y = at::relu(all * 2);
-  for (const CalibrationShard* shard : {&plain, &replaying}) {
+  for (const SweepShard* shard : {&plain, &replaying}) {
     const double low = std::min(0.0, all.min().item<double>());
     EXPECT_FLOAT_EQ(static_cast<float>(s.scale(*shard, 0)), static_cast<float>((all.max().item<double>() - low) / 255));
     EXPECT_FLOAT_EQ(static_cast<float>(s.scale(*shard, 1)), static_cast<float>(y.max().item<double>() / 255));
@@ -55,9 +70,9 @@ TEST(CalibrationShard, ReplaysARecordedBatchAndSeesEverySampleOnce) {
 
 /// What is recorded is not executed by a device, so the batch must be shown anew when the recording is refused. On the CPU the
 /// recorded work does happen: the third batch then counts twice.
-TEST(CalibrationShard, ARefusedRecordingLosesNoBatchAndSaysWhy) {
+TEST(SweepShard, ARefusedRecordingLosesNoBatchAndSaysWhy) {
   Sharing s({"percentile-global", "mse"});
-  CalibrationShard once(s.wanted, at::kCPU), twice(s.wanted, at::kCPU), refused(s.wanted, at::kCPU);
+  SweepShard once(s.wishes, at::kCPU), twice(s.wishes, at::kCPU), refused(s.wishes, at::kCPU);
   for (size_t i = 8; i < 12; ++i) s.samples[i] = at::full({1, 3}, 50.0 + static_cast<double>(i));
   Recorder recorder;
   recorder.refuse = ErrorKind::Unsupported, recorder.half_way = true;
@@ -72,18 +87,18 @@ TEST(CalibrationShard, ARefusedRecordingLosesNoBatchAndSaysWhy) {
   EXPECT_NE(s.scale(once, 1, 1), s.scale(twice, 1, 1)) << "or the test shows nothing";
 }
 
-TEST(CalibrationShard, ObserversThatKeepBooksOnTheHostAreNotRecorded) {
+TEST(SweepShard, ObserversThatKeepBooksOnTheHostAreNotRecorded) {
   bool any = false;
   for (const ObserverRow& row : observer_table()) {
     Sharing s({row.name});
-    std::unique_ptr<CalibrationShard> shard;
+    std::unique_ptr<SweepShard> shard;
     try {
-      shard = std::make_unique<CalibrationShard>(s.wanted, at::kCPU);
+      shard = std::make_unique<SweepShard>(s.wishes, at::kCPU);
     } catch (const Error&) {
       continue;  // not for this scheme
     }
     Recorder recorder;
-    const bool steady = shard->observers(0)[0]->steady();
+    const bool steady = observer_of(*shard, 0).steady();
     any |= steady;
     s.run(*shard, recorder.capture());
     EXPECT_EQ(recorder.recorded, steady) << row.name;
@@ -92,20 +107,44 @@ TEST(CalibrationShard, ObserversThatKeepBooksOnTheHostAreNotRecorded) {
   EXPECT_TRUE(any);
 }
 
-TEST(CalibrationShard, StopsWhenItIsTold) {
+TEST(SweepShard, StopsWhenItIsTold) {
   Sharing s({"minmax"});
-  CalibrationShard shard(s.wanted, at::kCPU);
+  SweepShard shard(s.wishes, at::kCPU);
   size_t seen = 0;
   shard.run(
-      *s.graph, make_dataset(s.samples), {4, nullptr}, [&](size_t count) { return (seen += count) < 8; }, [](const std::string&) {});
+      *s.graph, {}, make_dataset(s.samples), {4, nullptr, {}}, [&](size_t count) { return (seen += count) < 8; },
+      [](const std::string&) {});
   EXPECT_EQ(seen, 8u);
   const at::Tensor part = at::relu(at::cat(std::vector<at::Tensor>(s.samples.begin(), s.samples.begin() + 8)) * 2);
   EXPECT_FLOAT_EQ(static_cast<float>(s.scale(shard, 1)), static_cast<float>(part.max().item<double>() / 255));
 }
 
-TEST(CalibrationShard, MergedSharesAreTheWhole) {
+/// What only other samples are for does not see these, and is there for the next call.
+TEST(SweepShard, SleepersSeeNothing) {
+  Sharing s({"minmax"});
+  SweepShard shard(s.wishes, at::kCPU);
+  const auto all = s.samples;
+  const auto show = [&](size_t begin, size_t end, std::vector<bool> asleep) {
+    const auto part = make_dataset(
+        std::vector<at::Tensor>(all.begin() + static_cast<std::ptrdiff_t>(begin), all.begin() + static_cast<std::ptrdiff_t>(end)));
+    shard.run(
+        *s.graph, {}, part, {4, nullptr, std::move(asleep)}, [](size_t) { return true; }, [](const std::string&) {});
+  };
+  show(0, 10, {false, true});
+  show(10, 23, {true, false});
+  const auto part = [&](size_t begin, size_t end) {
+    return at::cat(
+        std::vector<at::Tensor>(all.begin() + static_cast<std::ptrdiff_t>(begin), all.begin() + static_cast<std::ptrdiff_t>(end)));
+  };
+  const at::Tensor first = part(0, 10), second = at::relu(part(10, 23) * 2);
+  EXPECT_FLOAT_EQ(static_cast<float>(s.scale(shard, 0)),
+                  static_cast<float>((first.max().item<double>() - first.min().item<double>()) / 255));
+  EXPECT_FLOAT_EQ(static_cast<float>(s.scale(shard, 1)), static_cast<float>(second.max().item<double>() / 255));
+}
+
+TEST(SweepShard, MergedSharesAreTheWhole) {
   Sharing s({"mse", "minmax", "percentile-global"});
-  CalibrationShard whole(s.wanted, at::kCPU), left(s.wanted, at::kCPU), right(s.wanted, at::kCPU);
+  SweepShard whole(s.wishes, at::kCPU), left(s.wishes, at::kCPU), right(s.wishes, at::kCPU);
   const auto all = s.samples;
   s.run(whole, nullptr);
   s.samples.assign(all.begin(), all.begin() + 9);
@@ -117,9 +156,9 @@ TEST(CalibrationShard, MergedSharesAreTheWhole) {
     for (size_t k = 0; k < 3; ++k) EXPECT_EQ(s.scale(left, i, k), s.scale(whole, i, k)) << i << " " << k;
 }
 
-TEST(CalibrationShard, UnknownObserversAreUsageErrors) {
+TEST(SweepShard, UnknownObserversAreUsageErrors) {
   Sharing s({"minmx"});
-  EXPECT_EQ(thrown([&] { CalibrationShard(s.wanted, at::kCPU); }).kind(), ErrorKind::Usage);
+  EXPECT_EQ(thrown([&] { SweepShard(s.wishes, at::kCPU); }).kind(), ErrorKind::Usage);
 }
 
 }  // namespace

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ppq {
+
+/// Progress of a long step: done of total, called by one thread at a time. Null is fine.
+using Progress = std::function<void(const std::string& what, size_t done, size_t total)>;
+
+/// How often samples went through a network, and how often they were decoded: what a job's time is made of.
+struct Work {
+  /// Samples that ran through the whole network: in float, with rounded weights only, simulated.
+  size_t float_forwards = 0, rounded_forwards = 0, simulated_forwards = 0;
+  /// Visits of all calibration samples by a network in float, and by one with rounded weights.
+  size_t float_visits = 0, rounded_visits = 0;
+  /// How often a sample was read and decoded.
+  size_t decoded = 0;
+};
+
+/// Where and how networks run: what every sweep over samples needs to know.
+struct RunContext {
+  at::Device device = at::kCPU;
+  std::vector<at::Device> devices;  ///< that share the samples of a sweep; empty: `device` alone
+  size_t batch_size = 1;
+  size_t largest_batch = 0;   ///< the network was shown to allow batches of at least 2, up to this one; 0: not known
+  size_t sample_bytes = 0;    ///< live activations of one sample; 0: not known
+  size_t max_memory = 0;      ///< bytes for the activations of one batch; 0: a default
+  bool device_graphs = true;  ///< CUDA: record a batch of a sweep as a graph and replay it for batches of its shape
+  Progress progress;
+  std::vector<std::string>* warnings = nullptr;
+  std::shared_ptr<Work> work;  ///< counted where it is not null
+  void warn(std::string text) const {
+    if (warnings) warnings->push_back(std::move(text));
+  }
+};
+
+}  // namespace ppq

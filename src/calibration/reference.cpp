@@ -1,0 +1,142 @@
+#include "calibration/reference.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "calibration/visit.h"
+
+namespace ppq {
+namespace {
+
+constexpr size_t kKeptBytes = size_t{128} << 20;
+
+std::shared_ptr<const Program> lowered(const Graph& graph, ExecutionMode mode, const RunContext& context) {
+  LowerOptions options;
+  options.device = context.device;
+  options.mode = mode;
+  return lower(graph, options);
+}
+
+size_t bytes_of(const Tensors& tensors) {
+  return std::accumulate(tensors.begin(), tensors.end(), size_t{0},
+                         [](size_t sum, const at::Tensor& x) { return sum + (x.defined() ? x.nbytes() : 0); });
+}
+
+/// Without a word to the user: what is measured is not what the job is doing.
+RunContext quiet(RunContext context) {
+  context.progress = nullptr;
+  return context;
+}
+
+}  // namespace
+
+void OutputErrors::add(const Tensors& got, const Tensors& expected) {
+  measures_.resize(got.size());
+  for (size_t i = 0; i < got.size(); ++i)
+    if (got[i].is_floating_point() && got[i].sizes() == expected[i].sizes()) measures_[i].add(got[i], expected[i]);
+}
+
+double OutputErrors::sum() const {
+  return std::accumulate(measures_.begin(), measures_.end(), 0.0, [](double sum, const Measure& m) { return sum + m.nsr(); });
+}
+
+double OutputErrors::least_sum(const OutputErrors& exact) const {
+  double sum = 0;
+  for (size_t i = 0; i < measures_.size(); ++i)
+    if (const double signal = exact.measures_[i].signal; signal > 0) sum += measures_[i].noise / signal;
+  return sum;
+}
+
+double OutputErrors::pooled() const {
+  Measure all;
+  for (const Measure& measure : measures_) all.add(measure);
+  return all.nsr();
+}
+
+Reference::Reference(const Graph& plain, DatasetPtr samples, const RunContext& context)
+    : plain_(lowered(plain, ExecutionMode::Float, context)),
+      samples_(std::move(samples)),
+      context_(quiet(context)),
+      all_(std::make_shared<All>()) {}
+
+Reference::Kept& Reference::kept(const Part& part) {
+  const auto found = std::find_if(all_->parts.begin(), all_->parts.end(), [&](const auto& one) { return one->part == part; });
+  if (found != all_->parts.end()) return **found;
+  auto one = std::make_unique<Kept>();
+  one->part = part;
+  const std::vector<size_t> indices = part.indices(samples_->size());
+  std::vector<size_t> rest;
+  visit_samples(subset(samples_, indices), context_, "", [&](const Tensors& inputs, size_t first, size_t count) {
+    if (all_->bytes >= kKeptBytes) {
+      for (size_t i = first; i < first + count; ++i) rest.push_back(indices[i]);
+      return;
+    }
+    Tensors expected = ppq::run(*plain_, inputs);
+    if (context_.work) context_.work->float_forwards += count;
+    all_->bytes += bytes_of(inputs) + bytes_of(expected);
+    one->exact.add(expected, expected);
+    one->batches.push_back({inputs, std::move(expected), count});
+  });
+  if (!rest.empty()) one->rest = subset(samples_, rest);
+  all_->parts.push_back(std::move(one));
+  return *all_->parts.back();
+}
+
+void Reference::visit(const Part& part, const std::function<void(const Tensors&, const Tensors&, size_t)>& show) {
+  const Kept& all = kept(part);
+  for (const Batch& batch : all.batches) show(batch.inputs, batch.expected, batch.count);
+  if (!all.rest) return;
+  visit_samples(all.rest, context_, "", [&](const Tensors& inputs, size_t, size_t count) {
+    const Tensors expected = ppq::run(*plain_, inputs);
+    if (context_.work) context_.work->float_forwards += count;
+    show(inputs, expected, count);
+  });
+}
+
+OutputErrors Reference::errors(const Graph& quantized, const Part& part) {
+  const auto simulated = lowered(quantized, ExecutionMode::Simulated, context_);
+  OutputErrors errors;
+  visit(part, [&](const Tensors& inputs, const Tensors& expected, size_t count) {
+    errors.add(ppq::run(*simulated, inputs), expected);
+    if (context_.work) context_.work->simulated_forwards += count;
+  });
+  return errors;
+}
+
+Reference::Course Reference::course(const Graph& quantized, const Part& part, const Course& rival, double share) {
+  constexpr size_t kFewest = 4;
+  constexpr double kFarBehind = 1.5;
+  const auto simulated = lowered(quantized, ExecutionMode::Simulated, context_);
+  const Kept& all = kept(part);
+  OutputErrors errors;
+  Course course;
+  size_t seen = 0;
+  bool hopeless = false;
+  visit(part, [&](const Tensors& inputs, const Tensors& expected, size_t count) {
+    if (hopeless) return;
+    errors.add(ppq::run(*simulated, inputs), expected);
+    if (context_.work) context_.work->simulated_forwards += count;
+    seen += count;
+    const size_t batch = course.growth.size();
+    course.growth.push_back(errors.sum());
+    hopeless = !all.rest && errors.least_sum(all.exact) > share * rival.error;
+    if (seen >= kFewest && batch < rival.growth.size()) hopeless |= course.growth[batch] > kFarBehind * share * rival.growth[batch];
+  });
+  if (!hopeless) course.error = errors.sum();
+  return course;
+}
+
+double float_change(const Graph& changed, const Graph& plain, const DatasetPtr& samples, const RunContext& context) {
+  const auto reference = lowered(plain, ExecutionMode::Float, context), other = lowered(changed, ExecutionMode::Float, context);
+  OutputErrors errors;
+  visit_samples(samples, quiet(context), "", [&](const Tensors& inputs, size_t, size_t count) {
+    const Tensors expected = ppq::run(*reference, inputs);
+    errors.add(ppq::run(*other, inputs), expected);
+    if (context.work) context.work->float_forwards += 2 * count;
+  });
+  return errors.sum();
+}
+
+}  // namespace ppq

@@ -1,0 +1,136 @@
+#include "calibration/sweep.h"
+
+#include "calibration/channel_moments.h"
+#include "calibration/keep.h"
+#include "calibration/visit.h"
+#include "passes/quantizing.h"
+
+namespace ppq::test {
+namespace {
+
+/// y = x × 3 over 11 samples of one row each: sample i holds i.
+struct Tripled : Quantizing {
+  Tripled() : Quantizing("(float[N,2] x) => (float[N,2] y) <float k = {3}>", "y = Mul(x, k)") {
+    std::vector<at::Tensor> samples;
+    for (int i = 0; i < 11; ++i) samples.push_back(at::full({1, 2}, static_cast<double>(i)));
+    calibrate_with(samples);
+    context.batch_size = 4;
+    context.work = std::make_shared<Work>();
+  }
+  const Value* y() const { return graph->find_value("y"); }
+};
+
+double mean_of(const Sweep& sweep, size_t wish) { return sweep.found<MomentStatistic>(wish).moments().mean[0].item<double>(); }
+
+TEST(Sweep, OneVisitServesHalvesAndAll) {
+  Tripled q;
+  Sweep sweep(*q.graph, {}, q.context, "moments");
+  const size_t even = sweep.want<MomentStatistic>(q.y(), Part::even()), all = sweep.want<MomentStatistic>(q.y(), Part::all()),
+               odd = sweep.want<MomentStatistic>(q.y(), Part::odd());
+  sweep.run(q.context.calibration);
+  EXPECT_DOUBLE_EQ(mean_of(sweep, even), 3 * 5);
+  EXPECT_DOUBLE_EQ(mean_of(sweep, odd), 3 * 5);
+  EXPECT_DOUBLE_EQ(mean_of(sweep, all), 3 * 5);
+  EXPECT_DOUBLE_EQ(sweep.found<MomentStatistic>(even).moments().magnitude[1].item<double>(), 30);
+  EXPECT_DOUBLE_EQ(sweep.found<MomentStatistic>(odd).moments().magnitude[1].item<double>(), 27);
+  EXPECT_EQ(q.context.work->float_forwards, 11u) << "each sample once";
+}
+
+TEST(Sweep, SamplesThatNobodyWantsAreLeftOut) {
+  Tripled q;
+  Sweep sweep(*q.graph, {}, q.context, "moments");
+  sweep.want<MomentStatistic>(q.y(), Part::odd());
+  sweep.run(q.context.calibration);
+  EXPECT_EQ(q.context.work->float_forwards, 5u);
+}
+
+TEST(Sweep, SeveralDevicesShareTheSamples) {
+  Tripled q;
+  q.context.devices = {at::kCPU, at::kCPU};
+  Sweep sweep(*q.graph, {}, q.context, "moments");
+  const size_t wish = sweep.want<MomentStatistic>(q.y(), Part::all());
+  sweep.run(q.context.calibration);
+  EXPECT_DOUBLE_EQ(mean_of(sweep, wish), 3 * 5);
+  EXPECT_DOUBLE_EQ(sweep.found<MomentStatistic>(wish).moments().square[0].item<double>(), 9.0 * 385 / 11);
+  EXPECT_EQ(q.context.work->float_forwards, 11u);
+}
+
+TEST(Sweep, SaysHowFarItIs) {
+  Tripled q;
+  std::vector<size_t> done;
+  q.context.progress = [&](const std::string& what, size_t now, size_t total) {
+    EXPECT_EQ(what, "moments");
+    EXPECT_EQ(total, 11u);
+    done.push_back(now);
+  };
+  Sweep sweep(*q.graph, {}, q.context, "moments");
+  sweep.want<MomentStatistic>(q.y(), Part::all());
+  sweep.run(q.context.calibration);
+  EXPECT_THAT(done, testing::ElementsAre(4, 8, 11));
+}
+
+TEST(Sweep, NeedsSamples) {
+  Tripled q;
+  Sweep sweep(*q.graph, {}, q.context, "moments");
+  sweep.want<MomentStatistic>(q.y(), Part::all());
+  EXPECT_EQ(thrown([&] { sweep.run(nullptr); }).kind(), ErrorKind::Data);
+}
+
+/// A statistic that fails on one device ends the others, and the error comes through.
+TEST(Sweep, AnErrorOnOneDeviceIsTheSweeps) {
+  struct Failing final : Statistic {
+    void observe(const at::Tensor& value, int64_t) override {
+      if (value.max().item<float>() >= 15) throw Error(ErrorKind::Data, "tensor y", "too large");
+    }
+    void merge(const Statistic&) override {}
+  };
+  Tripled q;
+  q.context.devices = {at::kCPU, at::kCPU};
+  Sweep sweep(*q.graph, {}, q.context, "moments");
+  sweep.want<Failing>(q.y(), Part::all());
+  EXPECT_EQ(thrown([&] { sweep.run(q.context.calibration); }).problem(), "too large");
+}
+
+TEST(Sweep, KeepsTensorsInOrder) {
+  Tripled q;
+  Sweep sweep(*q.graph, {}, q.context, "kept");
+  const size_t wish = sweep.want<KeepStatistic>(q.y(), Part::all());
+  sweep.run(q.context.calibration);
+  const auto& batches = sweep.found<KeepStatistic>(wish).batches();
+  ASSERT_EQ(batches.size(), 3u);
+  EXPECT_EQ(batches[2].size(0), 3);
+  EXPECT_EQ(batches[2][2][0].item<float>(), 30);
+}
+
+/// Memory suffices for two samples at a time: every sample is shown once all the same.
+TEST(VisitSamples, HalvesABatchThatMemoryDoesNotSufficeFor) {
+  Tripled q;
+  std::vector<float> seen;
+  visit_samples(q.context.calibration, q.context, "", [&](const Tensors& inputs, size_t first, size_t count) {
+    if (count > 2) throw std::bad_alloc();
+    EXPECT_EQ(inputs[0].size(0), static_cast<int64_t>(count));
+    EXPECT_EQ(inputs[0][0][0].item<float>(), static_cast<float>(first));
+    for (size_t i = 0; i < count; ++i) seen.push_back(inputs[0][static_cast<int64_t>(i)][0].item<float>());
+  });
+  EXPECT_THAT(seen, testing::ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
+  ASSERT_THAT(q.warnings, SizeIs(1));
+  EXPECT_THAT(q.warnings[0], HasSubstr("batches of 2"));
+}
+
+TEST(VisitSamples, OtherErrorsAndSingleSamplesAreNotTriedAgain) {
+  Tripled q;
+  int calls = 0;
+  EXPECT_EQ(thrown([&] {
+              visit_samples(q.context.calibration, q.context, "", [&](const Tensors&, size_t, size_t) {
+                ++calls;
+                throw Error(ErrorKind::Data, "here", "NaN");
+              });
+            }).kind(),
+            ErrorKind::Data);
+  EXPECT_EQ(calls, 1);
+  EXPECT_THROW(visit_samples(q.context.calibration, q.context, "", [](const Tensors&, size_t, size_t) { throw std::bad_alloc(); }),
+               std::bad_alloc);
+}
+
+}  // namespace
+}  // namespace ppq::test
