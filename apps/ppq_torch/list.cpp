@@ -1,6 +1,9 @@
 #include <ATen/ATen.h>
+#include <ATen/Version.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <thread>
 
@@ -52,8 +55,16 @@ Items list_settings() {
   return items;
 }
 
+/// As ATEN_CPU_CAPABILITY spells it: default, avx2, avx512.
+std::string libtorch_instruction_set() {
+  std::string name = at::get_cpu_capability();
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return name;
+}
+
 Items list_devices() {
-  Items items = {{"cpu", std::to_string(std::thread::hardware_concurrency()) + " threads, kernels: " + kernels::cpu_instruction_set()}};
+  Items items = {{"cpu", std::to_string(std::thread::hardware_concurrency()) + " threads, kernels: " + kernels::cpu_instruction_set() +
+                             ", LibTorch: " + libtorch_instruction_set()}};
   if (!at::hasCUDA() || at::detail::getCUDAHooks().deviceCount() == 0) {
     std::string why;
     try {

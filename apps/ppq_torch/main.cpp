@@ -34,6 +34,8 @@ void print_help() {
   std::puts("  ppq_torch --model M.onnx --calib PATH --platform P [...]");
   std::puts("  ppq_torch COMMAND [...]\n\ncommands:");
   for (const Command& command : kCommands) std::printf("  %-10s %s\n", command.name, command.summary);
+  std::puts(
+      "\nenvironment:\n  PPQ_CPU_KERNELS=scalar|avx2|avx512  instructions of the CPU kernels [the best this machine has; same results]");
   std::puts("\n`ppq_torch COMMAND --help` lists a command's options; `ppq_torch list platforms` the targets.");
 }
 

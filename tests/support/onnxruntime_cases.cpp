@@ -61,8 +61,9 @@ std::string run_case(const fs::path& folder) {
 
 void expect_agreement_with_onnxruntime(const std::string& family) {
   const std::string folder = temporary_dir(family);
-  const std::string cases_folder = PPQ_SOURCE_DIR "/tests/ops/";
-  const std::string script = read_file(cases_folder + "onnxruntime_tensor_cases.py") + read_file(cases_folder + "onnxruntime_cases.py");
+  std::string script;
+  for (const char* part : {"exact_products", "integer_product_cases", "onnxruntime_tensor_cases", "onnxruntime_cases"})
+    script += read_file(PPQ_SOURCE_DIR "/tests/ops/" + std::string(part) + ".py");
   run_python(script, {family, folder});
   std::vector<fs::path> cases;
   for (const auto& entry : fs::directory_iterator(folder)) cases.push_back(entry.path());
