@@ -5,8 +5,9 @@
 #include <vector>
 
 // libjpeg's header needs stdio's types.
-#include <jerror.h>
 #include <jpeglib.h>
+
+#include <jerror.h>  // after the library's own
 
 #include "data/image.h"
 #include "ppq/error.h"
