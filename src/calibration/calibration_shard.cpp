@@ -68,10 +68,12 @@ void CalibrationShard::run(const Graph& graph, const DatasetPtr& samples, const 
   if (!device_.is_cpu()) reserve(live_bytes(*program_, samples->sample(0)), capture, warn);
   auto whole_batch = [this](const Tensors& inputs) {
     seen_.clear();
+    broken_ = false;  // of a recording that was refused: nothing was executed
     observe(inputs);
   };
   work_ = std::make_unique<RepeatedWork>(whole_batch, std::move(capture));
   BatchLoader loader(samples, batch_size_, loading_threads(device_));
+  work_->expect(loader.batch_count());
   UploadedBatches batches(loader, device_);
   while (auto batch = batches.next()) {
     seen_.clear();
@@ -147,8 +149,11 @@ void CalibrationShard::observe(const Tensors& inputs) {
     });
     queue.flush();
   } catch (...) {
-    broken_ = queue.broken();
-    if (!broken_) queue.flush();
+    broken_ = true;
+    if (!queue.broken()) {
+      queue.flush();
+      broken_ = false;
+    }
     throw;
   }
 }
