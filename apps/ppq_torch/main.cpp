@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "commands.h"
+#include "core/last_words.h"
 #include "core/log.h"
 #include "ppq/error.h"
 
@@ -80,12 +81,15 @@ void wait_without_spinning(const Args& args, char** argv) {
 int main(int argc, char** argv) {
   ppq::app::wait_without_spinning({argv + 1, argv + argc}, argv);
   ppq::app::keep_freed_memory();
+  ppq::leave_with_last_words();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is a write error like a full disk
   try {
     return ppq::with_error_context(ppq::ErrorKind::Internal, "", [&] { return ppq::app::dispatch({argv + 1, argv + argc}); });
   } catch (const ppq::Error& e) {
     ppq::log_error(e.what());
-    return ppq::exit_code(e.kind());
+    // Without the destructors of LibTorch's globals: on a lost device they throw.
+    std::fflush(nullptr);
+    std::_Exit(ppq::exit_code(e.kind()));
   }
 }

@@ -8,6 +8,7 @@
 #include <cuda_runtime_api.h>
 
 #include <exception>
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -18,7 +19,19 @@ namespace {
 
 namespace allocator = c10::cuda::CUDACachingAllocator;
 
-[[noreturn]] void fail(const std::string& problem) { throw Error(ErrorKind::Unsupported, "CUDA graph", problem); }
+/// An error of CUDA goes on for lines about how to look for it.
+[[noreturn]] void fail(const std::string& problem) {
+  throw Error(ErrorKind::Unsupported, "CUDA graph", problem.substr(0, problem.find('\n')));
+}
+
+/// The stream that is recorded: the default one cannot be. One for each device, since LibTorch keeps a workspace of cuBLAS for
+/// each stream that ever used it, in the memory of the graph that was recorded then. Called by one thread at a time.
+c10::cuda::CUDAStream recorded_stream(c10::DeviceIndex device) {
+  static std::map<c10::DeviceIndex, c10::cuda::CUDAStream> streams;
+  const auto found = streams.find(device);
+  if (found != streams.end()) return found->second;
+  return streams.emplace(device, c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device)).first->second;
+}
 
 /// Tensors made while it records come from a pool of their own, which lives as long as the graph.
 class Pool {
@@ -28,8 +41,12 @@ class Pool {
     records_ = true;
   }
   ~Pool() {
-    close();
-    allocator::releasePool(device_, id_);
+    try {
+      close();
+      allocator::releasePool(device_, id_);
+    } catch (const c10::Error&) {
+      // The device is lost; whoever used it has been told.
+    }
   }
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -52,8 +69,7 @@ class CudaGraph final : public CapturedWork {
     allocator::emptyCache();
     at::cuda::CUDAEvent before;
     before.record(c10::cuda::getCurrentCUDAStream(device_.index()));
-    // The default stream cannot be recorded.
-    const c10::cuda::CUDAStream side = c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device_.index());
+    const c10::cuda::CUDAStream side = recorded_stream(device_.index());
     const c10::cuda::CUDAStreamGuard on_side(side);
     before.block(side);
     pool_ = std::make_unique<Pool>(device_.index(), side.stream());

@@ -94,9 +94,9 @@ __device__ void store_vector(U* row, int64_t begin, int64_t count, bool aligned,
     if (i >= 0 && i < count) row[i] = vector.value[k];
   }
 }
-/// Elements by which `row` lies past a 16-byte boundary: vector v of the row starts at v × kVector - shift.
+/// Elements by which `row` lies past a 16-byte boundary: vector v of the row starts at v × kVector - shift. The host plans by it.
 template <class T>
-__device__ int vector_shift(const T* row) {
+PPQ_HD int vector_shift(const T* row) {
   return static_cast<int>(reinterpret_cast<uintptr_t>(row) % 16 / sizeof(T));
 }
 

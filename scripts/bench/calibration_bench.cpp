@@ -5,6 +5,7 @@
 #include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "analysis/report.h"
 #include "calibration/batching.h"
@@ -29,7 +30,7 @@ double seconds(at::Device device, const std::function<void()>& work) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// The network without observers and without quantization: LibTorch's own operators, batch after batch.
+/// The network without observers and without quantization: LibTorch's own operators, over batches that are on the device.
 double float_seconds(const Graph& graph, const std::vector<Tensors>& batches, at::Device device) {
   LowerOptions options;
   options.device = device;
@@ -46,9 +47,10 @@ struct Calibration {
   std::string graphs;
 };
 
-/// One calibration of a fresh copy: what the pass takes, end of the observers included, and how often its loop waited.
+/// One calibration of a fresh copy: what the pass takes, end of the observers included, and where `count_waits` (which looks at
+/// every operator, so that the time says nothing) how often its loop waited.
 Calibration calibrate(const Graph& model, const DatasetPtr& samples, const std::string& platform, at::Device device, size_t batch,
-                      bool graphs) {
+                      bool graphs, bool count_waits = false) {
   const auto graph = model.clone();
   const PlatformSpec& spec = find_platform(platform);
   const QuantizationSetting setting = QuantizationSettingFactory::setting_for(spec.name);
@@ -61,13 +63,14 @@ Calibration calibrate(const Graph& model, const DatasetPtr& samples, const std::
   context.device = device;
   context.device_graphs = graphs;
   Calibration result;
-  const HostWaits waits(device);
+  std::optional<HostWaits> waits;
+  if (count_waits) waits.emplace(device);
   bool begun = false;
   size_t before = 0;
   context.progress = [&](const std::string& what, size_t done, size_t total) {
-    if (what != "calibrate") return;
-    if (!begun) begun = true, before = waits.count();
-    if (done == total) result.waits = waits.count() - before;
+    if (what != "calibrate" || !waits) return;
+    if (!begun) begun = true, before = waits->count();
+    if (done == total) result.waits = waits->count() - before;
   };
   for (const std::string& name : quantization_pipeline(spec, setting)) {
     if (name.rfind("equalize", 0) == 0) continue;
@@ -99,7 +102,10 @@ int measure(const std::string& model, const std::string& data, const std::string
   }
   std::vector<Tensors> batches;
   BatchLoader loader(samples, batch);
-  while (auto next = loader.next()) batches.push_back(next->tensors);
+  while (auto next = loader.next()) {
+    Tensors& there = batches.emplace_back();
+    for (const at::Tensor& x : next->tensors) there.push_back(x.to(device));
+  }
   double plain = INFINITY;
   Calibration best, simple;
   best.seconds = simple.seconds = INFINITY;
@@ -112,6 +118,7 @@ int measure(const std::string& model, const std::string& data, const std::string
       if (one.seconds < kept.seconds) kept = one;
     }
   }
+  best.waits = calibrate(*graph, samples, platform, device, batch, true, /*count_waits=*/true).waits;
   const double count = static_cast<double>(samples->size());
   nlohmann::ordered_json json = {{"device", device.str()},
                                  {"model", model},

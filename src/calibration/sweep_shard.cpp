@@ -50,10 +50,12 @@ void SweepShard::run(const Graph& graph, LowerOptions lowering, const DatasetPtr
   if (!device_.is_cpu()) reserve(live_bytes(*program_, samples->sample(0)), capture, warn);
   auto whole_batch = [this](const Tensors& inputs) {
     seen_.clear();
+    broken_ = false;  // of a recording that was refused: nothing was executed
     observe(inputs);
   };
   work_ = std::make_unique<RepeatedWork>(whole_batch, std::move(capture));
   BatchLoader loader(samples, batch_size_, loading_threads(device_));
+  work_->expect(loader.batch_count());
   UploadedBatches batches(loader, device_);
   while (auto batch = batches.next()) {
     seen_.clear();
@@ -117,7 +119,6 @@ void SweepShard::halve(size_t samples, const Warn& warn) {
 
 void SweepShard::observe(const Tensors& inputs) {
   ObservationQueue queue;
-  broken_ = false;  // a recording that was refused has let nothing in
   try {
     ppq::run(*program_, inputs, [&](size_t which, const at::Tensor& tensor) {
       if (!tensor.defined() || !tensor.is_floating_point()) return;
@@ -129,8 +130,11 @@ void SweepShard::observe(const Tensors& inputs) {
     });
     queue.flush();
   } catch (...) {
-    broken_ = queue.broken();
-    if (!broken_) queue.flush();
+    broken_ = true;
+    if (!queue.broken()) {
+      queue.flush();
+      broken_ = false;
+    }
     throw;
   }
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 #include <new>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -25,8 +26,12 @@ std::string first_line(const char* text) {
   return line.substr(0, line.find('\n'));
 }
 
+/// Allocators say so in words, cuBLAS and cuDNN by a status (ALLOC_FAILED or, since cuDNN 9, ALLOCATION_FAILED); LibTorch finds no
+/// engine of cuDNN when it has the memory for none.
 bool mentions_memory(const std::string& text) {
-  return text.find("out of memory") != std::string::npos || text.find("can't allocate memory") != std::string::npos;
+  constexpr const char* kSigns[] = {"out of memory", "can't allocate memory", "ALLOC_FAILED", "ALLOCATION_FAILED",
+                                    "nable to find an engine to execute this computation"};
+  return std::any_of(std::begin(kSigns), std::end(kSigns), [&](const char* sign) { return text.find(sign) != std::string::npos; });
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // Samples are loaded by several threads, batches are handed out in order. A bounded number of batches is in the making or
 // waiting, so memory does not grow with the data.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -31,6 +33,14 @@ at::Tensor concatenated(const std::vector<Tensors>& samples, size_t input, const
                   "use --batch-size 1, or bring the samples to one size");
   }
   return at::cat(parts);
+}
+
+/// Every thread that meets OpenMP has a team of its own: sixteen that load samples would have as many as the machine has cores
+/// each. LibTorch sets a thread's number when it first asks, so it is asked before; at::set_num_threads is the whole process's.
+void compute_alone() {
+  at::get_num_threads();
+  at::internal::lazy_init_num_threads();
+  omp_set_num_threads(1);
 }
 
 }  // namespace
@@ -65,6 +75,7 @@ struct BatchLoader::State {
   }
 
   void work() {
+    compute_alone();
     std::unique_lock lock(mutex);
     while (true) {
       room.wait(lock, [&] { return stop || next_sample >= dataset->size() || next_sample < first_of(next_batch + slots.size()); });

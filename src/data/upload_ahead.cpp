@@ -30,6 +30,11 @@ size_t loading_threads(at::Device device) {
   return device.is_cpu() ? kFew : std::clamp(std::thread::hardware_concurrency(), kFew, kMany);
 }
 
+Transfer transfer_of(at::Device from, at::Device to) {
+  if (from == to || (from.is_cpu() && to.is_cpu())) return Transfer::None;
+  return from.is_cpu() ? Transfer::Staged : Transfer::Direct;
+}
+
 struct UploadedBatches::State {
   BatchLoader& loader;
   at::Device device;
@@ -50,12 +55,26 @@ struct UploadedBatches::State {
     Upload upload;
     upload.batch = std::move(batch);
     if (!stream) return upload;
+    wait_for_what_is_there(upload.batch.tensors);
     const c10::StreamGuard guard(*stream);
     // The allocator of pinned memory keeps a block that is let go until the copies from it are done.
-    for (at::Tensor& tensor : upload.batch.tensors) tensor = tensor.pin_memory().to(device, /*non_blocking=*/true);
+    for (at::Tensor& tensor : upload.batch.tensors) {
+      const Transfer transfer = transfer_of(tensor.device(), device);
+      if (transfer == Transfer::Staged) tensor = tensor.pin_memory();
+      if (transfer != Transfer::None) tensor = tensor.to(device, /*non_blocking=*/true);
+    }
     upload.arrival.emplace(device.type());
     upload.arrival->record(*stream);
     return upload;
+  }
+
+  /// Tensors that are on the device were made, and put together, by its current stream.
+  void wait_for_what_is_there(const Tensors& tensors) const {
+    const bool any = std::any_of(tensors.begin(), tensors.end(), [&](const at::Tensor& x) { return x.device().type() == device.type(); });
+    if (!any) return;
+    c10::Event made(device.type());
+    made.record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+    made.block(*stream);
   }
 
   void work() {

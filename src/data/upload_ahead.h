@@ -14,9 +14,18 @@ namespace ppq {
 /// this machine has, at most 16, for one that would wait for them.
 size_t loading_threads(at::Device device);
 
+/// How a tensor of a batch comes to the device that computes with it.
+enum class Transfer {
+  None,    ///< it is there
+  Staged,  ///< from the host, through pinned memory
+  Direct,  ///< from another device, or to the host
+};
+Transfer transfer_of(at::Device from, at::Device to);
+
 /// The batches of a loader, put together and brought to `device` ahead of the work that reads them, by a thread of their own:
 /// one batch waits, one is in the making. For a device other than the CPU they are staged in pinned memory and copied on a
-/// stream of their own, so that neither the caller nor the device's current stream waits longer than for the copy itself.
+/// stream of their own, so that neither the caller nor the device's current stream waits longer than for the copy itself. Samples
+/// may lie on devices already; what is then still computed there is waited for, by the device.
 class UploadedBatches {
  public:
   /// `loader` outlives this.

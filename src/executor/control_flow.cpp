@@ -11,6 +11,9 @@ namespace {
 using ops::Inputs;
 using ops::Outputs;
 
+/// Shapes, counters and what else the host computed, where the body and those who read its outputs look for it.
+at::Tensor on(at::Device device, const at::Tensor& tensor) { return tensor.defined() ? tensor.to(device) : tensor; }
+
 /// Runs a body on its own inputs followed by the captured values.
 Tensors run_body(const Program& body, const std::vector<at::Tensor>& own, Inputs captured) {
   std::vector<at::Tensor> frame = body.initial;
@@ -19,11 +22,11 @@ Tensors run_body(const Program& body, const std::vector<at::Tensor>& own, Inputs
                 "takes " + std::to_string(body.inputs.size() - captured.size()) + " inputs, got " + std::to_string(own.size()));
   for (size_t i = 0; i < body.inputs.size(); ++i) {
     const at::Tensor& given = i < own.size() ? own[i] : captured[i - own.size()];
-    frame[body.inputs[i].slot] = given;
+    frame[body.inputs[i].slot] = on(body.device, given);
   }
   run_steps(body, frame, nullptr);
   Tensors outputs;
-  for (const auto& [name, slot] : body.outputs) outputs.push_back(frame[slot]);
+  for (const auto& [name, slot] : body.outputs) outputs.push_back(on(body.device, frame[slot]));
   return outputs;
 }
 
@@ -121,7 +124,7 @@ ops::Kernel make_control_flow(const Node& node, int64_t opset, const std::vector
     const auto& declared = node.attributes.get_graph("body")->outputs();
     std::vector<at::Tensor> empty_scans;
     for (size_t k = carried; k < node.outputs().size(); ++k)
-      empty_scans.push_back(k + 1 < declared.size() ? empty_scan(*declared[k + 1]).to(device) : at::zeros({0}));
+      empty_scans.push_back(k + 1 < declared.size() ? empty_scan(*declared[k + 1]).to(device) : at::zeros({0}).to(device));
     return make_loop(body, carried, std::move(empty_scans));
   }
   if (opset < 9) throw Error(ErrorKind::Unsupported, "node " + node.name, "Scan of opset 8 (with a batch axis)");

@@ -21,7 +21,7 @@ Tensors TorchExecutor::run_repeatedly(std::shared_ptr<RepeatedProgram>& program,
     program = std::make_shared<RepeatedProgram>(lower(*graph_, options), device_graphs_ ? capture_on(device_) : nullptr);
   }
   Tensors here;
-  for (const at::Tensor& x : inputs) here.push_back(x.defined() ? x.to(device_, /*non_blocking=*/true) : x);
+  for (const at::Tensor& x : inputs) here.push_back(x.defined() ? x.to(device_, /*non_blocking=*/!device_.is_cpu()) : x);
   return program->run(here);
 }
 

@@ -41,8 +41,13 @@ bool is_integer_like(const Value& value) {
 
 class Lowering {
  public:
-  Lowering(const Graph& graph, const Graph& root, const LowerOptions& options, std::vector<std::string> captured)
-      : graph_(graph), root_(root), options_(options), captured_(std::move(captured)), program_(std::make_shared<Program>()) {
+  Lowering(const Graph& graph, const Graph& root, const LowerOptions& options, std::vector<std::string> captured, bool host_apart)
+      : graph_(graph),
+        root_(root),
+        options_(options),
+        captured_(std::move(captured)),
+        host_apart_(host_apart),
+        program_(std::make_shared<Program>()) {
     program_->device = options.device;
   }
 
@@ -86,7 +91,7 @@ class Lowering {
 
   /// Shape-or-index arithmetic stays on the host: outputs of Shape, and what is computed from host integers alone.
   void place_values() {
-    if (options_.device.is_cpu()) return;
+    if (!host_apart_) return;
     for (const Node* node : graph_.nodes()) {
       const ops::OpRow* row = ops::find_op(*node, root_.opset(node->domain));
       bool host = row && row->host_outputs;
@@ -153,12 +158,13 @@ class Lowering {
     return parameter && options_.quantize_parameters && quant->state == QuantState::Active;
   }
 
-  int quantize_step(int slot, const TensorQuantPtr& quant, const std::string& where) {
+  int quantize_step(int slot, const TensorQuantPtr& quant, Place place, const std::string& where) {
     const int result = new_slot();
     const QuantScheme scheme = quant->scheme;
+    const at::Device device = place == Place::Host ? at::Device(at::kCPU) : options_.device;
     QuantParams params = quant->params;
-    params.scale = params.scale.to(options_.device);
-    if (params.offset.defined()) params.offset = params.offset.to(options_.device);
+    params.scale = params.scale.to(device);
+    if (params.offset.defined()) params.offset = params.offset.to(device);
     add_step(
         [scheme, params](ops::Inputs in, ops::Outputs out) {
           if (!in[0].is_floating_point())
@@ -192,14 +198,15 @@ class Lowering {
     if (value->is_constant() && !raw_.count(value))
       return constant_slot(*value, simulates(quant, true) ? quant : nullptr, place, wanted_format(node, index, *value));
     int slot = produced_slot(*value);
-    if (host_values_.count(value) && place == Place::Device) return copy_slot(*value, slot);
+    const bool on_host = host_values_.count(value) && place == Place::Host;
+    if (host_values_.count(value) && !on_host) slot = copy_slot(*value, slot);
     if (!simulates(quant, false)) return slot;
     const Node* producer = value->producer();
     if (producer && producer->quant_of_output(value->producer_index()) == quant) return slot;
-    auto key = std::make_pair(value, quant.get());
+    auto key = std::make_tuple(value, quant.get(), on_host);
     auto it = requantized_.find(key);
     if (it != requantized_.end()) return it->second;
-    return requantized_[key] = quantize_step(slot, quant, "value " + value->name());
+    return requantized_[key] = quantize_step(slot, quant, on_host ? Place::Host : Place::Device, "value " + value->name());
   }
 
   /// Two-dimensional convolutions run channels-last: a weight that lies so makes LibTorch compute, and leave its output, that
@@ -264,7 +271,8 @@ class Lowering {
     if (!simulates(quant, false)) return;
     if (moves_elements(node) && node.quant_of_input(0) == quant) return;
     if (is_fused_interior(value)) return;
-    quantized_[&value] = quantize_step(raw_.at(&value), quant, "value " + value.name());
+    const Place place = host_values_.count(&value) ? Place::Host : Place::Device;
+    quantized_[&value] = quantize_step(raw_.at(&value), quant, place, "value " + value.name());
     quantized_after_[&value] = static_cast<int>(program_->steps.size()) - 1;
   }
 
@@ -326,27 +334,33 @@ class Lowering {
   const Graph& root_;
   const LowerOptions& options_;
   std::vector<std::string> captured_;
+  bool host_apart_;  ///< the host is not the device
   std::shared_ptr<Program> program_;
   std::unordered_set<const Node*> needed_, host_nodes_;
   std::unordered_set<const Value*> host_values_;
   std::unordered_map<const Value*, int> raw_, quantized_, copies_, computed_after_, quantized_after_;
   std::unordered_map<std::string, int> hidden_;
   std::map<std::tuple<const Value*, const TensorQuant*, Place, at::MemoryFormat>, int> constants_;
-  std::map<std::pair<const Value*, const TensorQuant*>, int> requantized_;
+  std::map<std::tuple<const Value*, const TensorQuant*, bool>, int> requantized_;
 };
 
 }  // namespace
 
 std::shared_ptr<const Program> lower(const Graph& graph, const LowerOptions& options) {
   prepare_device(options.device);
-  return Lowering(graph, graph, options, {}).run();
+  return Lowering(graph, graph, options, {}, !options.device.is_cpu()).run();
+}
+
+std::shared_ptr<const Program> lower_with_host_apart(const Graph& graph, const LowerOptions& options) {
+  prepare_device(options.device);
+  return Lowering(graph, graph, options, {}, true).run();
 }
 
 std::shared_ptr<const Program> lower_subgraph(const Graph& body, const Graph& root, const std::vector<std::string>& captured,
                                               at::Device device) {
   LowerOptions options;
   options.device = device;
-  return Lowering(body, root, options, captured).run();
+  return Lowering(body, root, options, captured, !device.is_cpu()).run();
 }
 
 }  // namespace ppq

@@ -47,6 +47,10 @@ class Program {
 /// Runs steps over a frame of slots that holds the inputs already.
 void run_steps(const Program& program, std::vector<at::Tensor>& frame, const Watcher& watcher);
 
+/// As `lower`, with host and device told apart even where the device is the CPU: what a program for another device does, with
+/// its copies, on any machine.
+std::shared_ptr<const Program> lower_with_host_apart(const Graph& graph, const LowerOptions& options);
+
 /// CUDA: autotuned convolutions, and no TF32 unless `allow_tf32` said so.
 void prepare_device(at::Device device);
 

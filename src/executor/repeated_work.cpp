@@ -13,6 +13,8 @@ namespace ppq {
 namespace {
 
 constexpr size_t kPlainRuns = 2;
+/// Recording gives the allocator's memory back and takes its own: not for a few small batches.
+constexpr size_t kWorthRecording = 8;
 
 }  // namespace
 
@@ -29,6 +31,7 @@ void RepeatedWork::forget() {
 }
 
 void RepeatedWork::run(const Tensors& inputs) {
+  ++runs_;
   if (!capture_ || !obstacle_.empty()) return work_(inputs);
   std::vector<Shape> shapes = shapes_of(inputs);
   if (shapes != shapes_) {
@@ -39,7 +42,7 @@ void RepeatedWork::run(const Tensors& inputs) {
   }
   others_ = 0;
   if (!graph_ && plain_runs_ < kPlainRuns) return run_plainly(inputs);
-  if (!graph_) record(inputs);
+  if (!graph_ && worth_recording()) record(inputs);
   if (!graph_) return work_(inputs);
   at::AutoDispatchBelowAutograd no_autograd;
   for (size_t i = 0; i < inputs.size(); ++i) fixed_[i].copy_(inputs[i], /*non_blocking=*/true);
@@ -52,6 +55,12 @@ void RepeatedWork::run_plainly(const Tensors& inputs) {
   work_(inputs);
   // The first run makes what the later ones keep.
   if (++plain_runs_ == kPlainRuns && waits.count() > 0) obstacle_ = waits.first() + " needs the host";
+}
+
+bool RepeatedWork::worth_recording() {
+  if (expected_ >= runs_ - 1 + kWorthRecording) return true;
+  obstacle_ = "too few batches to come";
+  return false;
 }
 
 void RepeatedWork::record(const Tensors& inputs) {

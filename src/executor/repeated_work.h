@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,7 +14,8 @@ namespace ppq {
 /// Work that is done many times over inputs of one shape, such as a batch of a calibration. Where the device has graphs it
 /// is done twice as it comes, which also settles which algorithms are taken, then recorded, and from then on replayed: one
 /// launch instead of hundreds. The work must do nothing on the host that matters beside launching: what it keeps it updates in
-/// place. Work that was seen to wait for the device, or that cannot be recorded, is done as it comes; `obstacle` says why.
+/// place. Work that was seen to wait for the device, that cannot be recorded, or that is soon done is done as it comes; `obstacle`
+/// says why.
 class RepeatedWork {
  public:
   using Work = std::function<void(const Tensors& inputs)>;
@@ -21,6 +23,8 @@ class RepeatedWork {
   /// Without `capture` the work is always done as it comes.
   RepeatedWork(Work work, Capture capture) : work_(std::move(work)), capture_(std::move(capture)) {}
 
+  /// How many runs there will be, where that is known: recording costs as much as some of them.
+  void expect(size_t runs) { expected_ = runs; }
   /// Inputs are on the device already. Throws what the work throws.
   void run(const Tensors& inputs);
 
@@ -37,11 +41,13 @@ class RepeatedWork {
   };
   static std::vector<Shape> shapes_of(const Tensors& inputs);
   void run_plainly(const Tensors& inputs);
+  bool worth_recording();
   void record(const Tensors& inputs);
   void forget();
 
   Work work_;
   Capture capture_;
+  size_t expected_ = SIZE_MAX, runs_ = 0;
   std::vector<Shape> shapes_;  ///< of the inputs that are counted, or recorded
   size_t plain_runs_ = 0;      ///< with these shapes
   size_t others_ = 0;          ///< runs in a row with other shapes

@@ -10,6 +10,9 @@ namespace ppq::ops {
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const WindowAttributes& attributes,
                     int64_t group);
 
+/// Sums of whole numbers as a convolution gives them: an algorithm that transforms its inputs (Winograd, FFT) may leave 2.9999.
+at::Tensor whole_sums(const at::Tensor& sums);
+
 Kernel make_conv_integer(const OpSpec& spec);
 Kernel make_qlinear_conv(const OpSpec& spec);
 Kernel make_deform_conv(const OpSpec& spec);

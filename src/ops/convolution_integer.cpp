@@ -7,15 +7,18 @@
 namespace ppq::ops {
 namespace {
 
-/// The int32 accumulator of a convolution of whole numbers, held exactly in a floating-point tensor.
+/// The int32 accumulator of a convolution of whole numbers, held exactly in a floating-point tensor. On the CPU sums are made
+/// term by term; elsewhere the algorithm is the library's choice, and only float64 keeps its error far below a half.
 at::Tensor accumulate(const at::Tensor& x, const at::Tensor& x_zero, const at::Tensor& w, const at::Tensor& w_zero,
                       const WindowAttributes& attributes, int64_t group) {
-  const bool exact = sums_are_exact_in_float(w.numel() / std::max<int64_t>(w.size(0), 1));
+  const bool exact = x.is_cpu() && sums_are_exact_in_float(w.numel() / std::max<int64_t>(w.size(0), 1));
   const at::Tensor data = centered(x, x_zero, {1, 0}, exact), weight = centered(w, w_zero, {0, 0}, exact);
-  return convolve(data, weight, {}, attributes, group);
+  return whole_sums(convolve(data, weight, {}, attributes, group));
 }
 
 }  // namespace
+
+at::Tensor whole_sums(const at::Tensor& sums) { return sums.round(); }
 
 Kernel make_conv_integer(const OpSpec& spec) {
   return [attributes = WindowAttributes(spec.node), group = spec.node.attributes.get_int("group", 1)](Inputs in, Outputs out) {

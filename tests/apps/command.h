@@ -17,6 +17,7 @@
 #include "core/file.h"
 #include "data/npy.h"
 #include "ppq/onnx.h"
+#include "support/device.h"
 #include "support/share.h"
 
 namespace ppq::test {
@@ -96,7 +97,7 @@ struct Workspace {
   /// The arguments of a job; `more` adds to them and replaces the values of options it names.
   std::vector<std::string> quantize(std::vector<std::string> more = {}) const {
     const std::vector<std::pair<std::string, std::string>> usual = {
-        {"--model", model}, {"--calib", samples}, {"--platform", "qnn_dsp_int8"}, {"--device", "cpu"}};
+        {"--model", model}, {"--calib", samples}, {"--platform", "qnn_dsp_int8"}, {"--device", test_device_name()}};
     for (const auto& [option, value] : usual)
       if (std::find(more.begin(), more.end(), option) == more.end()) more.insert(more.end(), {option, value});
     return more;

@@ -15,7 +15,7 @@ std::pair<std::string, int> example(const std::string& folder, const std::string
 
 TEST(Example, WritesGraphAndTable) {
   const Workspace work("example");
-  const auto [output, code] = example(work.folder, "small.onnx samples cpu 3");
+  const auto [output, code] = example(work.folder, "small.onnx samples " + test_device_name() + " 3");
   ASSERT_EQ(code, 0) << output;
   EXPECT_THAT(output, HasSubstr("warning:"));  // 3 samples are fewer than 8
   EXPECT_EQ(read_onnx(work.folder + "/quantized.onnx")->outputs().at(0)->name(), "scores");
@@ -32,10 +32,10 @@ TEST(Example, RawSamplesGiveTheSameTableAsNumpyFiles) {
     write_file(work.folder + "/raw/" + std::to_string(i) + ".bin",
                std::string(static_cast<const char*>(sample.const_data_ptr()), sample.nbytes()));
   }
-  ASSERT_EQ(example(work.folder, "small.onnx samples cpu").second, 0);
+  ASSERT_EQ(example(work.folder, "small.onnx samples " + test_device_name()).second, 0);
   const std::string expected = read_file(work.folder + "/quantized.table");
   std::filesystem::remove(work.folder + "/quantized.table");
-  ASSERT_EQ(example(work.folder, "small.onnx raw cpu").second, 0);
+  ASSERT_EQ(example(work.folder, "small.onnx raw " + test_device_name()).second, 0);
   EXPECT_EQ(read_file(work.folder + "/quantized.table"), expected);
 }
 

@@ -44,7 +44,7 @@ TEST_F(QuantizeJob, ReportHasTheKeysOthersBuildOn) {
     EXPECT_TRUE(json["timing"][key].is_number()) << key;
   EXPECT_EQ(json["calibration"]["samples"], 4);
   EXPECT_EQ(json["platform"], "qnn_dsp_int8");
-  EXPECT_EQ(json["device"], "cpu");
+  EXPECT_EQ(json["device"], test_device().str());
   EXPECT_GT(json["memory"]["peak_rss_bytes"].get<double>(), 1e7);
   EXPECT_GE(json["timing"]["total"].get<double>(), json["timing"]["load"].get<double>());
   ASSERT_EQ(json["outputs"].size(), 1u);
@@ -199,7 +199,7 @@ TEST_F(QuantizeJob, RunSimulatesTheTable) {
 TEST_F(QuantizeJob, AnalyzeMeasuresATable) {
   const Result result =
       ppq_torch({"analyze", "--model", path("first/quantized.onnx"), "--table", path("first/quantized.table"), "--platform", "qnn_dsp_int8",
-                 "--calib", work().samples, "--output", path("analysis"), "--device", "cpu"});
+                 "--calib", work().samples, "--output", path("analysis"), "--device", test_device_name()});
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(report("analysis")["outputs"][0]["name"], "scores");
   EXPECT_LT(report("analysis")["outputs"][0]["snr"].get<double>(), 0.01);

@@ -14,8 +14,8 @@ struct Place {
   }
   std::string path(const std::string& name) const { return folder + "/" + name; }
   Result run(std::vector<std::string> more = {}, const std::string& input = "samples") const {
-    std::vector<std::string> arguments = {"run",      "--model",   path("model.onnx"), "--input", path(input),
-                                          "--output", path("out"), "--device",         "cpu"};
+    std::vector<std::string> arguments = {"run",      "--model",   path("model.onnx"), "--input",         path(input),
+                                          "--output", path("out"), "--device",         test_device_name()};
     arguments.insert(arguments.end(), more.begin(), more.end());
     std::filesystem::remove_all(path("out"));
     return ppq_torch(arguments);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "ppq/onnx.h"
+#include "support/device.h"
 #include "support/op_run.h"
 
 namespace ppq {
@@ -27,7 +28,7 @@ constexpr size_t kPlenty = size_t{1} << 30;
 
 BatchChoice choose(const std::string& signature, const std::string& body, const DatasetPtr& data, size_t memory = kPlenty,
                    size_t most = 32) {
-  return choose_batch_size(*model(signature, body), *data, at::kCPU, memory, most);
+  return choose_batch_size(*model(signature, body), *data, test::test_device(), memory, most);
 }
 
 TEST(Batching, IndependentSamplesAreJoinedEvenWhereTheModelSaysOne) {

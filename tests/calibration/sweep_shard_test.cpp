@@ -33,7 +33,7 @@ struct Sharing {
   std::vector<at::Tensor> samples;
   std::vector<std::string> warnings;
 
-  explicit Sharing(const std::vector<std::string>& observers, size_t count = 23) {
+  explicit Sharing(const std::vector<std::string>& observers, size_t count = 47) {
     at::manual_seed(11);
     for (size_t i = 0; i < count; ++i) samples.push_back(at::randn({1, 3}) * static_cast<double>(1 + i % 4));
     QuantScheme scheme;
@@ -57,7 +57,7 @@ TEST(SweepShard, ReplaysARecordedBatchAndSeesEverySampleOnce) {
   s.run(replaying, recorder.capture());
   EXPECT_EQ(plain.replays(), 0u);
   EXPECT_EQ(recorder.recorded, 1);
-  EXPECT_EQ(replaying.replays(), 3u) << "five whole batches, two of them before, and three samples";
+  EXPECT_EQ(replaying.replays(), 9u) << "eleven whole batches, two of them before, and three samples";
   EXPECT_EQ(replaying.obstacle(), "");
   const at::Tensor all = at::cat(s.samples), y = at::relu(all * 2);
   for (const SweepShard* shard : {&plain, &replaying}) {
@@ -85,6 +85,35 @@ TEST(SweepShard, ARefusedRecordingLosesNoBatchAndSaysWhy) {
   s.run(twice, nullptr);
   for (size_t k = 0; k < 2; ++k) EXPECT_EQ(s.scale(refused, 1, k), s.scale(twice, 1, k)) << k;
   EXPECT_NE(s.scale(once, 1, 1), s.scale(twice, 1, 1)) << "or the test shows nothing";
+}
+
+/// Observers that a refused recording left half fed were fed nothing by the device. The graph takes as many elements as the product
+/// of a batch says: four samples of 4,096 take more than there is, two do not.
+TEST(SweepShard, MemoryThatRunsOutAfterARefusedRecordingHalvesTheBatch) {
+  const auto graph = parse_model(R"(<ir_version: 8, opset_import: ["" : 15]> g (float[N,1] x) => (float[N,1] y) <int64[1] one = {1}> {
+    p = ReduceProd<axes = [0, 1], keepdims = 0>(x) k = Cast<to = 7>(p) r = Reshape(k, one)
+    c = ConstantOfShape(r) m = ReduceMax<keepdims = 0>(c) y = Add(x, m) })",
+                                 {});
+  std::vector<at::Tensor> samples;
+  for (int i = 0; i < 48; ++i) samples.push_back(at::full({1, 1}, i / 4 == 5 ? 4096.0f : 1.0f));
+  const std::vector<Wish> wishes = {{graph->find_value("y"), [] { return gathering_of({"mse"}, QuantScheme()); }}};
+  SweepShard shard(wishes, at::kCPU);
+  int recorded = 0;
+  auto capture = [&](const std::function<void()>& work) -> std::unique_ptr<kernels::CapturedWork> {
+    ++recorded;
+    kernels::Histogram& histogram = *shard.statistics(0)[0]->observation(at::ones({1, 1}))->histogram;
+    const at::Tensor counts = std::exchange(histogram.counts, at::zeros({2, histogram.counts.size(1)}, at::kLong));
+    EXPECT_THROW(work(), Error) << "or the test shows nothing";
+    histogram.counts = counts;
+    throw Error(ErrorKind::Unsupported, "CUDA graph", "refused");
+  };
+  std::vector<std::string> warnings;
+  shard.run(
+      *graph, {}, make_dataset(samples), {4, capture, {}}, [](size_t) { return true; },
+      [&](std::string text) { warnings.push_back(std::move(text)); });
+  EXPECT_EQ(recorded, 1);
+  EXPECT_THAT(warnings, testing::ElementsAre(HasSubstr("out of memory with batches of 4 samples")));
+  EXPECT_EQ(shard.batch_size(), 2u);
 }
 
 TEST(SweepShard, ObserversThatKeepBooksOnTheHostAreNotRecorded) {

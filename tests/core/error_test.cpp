@@ -79,6 +79,18 @@ TEST(ErrorContext, TranslatesForeignErrors) {
   EXPECT_EQ(translated([] { TORCH_CHECK(false, "CUDA out of memory. Tried"); }).kind(), ErrorKind::Resource);
 }
 
+TEST(ErrorContext, MemoryThatALibraryOfTheDeviceLacksIsAResourceError) {
+  auto kind = [](const char* text) {
+    return thrown([&] { with_error_context(ErrorKind::Model, "here", [&] { TORCH_CHECK(false, text); }); }).kind();
+  };
+  EXPECT_EQ(kind("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), ErrorKind::Resource);
+  EXPECT_EQ(kind("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), ErrorKind::Resource);
+  EXPECT_EQ(kind("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), ErrorKind::Resource);
+  EXPECT_EQ(kind("GET was unable to find an engine to execute this computation"), ErrorKind::Resource);
+  EXPECT_EQ(kind("CUDA error: an illegal memory access was encountered"), ErrorKind::Model);
+  EXPECT_EQ(kind("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"), ErrorKind::Model);
+}
+
 TEST(ErrorContext, AllocationsThatAreTooLargeAreResources) {
   const Error error = thrown([] { with_error_context(ErrorKind::Model, "x", [] { at::empty({int64_t{1} << 45}).fill_(1); }); });
   EXPECT_EQ(error.kind(), ErrorKind::Resource) << error.what();

@@ -2,6 +2,7 @@
 // devices. Only a device can run it; its logic runs on the CPU in tests/executor and tests/passes.
 #include <gmock/gmock.h>
 
+#include "data/upload_ahead.h"
 #include "executor/repeated_work.h"
 #include "kernels/capture.h"
 #include "ppq/ppq.h"
@@ -39,7 +40,7 @@ TEST_P(DevicePath, WhatCannotBeRecordedIsRefusedAndTheDeviceGoesOn) {
   const at::Tensor x = at::ones({8}, at::TensorOptions().device(backend_->device));
   for (int i = 0; i < 2; ++i)
     EXPECT_EQ(thrown([&] { kernels::capture(x.device(), [&] { x.sum().item<float>(); }); }).kind(), ErrorKind::Unsupported);
-  EXPECT_EQ(thrown([&] { kernels::capture(x.device(), [] { throw std::runtime_error("mine"); }); }).problem(), "mine");
+  EXPECT_EQ(thrown([&] { kernels::capture(x.device(), [] { throw std::runtime_error("mine\nand more"); }); }).problem(), "mine");
   EXPECT_EQ(x.sum().item<float>(), 8);
 }
 
@@ -105,6 +106,76 @@ TEST_P(DevicePath, ACalibrationGivesTheScalesOfTheCpu) {
     ASSERT_EQ(scales[way].size(), scales[0].size());
     for (size_t i = 0; i < scales[0].size(); ++i) EXPECT_NEAR(scales[way][i], scales[0][i], 1e-3 * scales[0][i]) << "way " << way;
   }
+}
+
+std::vector<at::Tensor> random_samples(int count) {
+  at::manual_seed(7);
+  std::vector<at::Tensor> samples;
+  for (int i = 0; i < count; ++i) samples.push_back(at::randn({1, 3, 9, 9}));
+  return samples;
+}
+
+/// Where samples lie makes no difference; on the CPU, where they can lie in one place only, the numbers are those of the device.
+struct DevicePathOfSamples : KernelTest {};
+PPQ_KERNEL_TESTS(DevicePathOfSamples);
+
+TEST_P(DevicePathOfSamples, BatchesOfSamplesThatLieOnTheDeviceAreThoseOfTheHost) {
+  const auto samples = random_samples(11);
+  std::vector<at::Tensor> there;
+  for (const at::Tensor& x : samples) there.push_back(x.to(backend_->device));
+  for (const size_t batch_size : {1, 4}) {
+    BatchLoader loader(make_dataset(there), batch_size), plain(make_dataset(samples), batch_size);
+    UploadedBatches batches(loader, backend_->device);
+    while (const auto expected = plain.next()) {
+      const auto batch = batches.next();
+      ASSERT_TRUE(batch.has_value());
+      EXPECT_EQ(batch->tensors[0].device(), backend_->device);
+      EXPECT_TRUE(same(batch->tensors[0], expected->tensors[0]));
+    }
+    EXPECT_FALSE(batches.next());
+  }
+}
+
+/// PPQ's own programs bring samples to the device in collate_fn.
+TEST_P(DevicePathOfSamples, ACollateFunctionMayBringSamplesToTheDevice) {
+  const auto samples = random_samples(12);
+  std::vector<double> scales;
+  for (const bool there : {false, true}) {
+    const auto graph = network();
+    TorchExecutor executor(*graph, backend_->device);
+    Quantizer quantizer(*graph, TargetPlatform::QNN_DSP_INT8);
+    quantizer.set_batch_size(4);
+    QuantizationSetting setting;
+    setting.quantize_activation_setting.calib_algorithm = "minmax";
+    quantizer.quantize(samples[0], samples, executor, setting, samples.size(),
+                       there ? CollateFn([&](const at::Tensor& x) { return x.to(backend_->device); }) : nullptr);
+    scales.push_back(graph->nodes()[0]->quant_of_input(0)->params.scale.item<double>());
+  }
+  EXPECT_EQ(scales[0], scales[1]);
+}
+
+/// The platform's own setting, whose equalization tries pairs of convolutions on tensors of the device, one channel of which is far
+/// from the others.
+TEST_P(DevicePathOfSamples, ADefaultJobWithEqualizationEnds) {
+  const auto samples = random_samples(16);
+  auto graph = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,3,9,9] x, float[8,3,3,3] V, float[4,8,1,1] W)
+    => (float[N,4,7,7] y) { c = Conv(x, V) r = Relu(c) y = Conv(r, W) })");
+  at::manual_seed(3);
+  for (const auto& [name, sizes] : {std::pair<const char*, std::vector<int64_t>>{"V", {8, 3, 3, 3}}, {"W", {4, 8, 1, 1}}}) {
+    Value* weight = graph->find_value(name);
+    graph->remove_input(weight);
+    at::Tensor numbers = at::randn(sizes);
+    numbers.select(*name == 'V' ? 0 : 1, 2).mul_(*name == 'V' ? 64.0 : 1 / 64.0);
+    graph->make_constant(weight, numbers);
+  }
+  const auto plain = graph->clone();
+  TorchExecutor executor(*graph, backend_->device);
+  Quantizer quantizer(*graph, TargetPlatform::QNN_DSP_INT8);
+  const QuantizationSetting setting = QuantizationSettingFactory::setting_for("qnn_dsp_int8");
+  ASSERT_TRUE(setting.equalization);
+  quantizer.quantize(samples[0], samples, executor, setting, samples.size());
+  const at::Tensor quantized = executor.forward(samples[0])[0].cpu(), expected = run(*lower(*plain, {}), {samples[0]})[0];
+  EXPECT_LT((quantized - expected).square().sum().item<double>(), 0.02 * expected.square().sum().item<double>());
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -53,6 +54,26 @@ TEST(BatchLoader, OrderedBatchesWithARaggedEnd) {
       EXPECT_EQ(batches, loader.batch_count());
       EXPECT_FALSE(loader.next());
     }
+}
+
+/// The number of threads that LibTorch's operators use where the samples are made.
+class Threads : public Dataset {
+ public:
+  size_t size() const override { return 12; }
+  std::string name(size_t index) const override { return std::to_string(index); }
+  Tensors sample(size_t) const override {
+    const at::Tensor large = at::ones({1 << 17}).mul_(2);
+    return {at::full({1}, large.sum().item<double>() == 1 << 18 ? at::get_num_threads() : -1)};
+  }
+};
+
+TEST(BatchLoader, AThreadThatLoadsHasNoTeamOfItsOwn) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(3);
+  BatchLoader loader(std::make_shared<Threads>(), 4, 2);
+  while (auto batch = loader.next()) EXPECT_TRUE(batch->tensors[0].eq(1).all().item<bool>()) << batch->tensors[0];
+  EXPECT_EQ(at::get_num_threads(), 3) << "the others keep theirs";
+  at::set_num_threads(before);
 }
 
 TEST(BatchLoader, LoadsAheadButNotWithoutBound) {

@@ -50,6 +50,17 @@ TEST(UploadedBatches, ADeviceThatWaitsForSamplesGetsTheMachinesThreads) {
   EXPECT_EQ(loading_threads(at::Device(at::kCUDA, 0)), std::clamp(std::thread::hardware_concurrency(), 2u, 16u));
 }
 
+/// Only memory of the host can be pinned.
+TEST(UploadedBatches, OnlyWhatLiesInTheHostsMemoryIsStaged) {
+  const at::Device cpu(at::kCPU), first(at::kCUDA, 0), second(at::kCUDA, 1);
+  EXPECT_EQ(transfer_of(cpu, first), Transfer::Staged);
+  EXPECT_EQ(transfer_of(cpu, cpu), Transfer::None);
+  EXPECT_EQ(transfer_of(first, first), Transfer::None);
+  EXPECT_EQ(transfer_of(first, second), Transfer::Direct);
+  EXPECT_EQ(transfer_of(first, cpu), Transfer::Direct);
+  EXPECT_EQ(transfer_of(at::Device(at::kMeta), first), Transfer::Direct);
+}
+
 /// While the caller works on one batch, the next ones come, but not all.
 TEST(UploadedBatches, RunAheadWithABound) {
   auto data = std::make_shared<Counted>(200);

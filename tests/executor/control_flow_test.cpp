@@ -5,6 +5,7 @@
 
 #include "ppq/executor.h"
 #include "ppq/onnx.h"
+#include "support/device.h"
 #include "support/op_run.h"
 #include "support/thrown.h"
 
@@ -18,7 +19,9 @@ using test::thrown;
 using testing::HasSubstr;
 
 std::unique_ptr<Graph> model(const std::string& graph) { return read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> " + graph); }
-Tensors run_once(const std::string& graph, const Tensors& inputs) { return run(*lower(*model(graph), {}), inputs); }
+Tensors run_once(const std::string& graph, const Tensors& inputs) {
+  return test::run_on_test_device(*lower(*model(graph), test::on_test_device()), inputs);
+}
 at::Tensor flag(bool value) { return at::scalar_tensor(value, at::kBool); }
 at::Tensor number(int64_t value) { return at::scalar_tensor(value, at::kLong); }
 
@@ -161,7 +164,8 @@ TEST(ControlFlow, ReadsQuantizedValuesOfItsScope) {
   graph->nodes()[0]->output_quant = {quant};
   LowerOptions options;
   options.mode = ExecutionMode::Simulated;
-  EXPECT_TENSOR(run(*lower(*graph, options), {flag(true), floats({0.8f, 1.3f})})[0], floats({1.0f, 1.5f}));
+  EXPECT_TENSOR(test::run_on_test_device(*lower(*graph, test::on_test_device(options)), {flag(true), floats({0.8f, 1.3f})})[0],
+                floats({1.0f, 1.5f}));
 }
 
 TEST(ControlFlow, ABranchThatIsMissingIsAModelError) {
@@ -169,7 +173,7 @@ TEST(ControlFlow, ABranchThatIsMissingIsAModelError) {
     y = If (go) <then_branch = t () => (float[2] p) { p = Abs(x) }, else_branch = e () => (float[2] q) { q = Neg(x) }>
   })");
   graph->nodes()[0]->attributes.erase("else_branch");
-  const Error error = thrown([&] { lower(*graph, {}); });
+  const Error error = thrown([&] { lower(*graph, test::on_test_device()); });
   EXPECT_EQ(error.kind(), ErrorKind::Model);
   EXPECT_THAT(error.what(), HasSubstr("else_branch is missing"));
 }

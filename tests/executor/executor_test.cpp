@@ -4,6 +4,7 @@
 
 #include "ppq/executor.h"
 #include "ppq/onnx.h"
+#include "support/device.h"
 #include "support/op_run.h"
 
 namespace ppq {
@@ -26,17 +27,17 @@ TensorQuantPtr coarse() {
 TEST(TorchExecutor, ForwardSimulatesAndForwardFloatDoesNot) {
   auto graph = model();
   graph->nodes()[0]->output_quant = {coarse()};
-  TorchExecutor executor(*graph, "cpu");
+  TorchExecutor executor(*graph, test::test_device_name());
   const at::Tensor x = floats({0.8f, -1.3f}).reshape({1, 2});
   EXPECT_TENSOR(executor.forward(x)[0], floats({1.0f, 1.5f}).reshape({1, 2}));
   EXPECT_TENSOR(executor({x})[0], executor.forward(x)[0]);
   EXPECT_TENSOR(executor.forward_float({x})[0], floats({0.8f, 1.3f}).reshape({1, 2}));
-  EXPECT_TRUE(executor.device().is_cpu());
+  EXPECT_EQ(executor.device(), test::test_device());
 }
 
 TEST(TorchExecutor, LoadGraphForgetsTheOldProgram) {
   auto graph = model();
-  TorchExecutor executor(*graph, at::kCPU);
+  TorchExecutor executor(*graph, test::test_device());
   const at::Tensor x = floats({0.8f, -1.3f}).reshape({1, 2});
   EXPECT_TENSOR(executor.forward(x)[0], floats({0.8f, 1.3f}).reshape({1, 2}));
   graph->nodes()[0]->output_quant = {coarse()};
@@ -55,7 +56,7 @@ TEST(TracingOperationMeta, WritesShapesAndTypesThatAreUnknown) {
   Value* a = graph->find_value("a");
   EXPECT_EQ(a->dtype, DataType::Undefined);
   EXPECT_FALSE(a->shape.has_value());
-  TorchExecutor executor(*graph, "cpu");
+  TorchExecutor executor(*graph, test::test_device_name());
   executor.tracing_operation_meta({at::zeros({3, 2})});
   EXPECT_EQ(a->dtype, DataType::Float);
   ASSERT_TRUE(a->shape.has_value());
@@ -69,7 +70,7 @@ TEST(TracingOperationMeta, FillsUnknownDimensionsOnly) {
   Value* a = graph->find_value("a");
   a->dtype = DataType::Float;
   a->shape = Shape{{-1, ""}, {2, ""}};
-  TorchExecutor executor(*graph, "cpu");
+  TorchExecutor executor(*graph, test::test_device_name());
   executor.tracing_operation_meta({at::zeros({5, 2})});
   EXPECT_EQ(to_string(*a->shape), "[5, 2]");
 }

@@ -7,6 +7,7 @@
 
 #include "executor/program.h"
 #include "ppq/onnx.h"
+#include "support/device.h"
 #include "support/op_run.h"
 #include "support/thrown.h"
 
@@ -51,7 +52,7 @@ LowerOptions simulated(std::vector<const Value*> watch = {}, bool watch_quantize
 
 TEST(Lower, ASlotDiesAtItsLastReader) {
   auto graph = model("(float[4] x) => (float[4] y)", "a = Relu(x) b = Neg(a) c = Abs(b) d = Add(a, c) y = Neg(d)");
-  auto program = lower(*graph, {});
+  auto program = lower(*graph, test::on_test_device());
   ASSERT_EQ(program->steps.size(), 5u);
   auto slot_of = [&](size_t step) { return program->steps[step].outputs[0]; };
   EXPECT_THAT(program->steps[0].dies, ElementsAre(program->inputs[0].slot));
@@ -64,24 +65,24 @@ TEST(Lower, ASlotDiesAtItsLastReader) {
 TEST(Lower, ConstantsSurviveRuns) {
   auto graph =
       read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[2] x) => (float[2] y) <float[2] k = {1, 2}> { y = Add(x, k) }");
-  auto program = lower(*graph, {});
-  for (int i = 0; i < 2; ++i) EXPECT_TENSOR(run(*program, {floats({1, 1})})[0], floats({2, 3}));
+  auto program = lower(*graph, test::on_test_device());
+  for (int i = 0; i < 2; ++i) EXPECT_TENSOR(test::run_on_test_device(*program, {floats({1, 1})})[0], floats({2, 3}));
 }
 
 TEST(Lower, KeepsNoPointerIntoTheGraph) {
   auto graph = model("(float[2] x) => (float[2] y)", "a = Relu(x) y = Neg(a)");
-  auto program = lower(*graph, {});
+  auto program = lower(*graph, test::on_test_device());
   graph.reset();
-  EXPECT_TENSOR(run(*program, {floats({1, -1})})[0], floats({-1, 0}));
+  EXPECT_TENSOR(test::run_on_test_device(*program, {floats({1, -1})})[0], floats({-1, 0}));
 }
 
 TEST(Lower, OnlyWhatIsAskedForIsComputed) {
   auto graph = model("(float[2] x) => (float[2] y, float[2] z)", "a = Relu(x) y = Neg(a) b = Abs(x) z = Neg(b)");
   LowerOptions options;
   options.outputs = {graph->find_value("b"), graph->find_value("x")};
-  auto program = lower(*graph, options);
+  auto program = lower(*graph, test::on_test_device(options));
   EXPECT_EQ(program->steps.size(), 1u);
-  const Tensors results = run(*program, {floats({1, -2})});
+  const Tensors results = test::run_on_test_device(*program, {floats({1, -2})});
   ASSERT_EQ(results.size(), 2u);
   EXPECT_TENSOR(results[0], floats({1, 2}));
   EXPECT_TENSOR(results[1], floats({1, -2}));
@@ -92,7 +93,7 @@ TEST(Lower, OutputsThatAreInputsOrConstantsPassThrough) {
       "<ir_version: 8, opset_import: [\"\" : 17]> g (float[2] x) => (float[2] y, float[2] x, float[2] k) <float[2] k = {5, 6}> { y = "
       "Neg(x) }",
       {.infer_shapes = false, .check = false});
-  const Tensors results = run(*lower(*graph, {}), {floats({1, 2})});
+  const Tensors results = test::run_on_test_device(*lower(*graph, test::on_test_device()), {floats({1, 2})});
   EXPECT_TENSOR(results.at(1), floats({1, 2}));
   EXPECT_TENSOR(results.at(2), floats({5, 6}));
 }
@@ -103,7 +104,7 @@ TEST(Watch, ReportsEachValueOnceInOrderOfExecution) {
   for (const char* name : {"y", "a", "x", "b"}) options.watch.push_back(graph->find_value(name));
   std::vector<size_t> order;
   std::map<size_t, at::Tensor> seen;
-  run(*lower(*graph, options), {floats({2, -3})}, [&](size_t index, const at::Tensor& value) {
+  test::run_on_test_device(*lower(*graph, test::on_test_device(options)), {floats({2, -3})}, [&](size_t index, const at::Tensor& value) {
     order.push_back(index);
     seen[index] = value.clone();
   });
@@ -120,7 +121,8 @@ TEST(Watch, ReachesBranchesThatNoOutputNeedsAndConstants) {
   LowerOptions options;
   options.watch = {graph->find_value("side"), graph->find_value("k")};
   std::map<size_t, at::Tensor> seen;
-  run(*lower(*graph, options), {floats({1, 1})}, [&](size_t index, const at::Tensor& value) { seen[index] = value.clone(); });
+  test::run_on_test_device(*lower(*graph, test::on_test_device(options)), {floats({1, 1})},
+                           [&](size_t index, const at::Tensor& value) { seen[index] = value.clone(); });
   EXPECT_TENSOR(seen.at(0), floats({6, 7}));
   EXPECT_TENSOR(seen.at(1), floats({5, 6}));
 }
@@ -130,7 +132,7 @@ struct Simulated {
   std::unique_ptr<Graph> graph = model("(float[4] x) => (float[4] y)", "a = Neg(x) y = Abs(a)");
   Node *neg = graph->nodes()[0], *abs = graph->nodes()[1];
   at::Tensor x = floats({0.3f, -0.26f, 100, -100});
-  at::Tensor out(const LowerOptions& options) { return run(*lower(*graph, options), {x})[0]; }
+  at::Tensor out(const LowerOptions& options) { return test::run_on_test_device(*lower(*graph, test::on_test_device(options)), {x})[0]; }
 };
 
 TEST(FakeQuantization, RoundsOutputsAtTheirProducer) {
@@ -166,8 +168,8 @@ TEST(FakeQuantization, WatchersSeeBothSides) {
   s.neg->output_quant = {quant_of(0.1f, 100)};
   for (bool after : {false, true}) {
     at::Tensor seen;
-    run(*lower(*s.graph, simulated({s.graph->find_value("a")}, after)), {s.x},
-        [&](size_t, const at::Tensor& value) { seen = value.clone(); });
+    test::run_on_test_device(*lower(*s.graph, test::on_test_device(simulated({s.graph->find_value("a")}, after))), {s.x},
+                             [&](size_t, const at::Tensor& value) { seen = value.clone(); });
     EXPECT_TENSOR(seen, after ? rounded(-s.x, 0.1f, 100) : -s.x);
   }
 }
@@ -187,8 +189,8 @@ TEST(FakeQuantization, FusedInteriorIsNotRounded) {
   graph->nodes()[1]->output_quant = {quant};
   const at::Tensor x = floats({0.26f, -0.26f, 30, -30});
   at::Tensor inner;
-  const at::Tensor out =
-      run(*lower(*graph, simulated({graph->find_value("a")}, true)), {x}, [&](size_t, const at::Tensor& v) { inner = v.clone(); })[0];
+  const at::Tensor out = test::run_on_test_device(*lower(*graph, test::on_test_device(simulated({graph->find_value("a")}, true))), {x},
+                                                  [&](size_t, const at::Tensor& v) { inner = v.clone(); })[0];
   EXPECT_TENSOR(inner, -x);
   EXPECT_TENSOR(out, rounded(at::relu(-x), 0.1f, 0));
 }
@@ -200,7 +202,8 @@ TEST(FakeQuantization, AFusedActivationReadsUnroundedNumbers) {
   graph->nodes()[1]->input_quant = {quant};
   graph->nodes()[1]->output_quant = {quant};
   const at::Tensor x = floats({0.27f, 0.48f, -0.26f, 1.13f});  // -0.27 / 2 rounds to -0.1; rounded before, -0.3 / 2 would give -0.2
-  EXPECT_TENSOR(run(*lower(*graph, simulated()), {x})[0], rounded(at::leaky_relu(-x, 0.5), 0.1f, 100));
+  EXPECT_TENSOR(test::run_on_test_device(*lower(*graph, test::on_test_device(simulated())), {x})[0],
+                rounded(at::leaky_relu(-x, 0.5), 0.1f, 100));
 }
 
 TEST(FakeQuantization, ParametersRoundOnceEachReader) {
@@ -210,13 +213,15 @@ TEST(FakeQuantization, ParametersRoundOnceEachReader) {
   Node* add = graph->nodes()[0];
   add->input_quant = {nullptr, quant_of(0.1f, 0)};
   const at::Tensor x = floats({1, 1});
-  Tensors out = run(*lower(*graph, simulated()), {x});
+  Tensors out = test::run_on_test_device(*lower(*graph, test::on_test_device(simulated())), {x});
   EXPECT_TENSOR(out[0], x + rounded(floats({0.26f, 1}), 0.1f, 0));
   EXPECT_TENSOR(out[1], floats({0.26f, 1})) << "the other reader is float";
   LowerOptions parameters;
   parameters.quantize_parameters = true;
   add->input_quant[0] = quant_of(3, 0), add->output_quant = {quant_of(3, 0)};
-  EXPECT_TENSOR(run(*lower(*graph, parameters), {x})[0], x + rounded(floats({0.26f, 1}), 0.1f, 0)) << "activations stay float";
+  EXPECT_TENSOR(test::run_on_test_device(*lower(*graph, test::on_test_device(parameters)), {x})[0],
+                x + rounded(floats({0.26f, 1}), 0.1f, 0))
+      << "activations stay float";
   EXPECT_TENSOR(graph->find_value("k")->constant(), floats({0.26f, 1})) << "stored numbers stay";
 }
 
@@ -251,12 +256,12 @@ TEST(FakeQuantization, AWholeNetworkByHand) {
       const float r = round_to(std::max(sum, 0.0f), 0.015f, 0, 0, 255);
       expected[i][c] = round_to(r + round_to(k[c], 0.008f, 100, 0, 255), 0.021f, 90, 0, 255);
     }
-  EXPECT_TENSOR_NEAR(run(*lower(*graph, simulated()), {x})[0], expected, 1e-6);
+  EXPECT_TENSOR_NEAR(test::run_on_test_device(*lower(*graph, test::on_test_device(simulated())), {x})[0], expected, 1e-6);
 }
 
 TEST(Lower, BadAttributesNameTheNode) {
   auto graph = model("(float[2] x) => (float[2] y)", "[soft] y = Softmax<axis=7>(x)");
-  const Error error = thrown([&] { run(*lower(*graph, {}), {floats({1, 2})}); });
+  const Error error = thrown([&] { test::run_on_test_device(*lower(*graph, test::on_test_device()), {floats({1, 2})}); });
   EXPECT_EQ(error.kind(), ErrorKind::Model);
   EXPECT_THAT(error.where(), HasSubstr("Softmax"));
 }

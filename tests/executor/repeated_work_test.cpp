@@ -126,6 +126,19 @@ TEST(RepeatedWork, ARefusedRecordingLeavesPlainRunsAndSaysWhy) {
   EXPECT_EQ(thrown([&] { broken.run(1); }).kind(), ErrorKind::Internal);
 }
 
+TEST(RepeatedWork, WhatIsSoonDoneIsNotRecorded) {
+  for (const int runs : {9, 10}) {
+    Recorder recorder;
+    Summing s(recorder.capture());
+    s.work.expect(static_cast<size_t>(runs));
+    for (int run = 0; run < runs; ++run) s.run(1);
+    EXPECT_DOUBLE_EQ(s.sum(), 6.0 * runs);
+    EXPECT_EQ(recorder.recorded, runs == 10) << "two plain runs, and eight more";
+    EXPECT_EQ(s.work.replays(), runs == 10 ? 8u : 0u);
+    EXPECT_EQ(s.work.obstacle(), runs == 10 ? "" : "too few batches to come");
+  }
+}
+
 TEST(RepeatedWork, ErrorsOfTheWorkComeThrough) {
   Recorder recorder;
   int runs = 0;

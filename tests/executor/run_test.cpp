@@ -7,6 +7,7 @@
 
 #include "ppq/executor.h"
 #include "ppq/onnx.h"
+#include "support/device.h"
 #include "support/op_run.h"
 #include "support/thrown.h"
 
@@ -25,10 +26,10 @@ std::unique_ptr<Graph> model() {
 class Inputs : public testing::Test {
  protected:
   std::unique_ptr<Graph> graph_ = model();
-  std::shared_ptr<const Program> program_ = lower(*graph_, {});
+  std::shared_ptr<const Program> program_ = lower(*graph_, test::on_test_device());
   at::Tensor x_ = at::ones({1, 3}), i_ = at::zeros({2}, at::kLong);
   Error error(const Tensors& inputs) {
-    const Error e = thrown([&] { run(*program_, inputs); });
+    const Error e = thrown([&] { test::run_on_test_device(*program_, inputs); });
     EXPECT_EQ(e.kind(), ErrorKind::Data) << e.what();
     return e;
   }
@@ -54,20 +55,20 @@ TEST_F(Inputs, HaveTheModelsShape) {
 
 TEST_F(Inputs, MayHaveAnotherBatchThanTheModel) {
   const at::Tensor batch = at::arange(-6, 6, at::kFloat).reshape({4, 3});
-  EXPECT_TENSOR(run(*program_, {batch, i_})[0], -at::relu(batch));
+  EXPECT_TENSOR(test::run_on_test_device(*program_, {batch, i_})[0], -at::relu(batch));
 }
 
 TEST_F(Inputs, AreNotChanged) {
   const at::Tensor x = floats({-1, 0, 1}).reshape({1, 3}), before = x.clone();
-  run(*program_, {x, i_});
+  test::run_on_test_device(*program_, {x, i_});
   EXPECT_TENSOR(x, before);
 }
 
 TEST(Run, NamesTheNodeThatFails) {
   auto graph = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]>
     g (float[N,3] a, float[M,3] b) => (float[P,Q] y) { s = Add(a, b) y = Neg(s) })");
-  auto program = lower(*graph, {});
-  const Error error = thrown([&] { run(*program, {at::ones({2, 3}), at::ones({4, 3})}); });
+  auto program = lower(*graph, test::on_test_device());
+  const Error error = thrown([&] { test::run_on_test_device(*program, {at::ones({2, 3}), at::ones({4, 3})}); });
   EXPECT_EQ(error.kind(), ErrorKind::Model);
   EXPECT_THAT(error.where(), testing::AllOf(HasSubstr("node "), HasSubstr("(Add)")));
   EXPECT_THAT(error.what(), testing::Not(HasSubstr("\n")));
@@ -75,14 +76,14 @@ TEST(Run, NamesTheNodeThatFails) {
 
 TEST(Run, TreatsProgramsAsReadOnly) {
   auto graph = model();
-  auto program = lower(*graph, {});
+  auto program = lower(*graph, test::on_test_device());
   std::vector<std::thread> threads;
   std::atomic<int> wrong = 0;
   for (int t = 0; t < 4; ++t)
     threads.emplace_back([&, t] {
       for (int k = 0; k < 50; ++k) {
         const at::Tensor x = at::full({1, 3}, static_cast<float>(t + 1));
-        if (!run(*program, {x, at::zeros({1}, at::kLong)})[0].equal(-x)) ++wrong;
+        if (!test::run_on_test_device(*program, {x, at::zeros({1}, at::kLong)})[0].equal(-x)) ++wrong;
       }
     });
   for (auto& thread : threads) thread.join();
@@ -105,11 +106,11 @@ TEST(Run, ATensorDiesAtItsLastReader) {
   LowerOptions options;
   for (const Value* value : graph->values())
     if (value->producer()) options.watch.push_back(value);
-  auto program = lower(*graph, options);
+  auto program = lower(*graph, test::on_test_device(options));
   using Weak = c10::weak_intrusive_ptr<c10::StorageImpl>;
   std::vector<Weak> seen;
   size_t most = 0;
-  run(*program, {at::ones({3, 64})}, [&](size_t, const at::Tensor& value) {
+  test::run_on_test_device(*program, {at::ones({3, 64})}, [&](size_t, const at::Tensor& value) {
     const c10::StorageImpl* storage = value.storage().unsafeGetStorageImpl();
     size_t alive = 1;
     for (const Weak& other : seen) alive += !other.expired() && other._unsafe_get_target() != storage;
@@ -128,7 +129,8 @@ TEST(Run, WhatAWatcherKeepsIsNotOverwritten) {
     if (value->producer()) options.watch.push_back(value);
   const at::Tensor x = at::randn({2, 64});
   std::vector<at::Tensor> kept(options.watch.size()), copies(options.watch.size());
-  run(*lower(*graph, options), {x}, [&](size_t index, const at::Tensor& value) { kept[index] = value, copies[index] = value.clone(); });
+  test::run_on_test_device(*lower(*graph, test::on_test_device(options)), {x},
+                           [&](size_t index, const at::Tensor& value) { kept[index] = value, copies[index] = value.clone(); });
   for (size_t i = 0; i < kept.size(); ++i) EXPECT_TENSOR(kept[i], copies[i]);
 }
 
@@ -137,7 +139,7 @@ TEST(Run, ViewsOfWhatDiesStayWhole) {
   auto graph = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]>
     g (float[2,3] x) => (float[6] w, float[2,3] y) <int64[1] flat = {6}> { a = Neg(x) v = Reshape(a, flat) y = Relu(a) w = Abs(v) })");
   const at::Tensor x = at::tensor({1.f, -2.f, 3.f, -4.f, 5.f, -6.f}).reshape({2, 3});
-  const Tensors out = run(*lower(*graph, {}), {x});
+  const Tensors out = test::run_on_test_device(*lower(*graph, test::on_test_device()), {x});
   EXPECT_TENSOR(out[0], x.abs().reshape({6}));
   EXPECT_TENSOR(out[1], at::relu(-x));
 }
@@ -147,7 +149,7 @@ TEST(Run, OutputsThatShareATensorAreBothRight) {
     g (float[4] x) => (float[4] a, float[4] b, float[4] y) { a = Neg(x) b = Identity(a) c = Relu(b) y = Add(c, a) })");
   const at::Tensor x = floats({1, -2, 0, 4});
   for (int round = 0; round < 2; ++round) {
-    const Tensors out = run(*lower(*graph, {}), {x});
+    const Tensors out = test::run_on_test_device(*lower(*graph, test::on_test_device()), {x});
     EXPECT_TENSOR(out[0], -x);
     EXPECT_TENSOR(out[1], -x);
     EXPECT_TENSOR(out[2], at::relu(-x) - x);
@@ -157,26 +159,26 @@ TEST(Run, OutputsThatShareATensorAreBothRight) {
 
 TEST(LiveBytes, OfAChainDoesNotGrowWithItsLength) {
   const Tensors input = {at::ones({3, 64})};
-  EXPECT_EQ(live_bytes(*lower(*chain(2), {}), input), 2u * 3 * 64 * sizeof(float));
-  EXPECT_EQ(live_bytes(*lower(*chain(50), {}), input), 2u * 3 * 64 * sizeof(float));
+  EXPECT_EQ(live_bytes(*lower(*chain(2), test::on_test_device()), input), 2u * 3 * 64 * sizeof(float));
+  EXPECT_EQ(live_bytes(*lower(*chain(50), test::on_test_device()), input), 2u * 3 * 64 * sizeof(float));
 }
 
 TEST(LiveBytes, CountsTheLargestSetAtOnce) {
   // x (a) lives until a is there; then a and b; b and c … : never more than two of 4000 bytes, and the branch adds one.
   auto graph = read_onnx_text(
       R"(<ir_version: 8, opset_import: ["" : 17]> g (float[1000] x) => (float[1000] y) { a = Neg(x) b = Abs(a) y = Neg(b) })");
-  EXPECT_EQ(live_bytes(*lower(*graph, {}), {at::ones({1000})}), 8000u);
+  EXPECT_EQ(live_bytes(*lower(*graph, test::on_test_device()), {at::ones({1000})}), 8000u);
   auto branch = read_onnx_text(
       R"(<ir_version: 8, opset_import: ["" : 17]> g (float[1000] x) => (float[1000] y) { a = Neg(x) b = Abs(a) y = Add(b, a) })");
-  EXPECT_EQ(live_bytes(*lower(*branch, {}), {at::ones({1000})}), 12000u);
+  EXPECT_EQ(live_bytes(*lower(*branch, test::on_test_device()), {at::ones({1000})}), 12000u);
   auto constant =
       read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[2] x) => (float[2] y) <float[2] k = {1, 2}> { y = Add(x, k) })");
-  EXPECT_EQ(live_bytes(*lower(*constant, {}), {at::ones({2})}), 16u) << "weights do not count";
+  EXPECT_EQ(live_bytes(*lower(*constant, test::on_test_device()), {at::ones({2})}), 16u) << "weights do not count";
 }
 
 TEST(LiveBytes, GrowsWithTheBatch) {
   auto graph = model();
-  auto program = lower(*graph, {});
+  auto program = lower(*graph, test::on_test_device());
   EXPECT_EQ(live_bytes(*program, {at::ones({8, 3}), at::zeros({0}, at::kLong)}),
             8 * live_bytes(*program, {at::ones({1, 3}), at::zeros({0}, at::kLong)}));
 }

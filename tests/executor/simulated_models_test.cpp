@@ -7,6 +7,7 @@
 
 #include "ppq/ppq.h"
 #include "quant/fused.h"
+#include "support/device.h"
 #include "support/golden.h"
 #include "support/share.h"
 
@@ -53,7 +54,7 @@ Tensors run_alone(const Node& node, const Graph& graph, const Tensors& inputs) {
   copy->domain = node.domain;
   for (const auto& [name, value] : node.attributes) copy->attributes.set(name, value);
   for (Value* value : out) alone.add_output(value);
-  return run(*lower(alone, {}), given);
+  return run_on_test_device(*lower(alone, on_test_device()), given);
 }
 
 struct Case {
@@ -70,7 +71,7 @@ TEST_P(SimulatedModels, AgreeNodeByNode) {
   QuantizationSetting setting = QuantizationSettingFactory::by_name("dsp");
   setting.quantize_activation_setting.calib_algorithm = "minmax";
   setting.quantize_parameter_setting.baking_parameter = false;  // so that weights and biases are rounded on the way
-  TorchExecutor executor(graph, at::Device(at::kCPU));
+  TorchExecutor executor(graph, test_device());
   Quantizer(graph, GetParam().platform)
       .quantize(golden.calibration->sample(0), subset(golden.calibration, {0, 1, 2, 3}), executor, setting);
 
@@ -80,8 +81,8 @@ TEST_P(SimulatedModels, AgreeNodeByNode) {
   std::map<const Value*, at::Tensor> seen;
   for (const Value* value : graph.values())
     if (value->producer() || (value->is_graph_input() && !value->is_constant())) options.watch.push_back(value);
-  run(*lower(graph, options), golden.evaluation->sample(0),
-      [&](size_t index, const at::Tensor& value) { seen[options.watch[index]] = value.clone(); });
+  run_on_test_device(*lower(graph, on_test_device(options)), golden.evaluation->sample(0),
+                     [&](size_t index, const at::Tensor& value) { seen[options.watch[index]] = value.clone(); });
   ASSERT_EQ(seen.size(), options.watch.size());
 
   size_t rounded = 0;

@@ -8,6 +8,7 @@
 
 #include "core/file.h"
 #include "ppq/onnx.h"
+#include "support/device.h"
 #include "support/op_run.h"
 #include "support/share.h"
 #include "support/thrown.h"
@@ -53,7 +54,7 @@ QuantizationSetting minmax() {
 
 struct Job {
   std::unique_ptr<Graph> graph = network();
-  TorchExecutor executor{*graph, at::Device(at::kCPU)};
+  TorchExecutor executor{*graph, test::test_device()};
   Quantizer quantizer{*graph, kTarget};
   Graph& quantize(size_t count, size_t steps = 32, const QuantizationSetting& setting = minmax(), CollateFn collate = nullptr) {
     return quantizer.quantize(at::zeros({1, 2, 6, 6}), samples(count), executor, setting, steps, std::move(collate));
@@ -78,13 +79,13 @@ TEST(Quantizer, KeepsTheNetworkAsItCameAndTheOneBeforeRounding) {
   EXPECT_EQ(job.quantizer.original(), nullptr);
   EXPECT_EQ(job.quantizer.reference(), nullptr);
   const at::Tensor x = samples(1)[0], w = job.graph->find_value("w")->constant().clone();
-  const at::Tensor plain = ppq::run(*lower(*job.graph, {}), {x})[0];
+  const at::Tensor plain = test::run_on_test_device(*lower(*job.graph, test::on_test_device()), {x})[0];
   job.quantize(8);
   ASSERT_NE(job.quantizer.original(), nullptr);
   ASSERT_NE(job.quantizer.reference(), nullptr);
   EXPECT_TENSOR(job.quantizer.original()->find_value("w")->constant(), w);
-  EXPECT_TENSOR(ppq::run(*lower(*job.quantizer.original(), {}), {x})[0], plain);
-  EXPECT_TENSOR_NEAR(ppq::run(*lower(*job.quantizer.reference(), {}), {x})[0], plain, 1e-4);
+  EXPECT_TENSOR(test::run_on_test_device(*lower(*job.quantizer.original(), test::on_test_device()), {x})[0], plain);
+  EXPECT_TENSOR_NEAR(test::run_on_test_device(*lower(*job.quantizer.reference(), test::on_test_device()), {x})[0], plain, 1e-4);
   EXPECT_FALSE(job.graph->find_node("conv")->constant_input(1).equal(w)) << "baked";
 }
 
@@ -183,7 +184,7 @@ TEST(Quantizer, UnknownOperatorsAreListedBeforeAnythingIsDone) {
   auto graph = read_onnx_text(
       R"(<ir_version: 8, opset_import: ["" : 15, "made.up" : 1]> g (float[1,4] x) => (float[1,4] y) { [odd] a = made.up.Wobble(x) [r] y = Relu(a) })",
       {.infer_shapes = false, .check = false});
-  TorchExecutor executor(*graph, at::Device(at::kCPU));
+  TorchExecutor executor(*graph, test::test_device());
   Quantizer quantizer(*graph, kTarget);
   const Error error = thrown([&] { quantizer.quantize(at::zeros({1, 4}), {at::zeros({1, 4})}, executor, minmax()); });
   EXPECT_EQ(error.kind(), ErrorKind::Unsupported);

@@ -3,7 +3,9 @@
 
 #include <functional>
 
+#include "ops/convolution.h"
 #include "ppq/error.h"
+#include "support/device.h"
 #include "support/onnxruntime_cases.h"
 #include "support/op_run.h"
 #include "support/python.h"
@@ -78,11 +80,11 @@ TEST(Convolution, AutomaticPaddingIsResolvedForEverySize) {
   node->attributes.set("auto_pad", std::string("SAME_LOWER"));
   node->attributes.set("strides", std::vector<int64_t>{2, 2});
   graph.add_output(out);
-  const auto program = lower(graph, {});
+  const auto program = lower(graph, on_test_device());
   const at::Tensor even = random({1, 2, 8, 8}, 3), odd = random({1, 2, 7, 7}, 4);
   for (int repeat = 0; repeat < 2; ++repeat) {
-    EXPECT_TENSOR_NEAR(run(*program, {even})[0], convolve_by_loop(even, w, {2, 2}, {1, 1}, {1, 1}, {4, 4}), 1e-5);
-    EXPECT_TENSOR_NEAR(run(*program, {odd})[0], convolve_by_loop(odd, w, {2, 2}, {1, 1}, {1, 1}, {4, 4}), 1e-5);
+    EXPECT_TENSOR_NEAR(run_on_test_device(*program, {even})[0], convolve_by_loop(even, w, {2, 2}, {1, 1}, {1, 1}, {4, 4}), 1e-5);
+    EXPECT_TENSOR_NEAR(run_on_test_device(*program, {odd})[0], convolve_by_loop(odd, w, {2, 2}, {1, 1}, {1, 1}, {4, 4}), 1e-5);
   }
 }
 
@@ -97,6 +99,12 @@ TEST(Convolution, NegativePaddingCrops) {
   const at::Tensor x = random({1, 2, 6, 7}, 7), w = random({3, 2, 2, 2}, 8);
   const at::Tensor y = OpRun("Conv", 11).attr("pads", std::vector<int64_t>{-1, 0, 0, -2})({x, w});
   EXPECT_TENSOR_NEAR(y, convolve_by_loop(x.slice(2, 1), w, {1, 1}, {1, 1}, {0, 0}, {4, 4}), 1e-5);
+}
+
+TEST(Convolution, SumsOfWholeNumbersThatAreALittleOffAreWhole) {
+  const at::Tensor off = floats({2.999f, 3.001f, -126.999f, -0.001f, 0.001f, 32767.0f});
+  EXPECT_TENSOR(ops::whole_sums(off).to(at::kInt), ints({3, 3, -127, 0, 0, 32767}).to(at::kInt));
+  EXPECT_TENSOR(ops::whole_sums(off.to(at::kDouble) * 3).to(at::kInt), ints({9, 9, -381, 0, 0, 98301}).to(at::kInt));
 }
 
 TEST(ConvTranspose, AsymmetricPadding) {

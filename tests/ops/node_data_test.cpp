@@ -14,6 +14,7 @@
 #include "ppq/error.h"
 #include "ppq/executor.h"
 #include "ppq/onnx.h"
+#include "support/device.h"
 
 namespace ppq::test {
 namespace {
@@ -118,16 +119,16 @@ std::string run_folder(const std::string& name) {
     const auto graph = read_onnx((folder / "model.onnx").string(), {.infer_shapes = false, .check = false});
     if (const auto missing = unsupported_nodes(*graph); !missing.empty()) return "unsupported: " + missing.front();
     const Compare how = comparison_of(name);
-    const auto program = lower(*graph, {});
+    const auto program = lower(*graph, on_test_device());
     for (int set = 0; fs::exists(folder / ("test_data_set_" + std::to_string(set))); ++set) {
       const fs::path data = folder / ("test_data_set_" + std::to_string(set));
       const Tensors inputs = read_tensors(data, "input_", graph->inputs().size());
       const Tensors expected = read_tensors(data, "output_", graph->outputs().size());
       std::vector<at::Tensor> kept;
       for (const auto& input : inputs) kept.push_back(input.clone());
-      const Tensors actual = run(*program, inputs);
+      const Tensors actual = run_on_test_device(*program, inputs);
       if (std::any_of(inputs.begin(), inputs.end(), [](const auto& t) { return t.dim() == 4; })) {
-        const Tensors other = run(*program, channels_last(inputs));
+        const Tensors other = run_on_test_device(*program, channels_last(inputs));
         for (size_t i = 0; i < std::min(expected.size(), other.size()); ++i)
           if (auto text = difference(other[i], expected[i], how); !text.empty())
             return "channels last: output " + std::to_string(i) + ": " + text;

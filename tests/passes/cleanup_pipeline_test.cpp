@@ -5,6 +5,7 @@
 #include <set>
 
 #include "passes/rewritten.h"
+#include "support/device.h"
 #include "support/share.h"
 
 namespace ppq::test {
@@ -20,6 +21,7 @@ Cleaned clean(const std::string& relative) {
   out.before = read_onnx(shared("models/" + relative));
   out.after = out.before->clone();
   PassContext context;
+  context.device = test_device();
   context.verify = true;
   run_passes(*out.after, cleanup_pipeline(), context);
   for (const auto& type : types_of(*out.after)) ++out.counts[type];

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "ppq/ppq.h"
+#include "support/device.h"
 #include "support/golden.h"
 #include "support/share.h"
 
@@ -62,7 +63,7 @@ TEST_P(PpqScales, AgreeSlotBySlot) {
   setting.extra.cross_clip_equalization = setting.extra.choose_equalization_by_data = false;  // PPQ's equalization, always
   setting.extra.weight_search = "minmax";
   setting.quantize_activation_setting.calib_algorithm = run.observer;
-  TorchExecutor executor(graph, at::Device(at::kCPU));
+  TorchExecutor executor(graph, test_device());
   Quantizer(graph, TargetPlatform::QNN_DSP_INT8).quantize(golden.calibration->sample(0), golden.calibration, executor, setting, 512);
 
   const auto excused = different(graph);

@@ -8,6 +8,7 @@
 
 #include "passes/rewritten.h"
 #include "ppq/ppq.h"
+#include "support/device.h"
 #include "support/op_run.h"
 #include "support/thrown.h"
 
@@ -31,6 +32,7 @@ struct Quantizing {
     context.platform = &platform;
     context.setting = &setting;
     context.warnings = &warnings;
+    context.device = test_device();
   }
   /// `signature` is what stands before the braces: "(float[2] x) => (float[2] y) <float[2] k = {1, 2}>". Inputs named in
   /// `random` become random weights.
@@ -60,7 +62,7 @@ struct Quantizing {
   Tensors simulate(const Tensors& inputs) const {
     LowerOptions options;
     options.mode = ExecutionMode::Simulated;
-    return run(*lower(*graph, options), inputs);
+    return run_on_test_device(*lower(*graph, on_test_device(options)), inputs);
   }
 };
 

@@ -1,4 +1,5 @@
 #include "support/golden.h"
+#include "support/device.h"
 
 #include <ATen/ATen.h>
 
@@ -74,10 +75,10 @@ std::map<std::string, double> golden_snr(const std::string& name, const std::str
 std::vector<double> output_snr(const Graph& graph, const Graph& reference, const Dataset& samples) {
   LowerOptions simulated;
   simulated.mode = ExecutionMode::Simulated;
-  const auto program = lower(graph, simulated), plain = lower(reference, {});
+  const auto program = lower(graph, on_test_device(simulated)), plain = lower(reference, on_test_device());
   std::vector<double> noise(graph.outputs().size(), 0), signal(noise);
   for (size_t i = 0; i < samples.size(); ++i) {
-    const Tensors q = run(*program, samples.sample(i)), f = run(*plain, samples.sample(i));
+    const Tensors q = run_on_test_device(*program, samples.sample(i)), f = run_on_test_device(*plain, samples.sample(i));
     for (size_t j = 0; j < noise.size(); ++j) {
       noise[j] += (q[j] - f[j]).to(at::kDouble).square().sum().item<double>();
       signal[j] += f[j].to(at::kDouble).square().sum().item<double>();

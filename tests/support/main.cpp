@@ -6,6 +6,8 @@
 #include <string_view>
 
 #include "kernels/cpu/level.h"
+#include "ppq/error.h"
+#include "support/device.h"
 
 namespace {
 
@@ -36,5 +38,12 @@ bool repeats_own_level() {
 int main(int argc, char** argv) {
   if (lacks_wanted_level() || repeats_own_level()) return kSkipped;
   testing::InitGoogleMock(&argc, argv);
+  try {
+    const at::Device device = ppq::test::test_device();
+    if (!device.is_cpu()) std::printf("PPQ_TEST_DEVICE: networks run on %s\n", device.str().c_str());
+  } catch (const ppq::Error& error) {
+    std::fprintf(stderr, "PPQ_TEST_DEVICE=%s: nothing was tested: %s\n", ppq::test::test_device_name().c_str(), error.what());
+    return ppq::exit_code(error.kind());
+  }
   return RUN_ALL_TESTS();
 }

@@ -1,4 +1,5 @@
 #include "support/onnxruntime_cases.h"
+#include "support/device.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -48,7 +49,7 @@ std::string run_case(const fs::path& folder) {
   try {
     const auto graph = read_onnx((folder / "model.onnx").string(), {.infer_shapes = false, .check = false});
     const Tensors expected = read_all(folder, "output", graph->outputs().size());
-    const Tensors actual = run(*lower(*graph, {}), read_all(folder, "input", graph->inputs().size()));
+    const Tensors actual = run_on_test_device(*lower(*graph, on_test_device()), read_all(folder, "input", graph->inputs().size()));
     for (size_t i = 0; i < expected.size(); ++i)
       if (const std::string text = disagreement(actual[i], expected[i]); !text.empty()) return "output " + std::to_string(i) + ": " + text;
     return "";

@@ -1,4 +1,5 @@
 #include "support/op_run.h"
+#include "support/device.h"
 
 #include <ATen/ATen.h>
 
@@ -27,7 +28,7 @@ Tensors OpRun::run(const Tensors& inputs, size_t outputs) const {
   node->domain = domain_;
   for (const auto& [name, value] : attributes_) node->attributes.set(name, value);
   for (Value* value : out) graph.add_output(value);
-  return ppq::run(*lower(graph, {}), given);
+  return run_on_test_device(*lower(graph, on_test_device()), given);
 }
 
 at::Tensor floats(std::initializer_list<float> values) { return at::tensor(values, at::kFloat); }
@@ -50,7 +51,7 @@ std::string difference(const at::Tensor& actual, const at::Tensor& expected, dou
     text << "got shape " << actual.sizes() << ", expected " << expected.sizes();
   } else {
     const auto type = at::isFloatingType(actual.scalar_type()) ? at::kDouble : at::kLong;
-    const at::Tensor a = actual.to(type), e = expected.to(type);
+    const at::Tensor a = actual.cpu().to(type), e = expected.cpu().to(type);
     if (!at::isclose(a, e, tolerance, tolerance, /*equal_nan=*/true).all().item<bool>()) text << "got " << a << ", expected " << e;
   }
   return text.str();

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "ppq/error.h"
+#include "support/device.h"
 
 namespace ppq::test {
 
@@ -66,7 +67,7 @@ double relative_difference(const Tensors& results, const Tensors& reference) {
   return worst;
 }
 
-Tensors run_float(const Graph& graph, const Tensors& inputs) { return run(*lower(graph, {}), inputs); }
+Tensors run_float(const Graph& graph, const Tensors& inputs) { return run_on_test_device(*lower(graph, on_test_device()), inputs); }
 
 namespace {
 
@@ -106,6 +107,7 @@ Rewritten rewrite(std::unique_ptr<Graph> graph, std::unique_ptr<Pass> pass, doub
   out.before = graph->clone();
   out.after = std::move(graph);
   PassContext context;
+  context.device = test_device();
   out.changes = pass->run(*out.after, context);
   EXPECT_NO_THROW(out.after->verify());
   if (is_valid(*out.before)) {

@@ -1,4 +1,5 @@
 #include "passes/quantizing.h"
+#include "support/device.h"
 
 namespace ppq::test {
 namespace {
@@ -44,10 +45,10 @@ struct Absorbing : Quantizing {
   static std::vector<std::pair<double, double>> ranges(const Graph& network, const Dataset& samples) {
     LowerOptions watching;
     watching.watch = {network.find_node("up")->output()};
-    const auto program = lower(network, watching);
+    const auto program = lower(network, on_test_device(watching));
     std::vector<std::pair<double, double>> result;
     for (size_t i = 0; i < samples.size(); ++i)
-      run(*program, samples.sample(i), [&](size_t, const at::Tensor& value) {
+      run_on_test_device(*program, samples.sample(i), [&](size_t, const at::Tensor& value) {
         const at::Tensor x = value.contiguous();
         const int64_t channels = x.size(1), places = x.numel() / channels;
         result.resize(static_cast<size_t>(channels), {1e30, -1e30});

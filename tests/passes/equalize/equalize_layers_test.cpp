@@ -2,6 +2,7 @@
 
 #include "passes/equalize/pairs.h"
 #include "passes/quantizing.h"
+#include "support/device.h"
 #include "support/golden.h"
 #include "support/share.h"
 
@@ -175,10 +176,10 @@ TEST(EqualizeLayers, ATrainedNetworkWithBadlyScaledChannels) {
   ASSERT_GT(pairs.size(), 20u);
   for (const auto& pair : pairs) watching.watch.push_back(pair.upstream[0]->output());
   std::vector<at::Tensor> most(pairs.size());
-  const auto program = lower(*golden.graph, watching);
+  const auto program = lower(*golden.graph, on_test_device(watching));
   for (const Dataset* samples : {golden.calibration.get(), golden.evaluation.get()})
     for (size_t i = 0; i < samples->size(); ++i)
-      run(*program, samples->sample(i), [&](size_t which, const at::Tensor& x) {
+      run_on_test_device(*program, samples->sample(i), [&](size_t which, const at::Tensor& x) {
         const at::Tensor high = x.amax(std::vector<int64_t>{0, 2, 3});
         most[which] = most[which].defined() ? at::maximum(most[which], high) : high.clone();
       });
@@ -192,11 +193,11 @@ TEST(EqualizeLayers, ATrainedNetworkWithBadlyScaledChannels) {
   auto agreeing = [&](Graph& graph) {
     LowerOptions simulated;
     simulated.mode = ExecutionMode::Simulated;
-    const auto quantized = lower(graph, simulated), plain = lower(*original, {});
+    const auto quantized = lower(graph, on_test_device(simulated)), plain = lower(*original, on_test_device());
     size_t same = 0;
     for (size_t i = 0; i < golden.evaluation->size(); ++i) {
       const auto x = golden.evaluation->sample(i);
-      same += run(*quantized, x)[0].argmax().item<int64_t>() == run(*plain, x)[0].argmax().item<int64_t>();
+      same += run_on_test_device(*quantized, x)[0].argmax().item<int64_t>() == run_on_test_device(*plain, x)[0].argmax().item<int64_t>();
     }
     return same;
   };
@@ -205,7 +206,7 @@ TEST(EqualizeLayers, ATrainedNetworkWithBadlyScaledChannels) {
     QuantizationSetting setting = QuantizationSettingFactory::setting_for("qnn_dsp_int8");
     setting.quantize_activation_setting.calib_algorithm = "minmax";
     setting.extra.cross_clip_equalization = through_clip;
-    TorchExecutor executor(*graph, at::Device(at::kCPU));
+    TorchExecutor executor(*graph, test_device());
     Quantizer(*graph, TargetPlatform::QNN_DSP_INT8).quantize(golden.calibration->sample(0), golden.calibration, executor, setting, 32);
     return graph;
   };

@@ -1,5 +1,6 @@
 #include "passes/equalize/pairs.h"
 #include "passes/quantizing.h"
+#include "support/device.h"
 #include "support/thrown.h"
 
 namespace ppq::test {
@@ -26,10 +27,10 @@ struct Disparate : Quantizing {
     run_passes(*graph, quantization_pipeline(platform, setting), context);
     LowerOptions simulated;
     simulated.mode = ExecutionMode::Simulated;
-    const auto quantized = lower(*graph, simulated);
+    const auto quantized = lower(*graph, on_test_device(simulated));
     double noise = 0, signal = 0;
     for (size_t i = 0; i < context.calibration->size(); ++i) {
-      const at::Tensor got = run(*quantized, context.calibration->sample(i))[0],
+      const at::Tensor got = run_on_test_device(*quantized, context.calibration->sample(i))[0],
                        want = run_float(*before, context.calibration->sample(i))[0];
       noise += (got - want).square().sum().item<double>(), signal += want.square().sum().item<double>();
     }
@@ -47,9 +48,9 @@ std::vector<std::vector<double>> ways(const Disparate& q, double ratio) {
   }
   LowerOptions options;
   options.watch = {q.before->find_value("c")};
-  const auto program = lower(*q.before, options);
+  const auto program = lower(*q.before, on_test_device(options));
   for (size_t i = 0; i < 8; ++i)
-    run(*program, q.context.calibration->sample(i), [&](size_t, const at::Tensor& out) {
+    run_on_test_device(*program, q.context.calibration->sample(i), [&](size_t, const at::Tensor& out) {
       for (int c = 0; c < 12; ++c) a[c] += std::max(0.0, out[0][c].max().item<double>()) / 8;
     });
   std::vector<double> dfq(12), U(12), D(12), A(12), second(12), third(12), fourth(12);
