@@ -29,7 +29,9 @@ template <class... Parameters, class... Arguments>
 void launch_kernel(void (*kernel)(Parameters...), int64_t grid, int block, int64_t shared_bytes, cudaStream_t stream,
                    const Arguments&... arguments) {
   if (grid <= 0) return;
-  kernel<<<static_cast<unsigned>(grid), block, static_cast<size_t>(shared_bytes), stream> > >(arguments...);
+  // clang-format off
+  kernel<<<static_cast<unsigned>(grid), block, static_cast<size_t>(shared_bytes), stream>>>(arguments...);
+  // clang-format on
   cudaError_t error = cudaGetLastError();
   if (error != cudaSuccess) throw std::runtime_error(std::string("CUDA launch failed: ") + cudaGetErrorString(error));
 }
