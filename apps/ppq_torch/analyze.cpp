@@ -24,7 +24,7 @@ int analyze_command(const Args& args) {
   apply_threads(line);
   const std::string model = line.required("model"), table = line.required("table"), output = line.required("output"),
                     calib = line.required("calib");
-  const PlatformSpec& platform = find_platform(line.required("platform"));
+  const PlatformSpec& platform = find_platform(line.required("platform"), "--platform");
   const DataOptions data = data_options(line);
   AnalysisOptions options;
   options.device = resolve_device(line.text("device"));

@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "exporters/exporter.h"
 #include "exporters/qualcomm/deploy.h"
+#include "graph/patterns.h"
 #include "model.h"
 #include "ppq/error.h"
 #include "ppq/onnx.h"
@@ -80,19 +81,30 @@ void apply_bits(QuantizationSetting& setting, const std::vector<std::string>& it
 }
 
 QuantizationSetting effective_setting(const CommandLine& line, const PlatformSpec& platform, std::vector<std::string>& warnings) {
-  QuantizationSetting setting = line.has("setting") ? QuantizationSettingFactory::by_name(line.text("setting"), &warnings)
-                                                    : QuantizationSettingFactory::setting_for(platform.name);
+  QuantizationSetting setting = line.has("setting") ? QuantizationSettingFactory::by_name(line.text("setting"), &warnings, "--setting")
+                                                    : QuantizationSettingFactory::setting_for(platform);
   if (line.has("observer")) setting.quantize_activation_setting.calib_algorithm = line.text("observer");
   if (line.has("dispatch")) setting.dispatcher = line.text("dispatch");
   for (const std::string& pass : line.list("passes")) {
     const bool off = pass.rfind("-", 0) == 0;
     const std::string name = off ? pass.substr(1) : pass;
-    make_pass(name);  // an unknown name is an error here, with candidates
+    make_pass(name, &platform, "--passes");  // an unknown name is an error here, with candidates
     setting.extra.passes[name] = !off;
   }
   for (const std::string& pattern : line.list("keep-float")) setting.extra.keep_float.push_back(pattern);
   apply_bits(setting, line.list("bits"));
   return setting;
+}
+
+/// A pattern that names nothing is an error before the work begins.
+void check_patterns(const CommandLine& line, const Graph& graph) {
+  for (const std::string& pattern : line.list("keep-float")) passes::match_nodes(graph, pattern, "--keep-float");
+  for (std::string pattern : line.list("bits")) {
+    pattern.erase(pattern.rfind('='));
+    for (const std::string_view prefix : {"activation:", "weight:"})
+      if (pattern.starts_with(prefix)) pattern.erase(0, prefix.size());
+    passes::match_nodes(graph, pattern, "--bits");
+  }
 }
 
 struct Samples {
@@ -216,7 +228,7 @@ class QuantizeJob {
  private:
   void prepare() {
     const std::string model = line_.required("model"), calib = line_.required("calib");
-    platform_ = &find_platform(line_.required("platform"));
+    platform_ = &find_platform(line_.required("platform"), "--platform");
     setting_ = effective_setting(line_, *platform_, report_.warnings);
     for (const std::string& format : formats()) find_exporter(format);
     const std::string version = line_.text("encodings");
@@ -234,6 +246,7 @@ class QuantizeJob {
     context.verify = line_.flag("verify");
     context.warnings = &report_.warnings;
     cleanup_ = run_passes(*graph_, cleanup_pipeline(setting_), context);
+    check_patterns(line_, *graph_);
     const auto specs = input_specs(*graph_);
     const DatasetPtr all = open_dataset(calib, specs, data);
     samples_ = split_samples(line_, all, line_.has("eval") ? open_dataset(line_.text("eval"), specs, data) : nullptr);
@@ -243,7 +256,7 @@ class QuantizeJob {
     output_ = line_.has("output") ? line_.text("output") : stem(model) + "_" + platform_->name;
     if (line_.has("overrides")) {
       // Before the entries are read: float entries mark nodes, and dispatching leaves marked graphs alone.
-      dispatch_graph(*graph_, platform_->id, setting_.dispatcher);
+      dispatch_graph(*graph_, *platform_, setting_.dispatcher);
       const auto read = read_encodings(*graph_, *platform_, line_.text("overrides"), true);
       log_info("overrides: " + std::to_string(read.applied) + " encodings, " + std::to_string(read.unknown.size()) +
                " names that the model does not have");
@@ -295,7 +308,7 @@ class QuantizeJob {
 
   void quantize() {
     TorchExecutor executor(*graph_, devices_[0]);
-    quantizer_ = std::make_unique<Quantizer>(*graph_, platform_->id);
+    quantizer_ = std::make_unique<Quantizer>(*graph_, *platform_);
     std::unique_ptr<ProgressBar> bar;
     std::string current;
     quantizer_->set_verify(line_.flag("verify"));

@@ -105,6 +105,7 @@ TEST_F(Cli, BadValuesAreUsageErrors) {
   expect_error(ppq_torch(work().quantize({"--threads", "-1"})), 2, {"--threads", "-1"});
   expect_error(ppq_torch(work().quantize({"--std", "0"})), 2, {"--std"});
   expect_error(ppq_torch(work().quantize({"--encodings", "9", "--output", path("bad_version")})), 2, {"--encodings", "'9'", "0.6.1"});
+  expect_error(ppq_torch(work().quantize({"--passes", "calibrat"})), 2, {"[--passes]", "'calibrat'", "calibrate"});
   EXPECT_FALSE(std::filesystem::exists(path("bad_version")));
   EXPECT_FALSE(std::filesystem::exists(path("o")));
 }

@@ -102,7 +102,7 @@ class Dispatcher {
  private:
   using Rule = std::function<bool(const Node& from, const Node& to, size_t input)>;
 
-  bool quantizable(const Node& node) const { return platform_.quant_types.count(node.op_type) > 0; }
+  bool quantizable(const Node& node) const { return platform_.computes(node); }
   static bool is_generator(const Node& node) {
     static const std::set<std::string> types = {"Shape", "Size", "NonMaxSuppression", "ConstantOfShape", "TopK", "NonZero", "Range"};
     return types.count(node.op_type) > 0;
@@ -237,9 +237,13 @@ class Dispatcher {
 }  // namespace
 
 Graph& dispatch_graph(Graph& graph, TargetPlatform platform, const std::string& dispatcher) {
+  return dispatch_graph(graph, find_platform(platform), dispatcher);
+}
+
+Graph& dispatch_graph(Graph& graph, const PlatformSpec& platform, const std::string& dispatcher) {
   std::string name = dispatcher;
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
-  Dispatcher rules(graph, find_platform(platform));
+  Dispatcher rules(graph, platform);
   if (name == "conservative")
     rules.conservative();
   else if (name == "pointwise")

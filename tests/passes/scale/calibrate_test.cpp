@@ -249,7 +249,8 @@ TEST(Calibrate, ConstantsAreNotActivations) {
 
 TEST(Calibrate, TheObserverIsTheSchemesOrTheSettings) {
   Layer q("");
-  q.platform.activation.observer = "no-such-observer";
+  for (SlotRole role : {SlotRole::Data, SlotRole::Output})
+    for (SlotRule* rule : q.rules(role)) rule->scheme.observer = "no-such-observer";
   q.calibrate_with(samples());
   q.prepare();
   EXPECT_EQ(thrown([&] { q.pass("calibrate"); }).kind(), ErrorKind::Usage);
