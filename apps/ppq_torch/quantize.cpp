@@ -55,6 +55,7 @@ CommandLine declare() {
       cxxopts::value<int64_t>()->default_value("0"));
   line.group("Output")("export", "formats, comma separated (default: the platform's)", cxxopts::value<std::vector<std::string>>())(
       "encodings", "version of encodings JSON: 0.6.1, 1.0.0 or 2.0.0", cxxopts::value<std::string>()->default_value("0.6.1"))(
+      "export-option", "NAME=VALUE: an option of an exporter (repeatable)", cxxopts::value<std::vector<std::string>>())(
       "save-graph", "also write the graph here", cxxopts::value<std::string>())("save-table", "also write the table here",
                                                                                 cxxopts::value<std::string>())(
       "raw-samples", "also write the calibration samples as raw float32 files and input_list.txt: nhwc (SNPE) or nchw (QAIRT)",
@@ -94,6 +95,17 @@ QuantizationSetting effective_setting(const CommandLine& line, const PlatformSpe
   for (const std::string& pattern : line.list("keep-float")) setting.extra.keep_float.push_back(pattern);
   apply_bits(setting, line.list("bits"));
   return setting;
+}
+
+ExportOptions export_options(const CommandLine& line) {
+  ExportOptions options;
+  options.set("encodings", line.text("encodings"), "--encodings");
+  for (const std::string& item : line.list("export-option")) {
+    const size_t equals = item.find('=');
+    if (equals == std::string::npos) throw Error(ErrorKind::Usage, "--export-option", "got '" + item + "', expected NAME=VALUE");
+    options.set(item.substr(0, equals), item.substr(equals + 1), "--export-option " + item.substr(0, equals));
+  }
+  return options;
 }
 
 /// A pattern that names nothing is an error before the work begins.
@@ -230,10 +242,9 @@ class QuantizeJob {
     const std::string model = line_.required("model"), calib = line_.required("calib");
     platform_ = &find_platform(line_.required("platform"), "--platform");
     setting_ = effective_setting(line_, *platform_, report_.warnings);
-    for (const std::string& format : formats()) find_exporter(format);
-    const std::string version = line_.text("encodings");
-    if (version != "0.6.1" && version != "1.0.0" && version != "2.0.0")
-      throw Error(ErrorKind::Usage, "--encodings", "got '" + version + "', expected 0.6.1, 1.0.0 or 2.0.0");
+    for (const std::string& format : formats()) find_exporter(format, platform_, "--export");
+    export_options_ = export_options(line_);
+    check_options(export_options_, platform_);
     if (line_.has("raw-samples") && line_.text("raw-samples") != "nhwc" && line_.text("raw-samples") != "nchw")
       throw Error(ErrorKind::Usage, "--raw-samples", "got '" + line_.text("raw-samples") + "', expected nhwc or nchw");
     devices_ = resolve_devices(line_.text("device"));
@@ -351,18 +362,17 @@ class QuantizeJob {
   void write() {
     const auto start = Clock::now();
     const std::string graph_path = output_ + "/quantized.onnx", table_path = output_ + "/quantized.table";
-    ExportOptions options;
-    options.encodings = line_.text("encodings");
     for (const std::string& format : formats()) {
-      const ExportSummary summary = find_exporter(format).write(*graph_, *platform_, graph_path, table_path, options);
+      const ExporterRow& exporter = find_exporter(format, platform_);
+      const ExportSummary summary = exporter.write(*graph_, *platform_, graph_path, table_path, export_options_);
       report_.encodings_written += summary.written;
       report_.encodings_missing.insert(report_.encodings_missing.end(), summary.missing.begin(), summary.missing.end());
       if (line_.has("save-graph") || line_.has("save-table"))
-        find_exporter(format).write(*graph_, *platform_, line_.has("save-graph") ? line_.text("save-graph") : graph_path,
-                                    line_.has("save-table") ? line_.text("save-table") : table_path, options);
+        exporter.write(*graph_, *platform_, line_.has("save-graph") ? line_.text("save-graph") : graph_path,
+                       line_.has("save-table") ? line_.text("save-table") : table_path, export_options_);
     }
     write_file(output_ + "/setting.json", setting_.to_json() + "\n");
-    write_file(output_ + "/DEPLOY.md", deploy_guide(*graph_, *platform_, options));
+    write_file(output_ + "/DEPLOY.md", deployment_guide(*graph_, *platform_, formats(), export_options_));
     if (line_.has("raw-samples"))
       write_raw_samples(*samples_.calibration, input_specs(*graph_), output_,
                         line_.text("raw-samples") == "nhwc" ? Layout::NHWC : Layout::NCHW, samples_.calibration->size());
@@ -410,6 +420,7 @@ class QuantizeJob {
   const Clock::time_point start_ = Clock::now();
   const PlatformSpec* platform_ = nullptr;
   QuantizationSetting setting_;
+  ExportOptions export_options_;
   std::vector<at::Device> devices_;  ///< that share the calibration; the first does the rest
   std::unique_ptr<Graph> graph_;
   std::unique_ptr<Quantizer> quantizer_;

@@ -15,6 +15,7 @@ namespace ppq {
 
 class Node;
 class Pass;
+struct ExporterRow;
 struct QuantizationSetting;
 
 /// Targets, numbered as in PPQ (settings files hold these numbers). Only those with a PlatformSpec can be quantized for;
@@ -130,6 +131,7 @@ struct PlatformSpec {
   std::string default_setting = "default";                   ///< factory name: "dsp"
   std::function<void(QuantizationSetting&)> adjust_setting;  ///< what `setting_for` changes for this target; null: nothing
   std::vector<std::string> exporters;                        ///< default --export
+  std::vector<const ExporterRow*> own_exporters;             ///< those that `exporter_table()` does not have
 
   /// Whether the target computes a node in integers.
   bool computes(const Node& node) const;

@@ -75,8 +75,11 @@ class Quantizer {
   std::vector<std::string> warnings_;
 };
 
-/// Writes the deployment for a platform: the graph to `graph_save_to` (".onnx" is added when no suffix is there) and the
-/// parameter table to `config_save_to`. Files are written beside and renamed when whole.
+/// Writes the deployment for a platform by its exporters: the graph to `graph_save_to` (".onnx" is added when no suffix is
+/// there) and the parameter table to `config_save_to`; without the latter the graph alone. Files are written beside and renamed
+/// when whole.
+void export_ppq_graph(const Graph& graph, const PlatformSpec& platform, const std::string& graph_save_to,
+                      const std::string& config_save_to = "");
 void export_ppq_graph(const Graph& graph, TargetPlatform platform, const std::string& graph_save_to,
                       const std::string& config_save_to = "");
 

@@ -2,6 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
+#include "core/file.h"
+#include "exporters/exported_tensors.h"
+#include "ppq/onnx.h"
 #include "ppq/setting.h"
 
 namespace ppq::test {
@@ -28,7 +33,53 @@ bool is_three_by_three(const Node& node, size_t) {
   return weight.dim() == 4 && weight.size(2) == 3 && weight.size(3) == 3;
 }
 
+struct ScalesOptions {
+  std::string order = "graph";
+  bool biases = false;
+  void visit(OptionVisitor& visitor) {
+    visitor.field("order", order, {"graph", "name"}, "order of the lines");
+    visitor.field("biases", biases, "lines for biases too");
+  }
+};
+
+ExportSummary write(const Graph& graph, const PlatformSpec&, const std::string& graph_path, const std::string& table_path,
+                    const ExportOptions& given) {
+  const auto options = read_options<ScalesOptions>(given);
+  ExportSummary summary;
+  std::vector<std::string> lines;
+  for (const ExportedTensor& tensor : exported_tensors(graph)) {
+    if (tensor.state == ExportedTensor::State::Missing) summary.missing.push_back(tensor.value->name());
+    if (tensor.state != ExportedTensor::State::Quantized || (tensor.accumulator && !options.biases)) continue;
+    std::string line = tensor.value->name();
+    const at::Tensor scales = tensor.quant->params.scale.reshape({-1});
+    for (int64_t i = 0; i < scales.numel(); ++i) line += (i ? ", " : " ") + std::to_string(scales[i].item<float>());
+    lines.push_back(line + "\n");
+  }
+  summary.written = lines.size();
+  if (options.order == "name") std::sort(lines.begin(), lines.end());
+  std::string text;
+  for (const std::string& line : lines) text += line;
+  if (!graph_path.empty()) write_onnx(graph, graph_path), summary.files.push_back(graph_path);
+  if (!table_path.empty()) write_file(table_path, text), summary.files.push_back(table_path);
+  return summary;
+}
+
+std::string guide(const Graph& graph, const PlatformSpec& platform, const ExportOptions&) {
+  return "# " + graph.name + " on " + platform.name + "\n";
+}
+
 }  // namespace
+
+const ExporterRow& scales_exporter() {
+  static const ExporterRow row = {
+      "scales",
+      "scales, one tensor a line",
+      {{ExportFile::Kind::Graph, "quantized.onnx", "the network"}, {ExportFile::Kind::Table, "quantized.table", "the scales"}},
+      visit_options<ScalesOptions>,
+      write,
+      guide};
+  return row;
+}
 
 PlatformSpec sample_platform() {
   using namespace rules;
@@ -54,6 +105,8 @@ PlatformSpec sample_platform() {
     setting.extra.weight_search = "minmax";
     setting.quantize_activation_setting.calib_algorithm = "minmax";
   };
+  spec.exporters = {"scales"};
+  spec.own_exporters = {&scales_exporter()};
   return spec;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "exporters/exporter.h"
 #include "ppq/pass.h"
 #include "ppq/platform.h"
 
@@ -10,6 +11,10 @@ namespace ppq::test {
 /// - weights of Conv int8 per channel, of 3×3 Convs 6 bits, of Gemm int8 per tensor, of MatMul 4 bits in blocks of 4
 /// - Add is computed in integers only where an operand is constant
 /// - two passes of its own, "sample-first" and "sample-last", which write their names into the graph's doc
+/// - an exporter of its own, "scales"
 PlatformSpec sample_platform();
+
+/// Writes a line "name scale, scale" a quantized tensor. Options: "order" (graph or name), "biases".
+const ExporterRow& scales_exporter();
 
 }  // namespace ppq::test

@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "core/file.h"
+#include "exporters/exported_tensors.h"
 #include "exporters/qualcomm/encoding.h"
 #include "ppq/error.h"
 
@@ -15,6 +16,18 @@ bool quantizable(const Node& node, const PlatformSpec& platform) {
   if (node.quantized || node.dispatch == Dispatch::Quantized) return true;
   const bool standard = node.domain.empty() || node.domain == "ai.onnx";
   return node.dispatch == Dispatch::Unspecified && standard && platform.computes(node);
+}
+
+/// The channel axis of a parameter by the operator that reads it: Conv 0, ConvTranspose 1, Gemm and MatMul their output
+/// dimension, else 0.
+int channel_axis_of(const Node& node, size_t input) {
+  if (node.is("ConvTranspose") && input == 1) return 1;
+  if (node.is("Gemm") && input == 1) return node.attributes.get_int("transB", 0) ? 0 : 1;
+  if (node.is("MatMul")) {
+    const at::Tensor weight = node.constant_input(input);
+    return weight.defined() ? static_cast<int>(std::max<int64_t>(weight.dim() - 1, 0)) : 0;
+  }
+  return 0;
 }
 
 void set_slot(std::vector<TensorQuantPtr>& slots, size_t size, size_t index, TensorQuantPtr quant) {

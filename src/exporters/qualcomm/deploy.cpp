@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "exporters/exported_tensors.h"
 #include "exporters/qualcomm/encoding.h"
 #include "ppq/error.h"
 
@@ -32,7 +33,7 @@ bool is_odd(const std::string& name) {
   return std::any_of(name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c) && c != '_'; });
 }
 
-Facts facts_of(const Graph& graph, const ExportOptions& options) {
+Facts facts_of(const Graph& graph, const EncodingsOptions& options) {
   Facts facts;
   for (const InputSpec& spec : input_specs(graph)) {
     Input input{spec.name, "", spec.shape.empty() || !spec.shape[0].known() ? -1 : spec.shape[0].value, spec.shape.size(),
@@ -142,7 +143,7 @@ std::string qairt_section(const Facts& facts, const PlatformSpec& platform) {
          "`--export_format=DLC_STRIP_QUANT` drops the encodings.\n";
 }
 
-std::string old_section(const ExportOptions& options) {
+std::string old_section(const EncodingsOptions& options) {
   if (options.encodings != "0.6.1") return "";
   return "## SNPE 1.x without --quantization_overrides\n\nQuantize with the SDK, then write these ranges into the quantized DLC (the SDK's "
          "own Python modules do it):\n\n" +
@@ -186,7 +187,7 @@ void input_traps(const Facts& facts, std::vector<std::string>& items) {
                     "unused: check the number of processed encodings.");
 }
 
-void table_traps(const Facts& facts, const PlatformSpec& platform, const ExportOptions& options, std::vector<std::string>& items) {
+void table_traps(const Facts& facts, const PlatformSpec& platform, const EncodingsOptions& options, std::vector<std::string>& items) {
   if (options.encodings == "0.6.1")
     items.push_back(
         "Version 0.6.1 is for SNPE and the legacy converters. Offsets are negative (-zero point); the tools recompute scale and offset "
@@ -227,7 +228,8 @@ void table_traps(const Facts& facts, const PlatformSpec& platform, const ExportO
 
 }  // namespace
 
-std::string deploy_guide(const Graph& graph, const PlatformSpec& platform, const ExportOptions& options) {
+std::string deploy_guide(const Graph& graph, const PlatformSpec& platform, const ExportOptions& given) {
+  const auto options = read_options<EncodingsOptions>(given);
   const Facts facts = facts_of(graph, options);
   std::string inputs, traps;
   for (const Input& input : facts.inputs)

@@ -94,7 +94,7 @@ std::string encodings_to_json(const EncodingFile& file, const PlatformSpec& plat
       if (!entry.floating) entries.push_back(entry_200(entry));
     json["encodings"] = std::move(entries);
   } else {
-    throw Error(ErrorKind::Usage, "--encodings", "version of the encodings: got '" + file.version + "', expected 0.6.1, 1.0.0 or 2.0.0");
+    throw Error(ErrorKind::Internal, "encodings", "version: got '" + file.version + "', expected 0.6.1, 1.0.0 or 2.0.0");
   }
   return json.dump(4, ' ', false, Json::error_handler_t::replace) + "\n";
 }
