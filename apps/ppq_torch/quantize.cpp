@@ -247,7 +247,7 @@ class QuantizeJob {
     check_options(export_options_, platform_);
     if (line_.has("raw-samples") && line_.text("raw-samples") != "nhwc" && line_.text("raw-samples") != "nchw")
       throw Error(ErrorKind::Usage, "--raw-samples", "got '" + line_.text("raw-samples") + "', expected nhwc or nchw");
-    devices_ = resolve_devices(line_.text("device"));
+    devices_ = resolve_devices(line_.text("device"), "--device");
     allow_tf32(line_.flag("allow-tf32"));
     const DataOptions data = data_options(line_);
     const auto start = Clock::now();

@@ -60,7 +60,7 @@ int run_command(const Args& args) {
   const PlatformSpec* platform = line.has("platform") ? &find_platform(line.text("platform"), "--platform") : nullptr;
   const DataOptions data = data_options(line);
   LowerOptions options;
-  options.device = resolve_device(line.text("device"));
+  options.device = resolve_device(line.text("device"), "--device");
   const auto graph = read_model(model, data.input_shapes);
   check_supported(*graph);
   if (platform) {
