@@ -70,7 +70,7 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   executor.load_graph(*graph_);
   executor.tracing_operation_meta(inputs);
   const auto nodes = graph_->nodes();
-  if (std::all_of(nodes.begin(), nodes.end(), [](const Node* n) { return n->dispatch == Dispatch::Unspecified; }))
+  if (std::all_of(nodes.begin(), nodes.end(), [](const Node* n) { return n->dispatch == Dispatch::ByPlatform; }))
     dispatch_graph(*graph_, *platform_, setting.dispatcher);
   if (batch_size_ == 0) {
     const size_t memory = max_memory_ ? max_memory_ : executor.device().is_cuda() ? kCudaBatchBytes : kCpuBatchBytes;

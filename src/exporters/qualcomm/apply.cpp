@@ -15,7 +15,7 @@ namespace {
 bool quantizable(const Node& node, const PlatformSpec& platform) {
   if (node.quantized || node.dispatch == Dispatch::Quantized) return true;
   const bool standard = node.domain.empty() || node.domain == "ai.onnx";
-  return node.dispatch == Dispatch::Unspecified && standard && platform.computes(node);
+  return node.dispatch == Dispatch::ByPlatform && standard && platform.computes(node);
 }
 
 /// The channel axis of a parameter by the operator that reads it: Conv 0, ConvTranspose 1, Gemm and MatMul their output

@@ -60,13 +60,13 @@ class ConfigureQuantization final : public Pass {
       }
       node->dispatch = number == static_cast<int>(TargetPlatform::FP32)          ? Dispatch::Float
                        : number == static_cast<int>(TargetPlatform::SOI)         ? Dispatch::ShapeOrIndex
-                       : number == static_cast<int>(TargetPlatform::UNSPECIFIED) ? Dispatch::Unspecified
+                       : number == static_cast<int>(TargetPlatform::UNSPECIFIED) ? Dispatch::ByPlatform
                                                                                  : Dispatch::Quantized;
     }
     for (const std::string& pattern : setting_->extra.keep_float)
       for (Node* node : match_nodes(graph, pattern, "setting ppq_torch.keep_float")) node->dispatch = Dispatch::Float;
     for (Node* node : graph.nodes())
-      node->quantized = node->dispatch == Dispatch::Quantized || (node->dispatch == Dispatch::Unspecified && platform_->computes(*node));
+      node->quantized = node->dispatch == Dispatch::Quantized || (node->dispatch == Dispatch::ByPlatform && platform_->computes(*node));
   }
 
   /// The setting's `bits`: PATTERN is 16 for the activations a node reads and writes, 4 for its weights, 8 for both;

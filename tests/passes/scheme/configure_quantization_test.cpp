@@ -229,7 +229,7 @@ TEST(ConfigureQuantization, TheDispatchingTableHasTheLastWord) {
   q.setting.dispatching_table = {{"conv", -1}, {"relu", -2}};
   q.pass("configure-quantization");
   EXPECT_EQ(q.node("conv").dispatch, Dispatch::ShapeOrIndex);
-  EXPECT_EQ(q.node("relu").dispatch, Dispatch::Unspecified);
+  EXPECT_EQ(q.node("relu").dispatch, Dispatch::ByPlatform);
 }
 
 TEST(ConfigureQuantization, LeavesTheFloatNetworkAlone) {
