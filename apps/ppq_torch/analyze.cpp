@@ -24,10 +24,10 @@ int analyze_command(const Args& args) {
   apply_threads(line);
   const std::string model = line.required("model"), table = line.required("table"), output = line.required("output"),
                     calib = line.required("calib");
-  const PlatformSpec& platform = find_platform(line.required("platform"));
+  const PlatformSpec& platform = find_platform(line.required("platform"), "--platform");
   const DataOptions data = data_options(line);
   AnalysisOptions options;
-  options.device = resolve_device(line.text("device"));
+  options.device = resolve_device(line.text("device"), "--device");
   options.layerwise_samples = static_cast<size_t>(std::max<int64_t>(0, line.number("layerwise-samples")));
   const auto graph = read_model(model, data.input_shapes);
   check_supported(*graph);

@@ -219,6 +219,7 @@ size_t parse_bytes(const std::string& text) {
 
 DataOptions data_options(const CommandLine& line) {
   DataOptions options;
+  options.option_prefix = "--";
   for (const std::string& shape : line.list("input-shape")) options.input_shapes.push_back(parse_input_shape(shape));
   options.native_dtype = line.flag("native-dtype");
   options.raw_layout = parse_layout("--raw-layout", line.text("raw-layout"));

@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "exporters/exporter.h"
 #include "exporters/qualcomm/deploy.h"
+#include "graph/patterns.h"
 #include "model.h"
 #include "ppq/error.h"
 #include "ppq/onnx.h"
@@ -54,6 +55,7 @@ CommandLine declare() {
       cxxopts::value<int64_t>()->default_value("0"));
   line.group("Output")("export", "formats, comma separated (default: the platform's)", cxxopts::value<std::vector<std::string>>())(
       "encodings", "version of encodings JSON: 0.6.1, 1.0.0 or 2.0.0", cxxopts::value<std::string>()->default_value("0.6.1"))(
+      "export-option", "NAME=VALUE: an option of an exporter (repeatable)", cxxopts::value<std::vector<std::string>>())(
       "save-graph", "also write the graph here", cxxopts::value<std::string>())("save-table", "also write the table here",
                                                                                 cxxopts::value<std::string>())(
       "raw-samples", "also write the calibration samples as raw float32 files and input_list.txt: nhwc (SNPE) or nchw (QAIRT)",
@@ -80,19 +82,41 @@ void apply_bits(QuantizationSetting& setting, const std::vector<std::string>& it
 }
 
 QuantizationSetting effective_setting(const CommandLine& line, const PlatformSpec& platform, std::vector<std::string>& warnings) {
-  QuantizationSetting setting = line.has("setting") ? QuantizationSettingFactory::by_name(line.text("setting"), &warnings)
-                                                    : QuantizationSettingFactory::setting_for(platform.name);
+  QuantizationSetting setting = line.has("setting") ? QuantizationSettingFactory::by_name(line.text("setting"), &warnings, "--setting")
+                                                    : QuantizationSettingFactory::setting_for(platform);
   if (line.has("observer")) setting.quantize_activation_setting.calib_algorithm = line.text("observer");
   if (line.has("dispatch")) setting.dispatcher = line.text("dispatch");
   for (const std::string& pass : line.list("passes")) {
     const bool off = pass.rfind("-", 0) == 0;
     const std::string name = off ? pass.substr(1) : pass;
-    make_pass(name);  // an unknown name is an error here, with candidates
+    make_pass(name, &platform, "--passes");  // an unknown name is an error here, with candidates
     setting.extra.passes[name] = !off;
   }
   for (const std::string& pattern : line.list("keep-float")) setting.extra.keep_float.push_back(pattern);
   apply_bits(setting, line.list("bits"));
   return setting;
+}
+
+ExportOptions export_options(const CommandLine& line) {
+  ExportOptions options;
+  options.set("encodings", line.text("encodings"), "--encodings");
+  for (const std::string& item : line.list("export-option")) {
+    const size_t equals = item.find('=');
+    if (equals == std::string::npos) throw Error(ErrorKind::Usage, "--export-option", "got '" + item + "', expected NAME=VALUE");
+    options.set(item.substr(0, equals), item.substr(equals + 1), "--export-option " + item.substr(0, equals));
+  }
+  return options;
+}
+
+/// A pattern that names nothing is an error before the work begins.
+void check_patterns(const CommandLine& line, const Graph& graph) {
+  for (const std::string& pattern : line.list("keep-float")) passes::match_nodes(graph, pattern, "--keep-float");
+  for (std::string pattern : line.list("bits")) {
+    pattern.erase(pattern.rfind('='));
+    for (const std::string_view prefix : {"activation:", "weight:"})
+      if (pattern.starts_with(prefix)) pattern.erase(0, prefix.size());
+    passes::match_nodes(graph, pattern, "--bits");
+  }
 }
 
 struct Samples {
@@ -216,15 +240,14 @@ class QuantizeJob {
  private:
   void prepare() {
     const std::string model = line_.required("model"), calib = line_.required("calib");
-    platform_ = &find_platform(line_.required("platform"));
+    platform_ = &find_platform(line_.required("platform"), "--platform");
     setting_ = effective_setting(line_, *platform_, report_.warnings);
-    for (const std::string& format : formats()) find_exporter(format);
-    const std::string version = line_.text("encodings");
-    if (version != "0.6.1" && version != "1.0.0" && version != "2.0.0")
-      throw Error(ErrorKind::Usage, "--encodings", "got '" + version + "', expected 0.6.1, 1.0.0 or 2.0.0");
+    for (const std::string& format : formats()) find_exporter(format, platform_, "--export");
+    export_options_ = export_options(line_);
+    check_options(export_options_, platform_);
     if (line_.has("raw-samples") && line_.text("raw-samples") != "nhwc" && line_.text("raw-samples") != "nchw")
       throw Error(ErrorKind::Usage, "--raw-samples", "got '" + line_.text("raw-samples") + "', expected nhwc or nchw");
-    devices_ = resolve_devices(line_.text("device"));
+    devices_ = resolve_devices(line_.text("device"), "--device");
     allow_tf32(line_.flag("allow-tf32"));
     const DataOptions data = data_options(line_);
     const auto start = Clock::now();
@@ -234,6 +257,7 @@ class QuantizeJob {
     context.verify = line_.flag("verify");
     context.warnings = &report_.warnings;
     cleanup_ = run_passes(*graph_, cleanup_pipeline(setting_), context);
+    check_patterns(line_, *graph_);
     const auto specs = input_specs(*graph_);
     const DatasetPtr all = open_dataset(calib, specs, data);
     samples_ = split_samples(line_, all, line_.has("eval") ? open_dataset(line_.text("eval"), specs, data) : nullptr);
@@ -243,7 +267,7 @@ class QuantizeJob {
     output_ = line_.has("output") ? line_.text("output") : stem(model) + "_" + platform_->name;
     if (line_.has("overrides")) {
       // Before the entries are read: float entries mark nodes, and dispatching leaves marked graphs alone.
-      dispatch_graph(*graph_, platform_->id, setting_.dispatcher);
+      dispatch_graph(*graph_, *platform_, setting_.dispatcher);
       const auto read = read_encodings(*graph_, *platform_, line_.text("overrides"), true);
       log_info("overrides: " + std::to_string(read.applied) + " encodings, " + std::to_string(read.unknown.size()) +
                " names that the model does not have");
@@ -295,7 +319,7 @@ class QuantizeJob {
 
   void quantize() {
     TorchExecutor executor(*graph_, devices_[0]);
-    quantizer_ = std::make_unique<Quantizer>(*graph_, platform_->id);
+    quantizer_ = std::make_unique<Quantizer>(*graph_, *platform_);
     std::unique_ptr<ProgressBar> bar;
     std::string current;
     quantizer_->set_verify(line_.flag("verify"));
@@ -339,18 +363,17 @@ class QuantizeJob {
   void write() {
     const auto start = Clock::now();
     const std::string graph_path = output_ + "/quantized.onnx", table_path = output_ + "/quantized.table";
-    ExportOptions options;
-    options.encodings = line_.text("encodings");
     for (const std::string& format : formats()) {
-      const ExportSummary summary = find_exporter(format).write(*graph_, *platform_, graph_path, table_path, options);
+      const ExporterRow& exporter = find_exporter(format, platform_);
+      const ExportSummary summary = exporter.write(*graph_, *platform_, graph_path, table_path, export_options_);
       report_.encodings_written += summary.written;
       report_.encodings_missing.insert(report_.encodings_missing.end(), summary.missing.begin(), summary.missing.end());
       if (line_.has("save-graph") || line_.has("save-table"))
-        find_exporter(format).write(*graph_, *platform_, line_.has("save-graph") ? line_.text("save-graph") : graph_path,
-                                    line_.has("save-table") ? line_.text("save-table") : table_path, options);
+        exporter.write(*graph_, *platform_, line_.has("save-graph") ? line_.text("save-graph") : graph_path,
+                       line_.has("save-table") ? line_.text("save-table") : table_path, export_options_);
     }
     write_file(output_ + "/setting.json", setting_.to_json() + "\n");
-    write_file(output_ + "/DEPLOY.md", deploy_guide(*graph_, *platform_, options));
+    write_file(output_ + "/DEPLOY.md", deployment_guide(*graph_, *platform_, formats(), export_options_));
     if (line_.has("raw-samples"))
       write_raw_samples(*samples_.calibration, input_specs(*graph_), output_,
                         line_.text("raw-samples") == "nhwc" ? Layout::NHWC : Layout::NCHW, samples_.calibration->size());
@@ -399,6 +422,7 @@ class QuantizeJob {
   const Clock::time_point start_ = Clock::now();
   const PlatformSpec* platform_ = nullptr;
   QuantizationSetting setting_;
+  ExportOptions export_options_;
   std::vector<at::Device> devices_;  ///< that share the calibration; the first does the rest
   std::unique_ptr<Graph> graph_;
   std::unique_ptr<Quantizer> quantizer_;

@@ -57,10 +57,10 @@ int run_command(const Args& args) {
   apply_threads(line);
   const std::string model = line.required("model"), input = line.required("input"), output = line.required("output");
   if (line.has("table") != line.has("platform")) throw Error(ErrorKind::Usage, "ppq_torch run", "--table and --platform go together");
-  const PlatformSpec* platform = line.has("platform") ? &find_platform(line.text("platform")) : nullptr;
+  const PlatformSpec* platform = line.has("platform") ? &find_platform(line.text("platform"), "--platform") : nullptr;
   const DataOptions data = data_options(line);
   LowerOptions options;
-  options.device = resolve_device(line.text("device"));
+  options.device = resolve_device(line.text("device"), "--device");
   const auto graph = read_model(model, data.input_shapes);
   check_supported(*graph);
   if (platform) {

@@ -48,7 +48,7 @@ enum class Layout { Auto, NCHW, NHWC };
 
 /// How files become samples. Images have no defaults that change pixel values: mean, std and color must be given.
 struct DataOptions {
-  std::vector<std::pair<std::string, std::vector<int64_t>>> input_shapes;  ///< --input-shape name:1x3x224x224
+  std::vector<std::pair<std::string, std::vector<int64_t>>> input_shapes;  ///< by input name; "" is the only input
   bool native_dtype = false;
   Layout raw_layout = Layout::NCHW;  ///< of .bin and .raw files
   Layout layout = Layout::Auto;      ///< of the model's image input
@@ -57,9 +57,11 @@ struct DataOptions {
   std::vector<double> mean, std;                                ///< on the 0..255 scale; one value or one a channel
   std::string color;                                            ///< rgb, bgr, gray
   bool allow_non_finite = false;
+  std::string option_prefix;  ///< what errors put before the name of an option: "--" on a command line
+  std::string option(const char* name) const { return option_prefix + name; }
 };
 
-/// Opens what `--calib` and `--input` name: a folder, a file, or an input list. Throws Data (missing, empty, unknown
+/// Opens a folder, a file, or an input list. Throws Data (missing, empty, unknown
 /// suffix) and Usage (image options missing).
 DatasetPtr open_dataset(const std::string& path, const std::vector<InputSpec>& inputs, const DataOptions& options);
 

@@ -15,9 +15,10 @@ namespace ppq {
 using Tensors = std::vector<at::Tensor>;
 
 /// "auto" (CUDA when it works, else CPU), "cpu", "cuda", "cuda:N". An explicit cuda that cannot work throws Unsupported.
-at::Device resolve_device(const std::string& name);
+/// `option` is what errors call the place.
+at::Device resolve_device(const std::string& name, const std::string& option = "device");
 /// The same, and "cuda:0,1" for several devices of one machine, the first of which does what is not shared out.
-std::vector<at::Device> resolve_devices(const std::string& name);
+std::vector<at::Device> resolve_devices(const std::string& name, const std::string& option = "device");
 /// Whether products and convolutions of float32 on CUDA may use TF32, with 10 bits of mantissa: faster, but no longer the
 /// float network that quantization is compared with. Off until this is called; for the whole process.
 void allow_tf32(bool allowed);

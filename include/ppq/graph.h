@@ -153,7 +153,7 @@ class Value {
 
 /// Where a node runs in the quantized network.
 enum class Dispatch {
-  Unspecified,   ///< the platform decides by its list of op types
+  ByPlatform,    ///< the platform decides by its list of op types
   Quantized,     ///< quantized even when the type is not in the list
   Float,         ///< computed in float, no quantization
   ShapeOrIndex,  ///< shape or index arithmetic: integer, on the host, never quantized
@@ -179,7 +179,7 @@ class Node {
   at::Tensor constant_input(size_t i) const;
   bool is(std::string_view type) const { return op_type == type && (domain.empty() || domain == "ai.onnx"); }
 
-  Dispatch dispatch = Dispatch::Unspecified;
+  Dispatch dispatch = Dispatch::ByPlatform;
   /// True once the platform has decided that this node is computed in integers.
   bool quantized = false;
   /// Quantization of each input and output; null where the slot is float. Slots that must agree share one TensorQuant.

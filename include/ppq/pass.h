@@ -62,7 +62,7 @@ struct PassContext : RunContext {
 class Pass {
  public:
   virtual ~Pass() = default;
-  /// The CLI's word: "fuse-batch-norm".
+  /// "fuse-batch-norm".
   virtual const char* name() const = 0;
   /// Returns how many places it changed.
   virtual size_t run(Graph& graph, PassContext& context) = 0;
@@ -75,17 +75,17 @@ struct PassRow {
 };
 /// Every pass, in the usual order.
 const std::vector<PassRow>& pass_table();
-/// Throws Usage with candidates.
-std::unique_ptr<Pass> make_pass(const std::string& name);
+/// A pass of the table, or of the platform's own. Throws Usage with candidates; `option` is what the error calls the place.
+std::unique_ptr<Pass> make_pass(const std::string& name, const PlatformSpec* platform = nullptr, const std::string& option = "passes");
 
 /// Runs passes in order; the one place that times them, reports progress, adds error context and verifies the graph.
 std::vector<PassRecord> run_passes(Graph& graph, const std::vector<std::string>& names, PassContext& context);
 
 /// Load-time clean-up, in order (spec/passes: constants, Identity, BatchNorm, dead code, …).
 std::vector<std::string> cleanup_pipeline();
-/// The same without what `graph_format_setting` or `--passes -NAME` switch off.
+/// The same without what `graph_format_setting` or `passes` switch off.
 std::vector<std::string> cleanup_pipeline(const QuantizationSetting& setting);
-/// Before and after quantization is configured, as platform and setting want it.
+/// Before and after quantization is configured, as platform and setting want it, the platform's own passes among them.
 std::vector<std::string> quantization_pipeline(const PlatformSpec& platform, const QuantizationSetting& setting);
 
 }  // namespace ppq

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -10,6 +12,11 @@
 #include "ppq/quant.h"
 
 namespace ppq {
+
+class Node;
+class Pass;
+struct ExporterRow;
+struct QuantizationSetting;
 
 /// Targets, numbered as in PPQ (settings files hold these numbers). Only those with a PlatformSpec can be quantized for;
 /// QNN_HTP_* are ours.
@@ -60,33 +67,99 @@ std::string name_of(TargetPlatform platform);
 /// The platform of that name: case ignored, '-' as '_'; nullopt when there is none.
 std::optional<TargetPlatform> parse_target_platform(const std::string& name);
 
-/// How the target quantizes biases (input 2 of computing operations).
-enum class BiasRule { Float, Passive };
+/// What an input or output of an operation holds.
+enum class SlotRole {
+  Data,      ///< an input that is computed at run time
+  Constant,  ///< a constant operand of an operation without weights (Add, PRelu)
+  Weight,    ///< a constant factor of Conv, ConvTranspose, Gemm or MatMul
+  Bias,      ///< constant input 2 of Conv, ConvTranspose or Gemm
+  Bound,     ///< constant bounds of Clip, constant value of Pad
+  Output,
+};
+
+/// What a target does with the slots of a role. Shapes, indices, conditions and integers never come to a rule.
+struct SlotRule {
+  enum class Treatment {
+    Quantized,  ///< has scale and offset of its own
+    Passive,    ///< follows other tensors: a bias input scale × weight scale, a bound its data
+    Float,
+  };
+  SlotRole role = SlotRole::Data;
+  Treatment treatment = Treatment::Float;
+  /// The axis of per-channel and per-block weights is the operator's own. What cannot have channels (a vector, the left side of a
+  /// MatMul) is quantized per tensor.
+  QuantScheme scheme;
+  std::set<std::string> types;                          ///< op types it is for; empty: all
+  std::function<bool(const Node&, size_t index)> when;  ///< a further condition; null: none
+  std::optional<std::pair<double, double>> range = {};  ///< of the values, whatever the samples say (Sigmoid: 0..1)
+  bool exported = true;                                 ///< false: simulated, never written; the target works it out by itself
+  bool fits(const Node& node, size_t index, SlotRole slot) const;
+};
+
+/// Operations whose operands go on one scale, in groups that the setting's `fusion_setting` decides on one by one.
+enum class AlignmentGroup { Elementwise, Concat, Pooling, Resize };
+
+/// What the target computes in one go.
+struct FusionRules {
+  /// Types that merge into the computing operation before them; Swish, HardSwish and Mish name the patterns x·f(x).
+  std::set<std::string> activations;
+  std::map<std::string, AlignmentGroup> aligned = {
+      {"Add", AlignmentGroup::Elementwise}, {"Sub", AlignmentGroup::Elementwise},     {"Sum", AlignmentGroup::Elementwise},
+      {"Concat", AlignmentGroup::Concat},   {"AveragePool", AlignmentGroup::Pooling}, {"GlobalAveragePool", AlignmentGroup::Pooling},
+      {"Resize", AlignmentGroup::Resize},   {"Upsample", AlignmentGroup::Resize},     {"Interp", AlignmentGroup::Resize}};
+};
+
+/// A pass that belongs to the target's pipeline.
+struct TargetPass {
+  std::string name;
+  /// A pass of the usual order, whether this job runs it or not; empty: the end (its usual place, of a pass of the table).
+  std::string before;
+  std::unique_ptr<Pass> (*make)() = nullptr;  ///< null: the pass of that name in `pass_table()`
+};
 
 /// A target as data: everything the passes need to know of it, and nothing about how they work.
 struct PlatformSpec {
-  TargetPlatform id;
-  std::string name;                  ///< "qnn_dsp_int8": the CLI's word
-  std::vector<std::string> aliases;  ///< other accepted spellings ("QNN_DSP_INT8" is accepted by case-folding)
-  std::string summary;               ///< one line for `list platforms`
-  QuantScheme activation;
-  QuantScheme weight;  ///< of Conv, ConvTranspose, Gemm, MatMul parameters (axis is set by op type)
-  bool weight_per_channel = false;
-  BiasRule bias = BiasRule::Passive;
-  QuantScheme bias_scheme;
-  std::set<std::string> quant_types;        ///< op types computed in integers
-  std::set<std::string> fused_activations;  ///< types that merge into the computing op before them
-  /// Outputs with a fixed range whatever the data: Sigmoid and Softmax 0..1.
-  std::map<std::string, std::pair<double, double>> fixed_output_ranges;
-  std::string default_setting;         ///< factory name: "dsp"
-  std::vector<std::string> exporters;  ///< default --export
+  TargetPlatform id = TargetPlatform::EXTENSION;
+  std::string name;                              ///< "qnn_dsp_int8": the CLI's word
+  std::vector<std::string> aliases;              ///< other accepted spellings ("QNN_DSP_INT8" is accepted by case-folding)
+  std::string summary;                           ///< one line for `list platforms`
+  std::set<std::string> quant_types;             ///< op types computed in integers
+  std::function<bool(const Node&)> computes_if;  ///< a further condition on nodes of those types; null: none
+  std::vector<SlotRule> slots;                   ///< the first that fits decides; where none does the slot stays float
+  FusionRules fusion;
+  std::vector<TargetPass> passes;                            ///< besides the usual ones
+  std::string default_setting = "default";                   ///< factory name: "dsp"
+  std::function<void(QuantizationSetting&)> adjust_setting;  ///< what `setting_for` changes for this target; null: nothing
+  std::vector<std::string> exporters;                        ///< default --export
+  std::vector<const ExporterRow*> own_exporters;             ///< those that `exporter_table()` does not have
+
+  /// Whether the target computes a node in integers.
+  bool computes(const Node& node) const;
+  /// The rule for a slot, or null.
+  const SlotRule* rule_for(const Node& node, size_t index, SlotRole role) const;
+  /// The scheme of a role in general: that of the last rule of the role that quantizes. A default one where none does.
+  const QuantScheme& scheme(SlotRole role) const;
+  bool weights_per_channel() const { return scheme(SlotRole::Weight).granularity == Granularity::PerChannel; }
 };
+
+/// Words to write rules in.
+namespace rules {
+QuantScheme unsigned_asymmetric(int bits);  ///< 0 .. 2^bits - 1
+QuantScheme signed_symmetric(int bits);     ///< -2^(bits-1) .. 2^(bits-1) - 1
+QuantScheme narrow_symmetric(int bits);     ///< ±(2^(bits-1) - 1)
+QuantScheme per_channel(QuantScheme scheme);
+QuantScheme per_block(QuantScheme scheme, int64_t block_size);
+SlotRule quantized(SlotRole role, QuantScheme scheme, std::set<std::string> types = {});
+/// Not exported.
+SlotRule passive(SlotRole role, QuantScheme scheme, std::set<std::string> types = {});
+SlotRule in_float(SlotRole role, std::set<std::string> types = {});
+}  // namespace rules
 
 /// Every platform, in listing order.
 const std::vector<PlatformSpec>& platform_table();
 /// By name or alias, case ignored, '-' as '_'. Throws Usage with candidates, Unsupported for targets of PPQ that have no
-/// PlatformSpec here.
-const PlatformSpec& find_platform(const std::string& name);
+/// PlatformSpec here. `option` is what errors call the place where the user says it.
+const PlatformSpec& find_platform(const std::string& name, const std::string& option = "platform");
 const PlatformSpec& find_platform(TargetPlatform id);
 
 }  // namespace ppq

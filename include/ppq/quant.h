@@ -37,10 +37,11 @@ struct QuantScheme {
   Rounding rounding = Rounding::HalfEven;
   NumberFormat format = NumberFormat::Linear;
   int exponent_bits = 0;
-  std::string observer = "minmax";
-  double min_range = 0;  ///< the target widens smaller ranges to this (SNPE and QNN: 1e-4)
+  std::string observer = "minmax";  ///< how numbers are found; no part of the format
+  double min_range = 0;             ///< the target widens smaller ranges to this (SNPE and QNN: 1e-4)
   double min_scale = 1e-8;
-  bool operator==(const QuantScheme&) const = default;
+  /// The same format: tensors can share their numbers.
+  bool operator==(const QuantScheme& other) const;
 };
 
 /// The numbers: float32 tensors, 0-dim per tensor, [C] per channel, the blocked shape per block. Offset is the integer

@@ -16,6 +16,7 @@ namespace ppq {
 
 /// Sets every node's `dispatch`: which nodes may be quantized, which stay float, which are shape-or-index arithmetic.
 /// `dispatcher`: conservative, pointwise, allin, … Throws Usage with candidates.
+Graph& dispatch_graph(Graph& graph, const PlatformSpec& platform, const std::string& dispatcher = "conservative");
 Graph& dispatch_graph(Graph& graph, TargetPlatform platform, const std::string& dispatcher = "conservative");
 
 using CollateFn = std::function<at::Tensor(const at::Tensor&)>;
@@ -24,6 +25,8 @@ using CollateFn = std::function<at::Tensor(const at::Tensor&)>;
 class Quantizer {
  public:
   Quantizer(Graph& graph, TargetPlatform platform);
+  /// For a target that need not be in the table.
+  Quantizer(Graph& graph, const PlatformSpec& platform);
 
   /// Configures quantization, runs the pipeline of passes with the samples, and returns the graph. `inputs` are used
   /// once to trace shapes (zeros are fine). calib_steps outside 8..512 warns with the reason. Throws Data, Unsupported, …
@@ -63,7 +66,7 @@ class Quantizer {
 
  private:
   Graph* graph_;
-  const PlatformSpec* platform_;
+  std::shared_ptr<const PlatformSpec> platform_;
   size_t batch_size_ = 0, samples_ = 0, max_memory_ = 0;
   std::unique_ptr<Graph> original_, reference_;
   bool verify_ = false, device_graphs_ = true;
@@ -75,8 +78,11 @@ class Quantizer {
   std::vector<std::string> warnings_;
 };
 
-/// Writes the deployment for a platform: the graph to `graph_save_to` (".onnx" is added when no suffix is there) and the
-/// parameter table to `config_save_to`. Files are written beside and renamed when whole.
+/// Writes the deployment for a platform by its exporters: the graph to `graph_save_to` (".onnx" is added when no suffix is
+/// there) and the parameter table to `config_save_to`; without the latter the graph alone. Files are written beside and renamed
+/// when whole.
+void export_ppq_graph(const Graph& graph, const PlatformSpec& platform, const std::string& graph_save_to,
+                      const std::string& config_save_to = "");
 void export_ppq_graph(const Graph& graph, TargetPlatform platform, const std::string& graph_save_to,
                       const std::string& config_save_to = "");
 

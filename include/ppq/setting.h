@@ -7,6 +7,8 @@
 
 namespace ppq {
 
+struct PlatformSpec;
+
 // Field names and defaults are those of PPQ 0.6.6 JSON files (also the misspelt ones).
 struct GraphFormatSetting {
   bool format_constant_op = true, fuse_conv_bn = true, format_paramters = true, format_cast = true, delete_isolate = true;
@@ -84,7 +86,7 @@ struct MatrixFactorizationSetting {
 
 /// Our additions; in JSON under the separate key "ppq_torch", so PPQ still reads the file.
 struct ExtraSetting {
-  std::map<std::string, bool> passes;   ///< --passes a,-b
+  std::map<std::string, bool> passes;   ///< added and taken away, by name
   std::vector<std::string> keep_float;  ///< patterns: node name, op type or regex
   std::map<std::string, int> bits;      ///< pattern -> bits
   bool cross_clip_equalization = true;  ///< equalization looks through Clip(0, b)
@@ -149,8 +151,10 @@ struct QuantizationSettingFactory {
   static QuantizationSetting trt_setting();
   /// Our default for a platform, chosen by measurement (docs/settings.md).
   static QuantizationSetting setting_for(const std::string& platform);
-  /// "dsp", "default", … or a JSON file. Throws Usage with candidates.
-  static QuantizationSetting by_name(const std::string& name_or_file, std::vector<std::string>* warnings = nullptr);
+  static QuantizationSetting setting_for(const PlatformSpec& platform);
+  /// "dsp", "default", … or a JSON file. Throws Usage with candidates; `option` is what errors call the place.
+  static QuantizationSetting by_name(const std::string& name_or_file, std::vector<std::string>* warnings = nullptr,
+                                     const std::string& option = "setting");
   static std::vector<std::string> names();
 };
 

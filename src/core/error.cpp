@@ -56,10 +56,11 @@ void rethrow_with_context(ErrorKind kind, std::string_view where) {
   } catch (const Error& e) {
     throw e.with_context(where);
   } catch (const std::bad_alloc&) {
-    throw Error(ErrorKind::Resource, std::string(where), "out of memory", "try a smaller --batch-size or --max-memory");
+    throw Error(ErrorKind::Resource, std::string(where), "out of memory", "try a smaller batch size or less memory for activations");
   } catch (const c10::Error& e) {
     const std::string text = first_line(e.what_without_backtrace());
-    if (mentions_memory(text)) throw Error(ErrorKind::Resource, std::string(where), text, "try a smaller --batch-size or --max-memory");
+    if (mentions_memory(text))
+      throw Error(ErrorKind::Resource, std::string(where), text, "try a smaller batch size or less memory for activations");
     throw Error(kind, std::string(where), text);
   } catch (const nlohmann::json::exception& e) {
     throw Error(kind, std::string(where), e.what());

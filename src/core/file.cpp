@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 [[noreturn]] void fail_write(const std::string& path, int error) {
   const std::string hint =
-      error == ENOSPC || error == EDQUOT ? "free some space or choose another --output" : "choose an --output folder you may write to";
+      error == ENOSPC || error == EDQUOT ? "free some space or choose another folder" : "choose a folder you may write to";
   throw Error(ErrorKind::Resource, path, std::string("cannot write: ") + std::strerror(error), hint);
 }
 

@@ -66,15 +66,14 @@ std::optional<Fit> fit(const Dims& got, bool is_uint8, const SampleShape& shape,
   return std::nullopt;
 }
 
-[[noreturn]] void wrong_shape(const std::string& path, const Dims& got, const SampleShape& shape) {
+[[noreturn]] void wrong_shape(const std::string& path, const Dims& got, const SampleShape& shape, const DataOptions& options) {
   Dims want = shape.dims;
   std::string expected = to_string(at::IntArrayRef(want));
   if (!want.empty()) expected += " or k such along dimension 0";
   std::string hint = "check which input the file is for, and its preprocessing";
   if (want.size() == 4 && (got.size() == 3 || got.size() == 4) && got.back() == want[1])
-    hint =
-        "the array looks channels-last (HWC): transpose it, or pass --raw-layout nhwc; for uint8 photographs give --mean, --std and "
-        "--color";
+    hint = "the array looks channels-last (HWC): transpose it, or pass " + options.option("raw-layout") +
+           " nhwc; for uint8 photographs give " + options.option("mean") + ", " + options.option("std") + " and " + options.option("color");
   throw Error(ErrorKind::Data, path,
               "wrong shape for input " + shape.name + ": got " + to_string(at::IntArrayRef(got)) + ", expected " + expected, hint);
 }
@@ -104,7 +103,7 @@ class ArrayFile : public SampleFile {
   virtual at::Tensor rows_of(int64_t first, int64_t count) const = 0;
   void set_fit(const Dims& got, at::ScalarType type) {
     auto found = fit(got, type == at::kByte, shape_, options_);
-    if (!found) wrong_shape(path_, got, shape_);
+    if (!found) wrong_shape(path_, got, shape_, options_);
     fit_ = *found;
     rows_ = fit_.rows;
     if (rows_ == 0)

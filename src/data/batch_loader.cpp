@@ -30,7 +30,7 @@ at::Tensor concatenated(const std::vector<Tensors>& samples, size_t input, const
       throw Error(ErrorKind::Data, dataset.name(first + i),
                   "shape does not go into one batch with " + dataset.name(first) + ": got " + to_string(part.sizes()) + ", expected " +
                       to_string(samples[0][input].sizes()),
-                  "use --batch-size 1, or bring the samples to one size");
+                  "use a batch size of 1, or bring the samples to one size");
   }
   return at::cat(parts);
 }
@@ -104,7 +104,7 @@ struct BatchLoader::State {
 
 BatchLoader::BatchLoader(DatasetPtr dataset, size_t batch_size, size_t threads) : state_(std::make_unique<State>()) {
   if (!dataset) throw Error(ErrorKind::Internal, "BatchLoader", "no dataset");
-  if (batch_size == 0) throw Error(ErrorKind::Usage, "--batch-size", "got 0, expected at least 1");
+  if (batch_size == 0) throw Error(ErrorKind::Usage, "batch_size", "got 0, expected at least 1");
   state_->dataset = std::move(dataset);
   state_->batch_size = batch_size;
   state_->batches = (state_->dataset->size() + batch_size - 1) / batch_size;

@@ -25,12 +25,13 @@ at::Tensor resize_shorter(const at::Tensor& image, int64_t shorter) {
 }
 
 /// torchvision's CenterCrop: odd margins round half to even.
-at::Tensor center_crop(const at::Tensor& image, int64_t height, int64_t width, const std::string& where) {
+at::Tensor center_crop(const at::Tensor& image, const DataOptions& options, const std::string& where) {
+  const auto [height, width] = *options.crop;
   if (image.size(0) < height || image.size(1) < width)
     throw Error(
         ErrorKind::Data, where,
         "too small for the crop: got " + size_text(image.size(0), image.size(1)) + ", expected at least " + size_text(height, width),
-        "resize first: --resize-shorter or --image-size");
+        "resize first: " + options.option("resize-shorter") + " or " + options.option("image-size"));
   const auto top = static_cast<int64_t>(std::nearbyint(static_cast<double>(image.size(0) - height) / 2.0));
   const auto left = static_cast<int64_t>(std::nearbyint(static_cast<double>(image.size(1) - width) / 2.0));
   return image.narrow(0, top, height).narrow(1, left, width);
@@ -80,40 +81,43 @@ at::Tensor convert_color(const at::Tensor& image, const std::string& color) {
 void check_image_options(const SampleShape& shape, const DataOptions& options) {
   const std::string where = "input " + shape.name;
   std::string missing;
-  for (auto [flag, absent] :
-       {std::pair{"--mean", options.mean.empty()}, {"--std", options.std.empty()}, {"--color", options.color.empty()}})
-    if (absent) missing += (missing.empty() ? "" : ", ") + std::string(flag);
+  for (auto [flag, absent] : {std::pair{"mean", options.mean.empty()}, {"std", options.std.empty()}, {"color", options.color.empty()}})
+    if (absent) missing += (missing.empty() ? "" : ", ") + options.option(flag);
   if (!missing.empty())
-    throw Error(ErrorKind::Usage, where,
-                "image files need --mean, --std and --color: got no " + missing + ", expected what the model was trained with",
-                "on the 0..255 scale, one value or one a channel; for raw pixels --mean 0 --std 1");
+    throw Error(
+        ErrorKind::Usage, where,
+        "image files need " + options.option("mean") + ", " + options.option("std") + " and " + options.option("color") + ": got no " +
+            missing + ", expected what the model was trained with",
+        "on the 0..255 scale, one value or one a channel; for raw pixels " + options.option("mean") + " 0 " + options.option("std") + " 1");
   if (options.color != "rgb" && options.color != "bgr" && options.color != "gray")
-    throw Error(ErrorKind::Usage, "--color", "got '" + options.color + "', expected rgb, bgr or gray");
+    throw Error(ErrorKind::Usage, options.option("color"), "got '" + options.color + "', expected rgb, bgr or gray");
   const size_t channels = static_cast<size_t>(channels_of(options.color));
-  for (auto [flag, values] : {std::pair{"--mean", &options.mean}, {"--std", &options.std}})
+  for (auto [flag, values] : {std::pair{"mean", &options.mean}, {"std", &options.std}})
     if (values->size() != 1 && values->size() != channels)
-      throw Error(ErrorKind::Usage, flag,
-                  "number of values: got " + std::to_string(values->size()) + ", expected 1 or " + std::to_string(channels) + " (--color " +
-                      options.color + ")");
+      throw Error(ErrorKind::Usage, options.option(flag),
+                  "number of values: got " + std::to_string(values->size()) + ", expected 1 or " + std::to_string(channels) + " (" +
+                      options.option("color") + " " + options.color + ")");
   for (double value : options.std)
-    if (!(value > 0)) throw Error(ErrorKind::Usage, "--std", "got " + std::to_string(value) + ", expected positive numbers");
+    if (!(value > 0)) throw Error(ErrorKind::Usage, options.option("std"), "got " + std::to_string(value) + ", expected positive numbers");
   if (options.resize_shorter && options.image_size)
-    throw Error(ErrorKind::Usage, "--resize-shorter", "got both --resize-shorter and --image-size, expected one of them");
+    throw Error(ErrorKind::Usage, options.option("resize-shorter"),
+                "got both " + options.option("resize-shorter") + " and " + options.option("image-size") + ", expected one of them");
   if (shape.dims.size() != 4)
     throw Error(ErrorKind::Data, where,
                 "the input takes no images: got rank " + std::to_string(shape.dims.size()) + ", expected 4 (NCHW or NHWC)");
   const int64_t wanted = shape.dims[layout_of(shape, options) == Layout::NHWC ? 3 : 1];
   if (wanted >= 0 && wanted != static_cast<int64_t>(channels))
     throw Error(ErrorKind::Data, where,
-                "channels: got " + std::to_string(channels) + " (--color " + options.color + "), expected " + std::to_string(wanted),
-                "check --color and --layout");
+                "channels: got " + std::to_string(channels) + " (" + options.option("color") + " " + options.color + "), expected " +
+                    std::to_string(wanted),
+                "check " + options.option("color") + " and " + options.option("layout"));
 }
 
 at::Tensor preprocess(const at::Tensor& decoded, const SampleShape& shape, const DataOptions& options, const std::string& where) {
   at::Tensor image = convert_color(decoded, options.color == "gray" ? "gray" : "rgb");
   if (options.resize_shorter) image = resize_shorter(image, *options.resize_shorter);
   if (options.image_size) image = resize_bilinear(image, options.image_size->first, options.image_size->second);
-  if (options.crop) image = center_crop(image, options.crop->first, options.crop->second, where);
+  if (options.crop) image = center_crop(image, options, where);
   if (options.color == "bgr") image = image.flip(2);
 
   const bool last = layout_of(shape, options) == Layout::NHWC;
@@ -122,7 +126,8 @@ at::Tensor preprocess(const at::Tensor& decoded, const SampleShape& shape, const
     throw Error(ErrorKind::Data, where,
                 "image size for input " + shape.name + ": got " + size_text(image.size(0), image.size(1)) + ", expected " +
                     size_text(height, width),
-                "add --image-size " + size_text(height, width) + ", or --resize-shorter with --crop");
+                "add " + options.option("image-size") + " " + size_text(height, width) + ", or " + options.option("resize-shorter") +
+                    " with " + options.option("crop"));
   const int64_t channels = image.size(2);
   at::Tensor values = (image.to(at::kFloat) - per_channel(options.mean, channels)) / per_channel(options.std, channels);
   if (!last) values = values.movedim(2, 0);

@@ -1,4 +1,4 @@
-// What --calib and --input name: a folder, a file, an input list; and the samples in it.
+// What samples come from: a folder, a file, an input list; and the samples in it.
 #include <ATen/ATen.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Headerless files (.bin, .raw): little-endian float32, or the input's own type with --native-dtype.
+// Headerless files (.bin, .raw): little-endian float32, or the input's own type.
 #include <ATen/ATen.h>
 
 #include "data/bytes.h"
@@ -25,15 +25,15 @@ std::vector<int64_t> channels_last(const std::vector<int64_t>& rest) {
 class RawFile : public SampleFile {
  public:
   RawFile(const std::string& path, const SampleShape& shape, const DataOptions& options)
-      : SampleFile(path), shape_(shape), allow_non_finite_(options.allow_non_finite) {
+      : SampleFile(path), shape_(shape), options_(options) {
     rest_ = shape.rest();
     for (int64_t dim : rest_)
       if (dim < 0)
         throw Error(ErrorKind::Data, path, "the shape of input " + shape.name + " is open, and a raw file does not tell it",
-                    "say the shape with --input-shape " + shape.name + ":1x3x224x224");
+                    "say the shape with " + options.option("input-shape") + " " + shape.name + ":1x3x224x224");
     stored_ = options.native_dtype ? shape.dtype : DataType::Float;
     if (!has_scalar_type(stored_))
-      throw Error(ErrorKind::Unsupported, path, std::string("--native-dtype: got ") + name_of(stored_) + ", expected a numeric type");
+      throw Error(ErrorKind::Unsupported, path, options.option("native-dtype") + ": got " + name_of(stored_) + ", expected a numeric type");
     // Only image-like tensors have a layout; a model that is itself channels-last keeps its own.
     transposed_ = options.raw_layout == Layout::NHWC && layout_of(shape, options) == Layout::NCHW && shape.dims.size() >= 4;
     row_bytes_ = product(rest_) * static_cast<int64_t>(at::elementSize(to_scalar_type(stored_)));
@@ -48,7 +48,7 @@ class RawFile : public SampleFile {
     at::Tensor values = at::empty(dims, to_scalar_type(stored_));
     read_bytes(path_, first * row_bytes_, count * row_bytes_, values.data_ptr());
     if (transposed_) values = values.movedim(-1, 1).contiguous();
-    if (!allow_non_finite_) require_finite(values, path_);
+    if (!options_.allow_non_finite) require_finite(values, path_);
     return cast_exactly(values, shape_.dtype, path_);
   }
 
@@ -57,9 +57,10 @@ class RawFile : public SampleFile {
     std::vector<int64_t> dims = shape_.dims;
     if (!dims.empty()) dims[0] = 1;
     const int64_t elements = product(rest_);
-    std::string hint = "check the shape (--input-shape) of the samples";
+    std::string hint = "check the shape (" + options_.option("input-shape") + ") of the samples";
     if (bytes == elements)
-      hint = "that is one byte an element: with --native-dtype files hold the input's own type; convert uint8 data to float32";
+      hint = "that is one byte an element: with " + options_.option("native-dtype") +
+             " files hold the input's own type; convert uint8 data to float32";
     else if (bytes == elements * 8)
       hint = "that is eight bytes an element (float64 or int64): write float32, or .npy files, which tell their type";
     else if (bytes == elements * 2)
@@ -74,7 +75,8 @@ class RawFile : public SampleFile {
   std::vector<int64_t> rest_;
   DataType stored_;
   int64_t row_bytes_;
-  bool transposed_, allow_non_finite_;
+  bool transposed_;
+  DataOptions options_;
 };
 
 }  // namespace

@@ -25,13 +25,13 @@ std::string shape_text(const std::vector<int64_t>& dims) {
   return text.empty() ? "scalar" : text;
 }
 
-std::vector<int64_t> with_given(const InputSpec& spec, const std::vector<int64_t>& given) {
+std::vector<int64_t> with_given(const InputSpec& spec, const std::vector<int64_t>& given, const DataOptions& options) {
   // An input whose rank is unknown comes here with an empty shape, and any given shape fits it.
   if (!spec.shape.empty()) {
     bool fits = given.size() == spec.shape.size();
     for (size_t i = 0; fits && i < given.size(); ++i) fits = !spec.shape[i].known() || given[i] < 0 || given[i] == spec.shape[i].value;
     if (!fits)
-      throw Error(ErrorKind::Usage, "--input-shape " + spec.name,
+      throw Error(ErrorKind::Usage, options.option("input-shape") + " " + spec.name,
                   "shape does not fit the model: got " + shape_text(given) + ", expected " + to_string(spec.shape));
   }
   std::vector<int64_t> dims = given;
@@ -59,7 +59,7 @@ std::vector<SampleShape> resolve_shapes(const std::vector<InputSpec>& inputs, co
   auto matches = [&](const std::string& given, const std::string& name) { return given == name || (given.empty() && inputs.size() == 1); };
   for (const auto& [name, dims] : options.input_shapes) {
     if (!(name.empty() && inputs.size() == 1) && std::find(names.begin(), names.end(), name) == names.end())
-      throw Error(ErrorKind::Usage, "--input-shape", "no such input: got '" + name + "', expected an input of the model",
+      throw Error(ErrorKind::Usage, options.option("input-shape"), "no such input: got '" + name + "', expected an input of the model",
                   did_you_mean(name, names));
   }
   const bool image_sized = options.image_size || options.crop;
@@ -69,7 +69,7 @@ std::vector<SampleShape> resolve_shapes(const std::vector<InputSpec>& inputs, co
     auto given = std::find_if(options.input_shapes.rbegin(), options.input_shapes.rend(),
                               [&](const auto& entry) { return matches(entry.first, spec.name); });
     if (given != options.input_shapes.rend()) {
-      shape.dims = with_given(spec, given->second);
+      shape.dims = with_given(spec, given->second, options);
       if (!shape.dims.empty() && shape.dims[0] < 0) shape.dims[0] = 1;
     } else {
       std::vector<int64_t> suggestion;
@@ -84,7 +84,7 @@ std::vector<SampleShape> resolve_shapes(const std::vector<InputSpec>& inputs, co
       if (open && !(image_sized && spec.shape.size() == 4))
         throw Error(ErrorKind::Data, "input " + spec.name,
                     "the model leaves dimensions open: got " + to_string(spec.shape) + ", expected numbers (only the batch may stay open)",
-                    "say the shape, for example --input-shape " + spec.name + ":" + shape_text(suggestion));
+                    "say the shape, for example " + options.option("input-shape") + " " + spec.name + ":" + shape_text(suggestion));
     }
     for (int64_t dim : shape.dims)
       if (dim == 0)

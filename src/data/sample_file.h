@@ -23,11 +23,11 @@ struct SampleShape {
   std::vector<int64_t> rest() const { return dims.empty() ? dims : std::vector<int64_t>(dims.begin() + 1, dims.end()); }
 };
 
-/// Joins what the model says with --input-shape. Throws Usage (unknown input, contradiction) and Data (a dimension that
-/// neither gives). Rank-4 inputs may leave their size to --image-size or --crop.
+/// Joins what the model says with the given shapes. Throws Usage (unknown input, contradiction) and Data (a dimension that
+/// neither gives). Rank-4 inputs may leave their size to `image_size` or `crop`.
 std::vector<SampleShape> resolve_shapes(const std::vector<InputSpec>& inputs, const DataOptions& options);
 
-/// Where an image-like input keeps its channels: as --layout says, else NHWC when only the last dimension looks like
+/// Where an image-like input keeps its channels: as `layout` says, else NHWC when only the last dimension looks like
 /// channels (1 or 3), else NCHW.
 Layout layout_of(const SampleShape& shape, const DataOptions& options);
 

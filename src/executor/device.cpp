@@ -25,7 +25,7 @@ std::string cuda_obstacle() {
 }
 
 /// "0,1" of `name`.
-std::vector<int> device_numbers(const std::string& digits, const std::string& name) {
+std::vector<int> device_numbers(const std::string& digits, const std::string& name, const std::string& option) {
   std::vector<int> numbers;
   std::string number;
   for (const char c : digits + ",") {
@@ -34,11 +34,11 @@ std::vector<int> device_numbers(const std::string& digits, const std::string& na
       continue;
     }
     if (c != ',' || number.empty() || number.size() > 3)
-      throw Error(ErrorKind::Usage, "--device", "unknown device: got '" + name + "', expected cuda:N or cuda:N,M with N and M numbers");
+      throw Error(ErrorKind::Usage, option, "unknown device: got '" + name + "', expected cuda:N or cuda:N,M with N and M numbers");
     numbers.push_back(std::stoi(number));
     number.clear();
     if (std::count(numbers.begin(), numbers.end(), numbers.back()) > 1)
-      throw Error(ErrorKind::Usage, "--device", "got '" + name + "', expected each device once");
+      throw Error(ErrorKind::Usage, option, "got '" + name + "', expected each device once");
   }
   return numbers;
 }
@@ -51,34 +51,34 @@ std::atomic<bool>& tf32_chosen() {
 
 }  // namespace
 
-std::vector<at::Device> resolve_devices(const std::string& name) {
+std::vector<at::Device> resolve_devices(const std::string& name, const std::string& option) {
   std::string lower = name;
   std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (lower == "cpu") return {at::kCPU};
   if (lower == "auto") return {cuda_obstacle().empty() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU)};
   if (lower != "cuda" && lower.rfind("cuda:", 0) != 0)
-    throw Error(ErrorKind::Usage, "--device", "unknown device: got '" + name + "', expected auto, cpu, cuda, cuda:N or cuda:N,M");
-  const std::vector<int> indices = lower == "cuda" ? std::vector<int>{0} : device_numbers(lower.substr(5), name);
+    throw Error(ErrorKind::Usage, option, "unknown device: got '" + name + "', expected auto, cpu, cuda, cuda:N or cuda:N,M");
+  const std::vector<int> indices = lower == "cuda" ? std::vector<int>{0} : device_numbers(lower.substr(5), name, option);
   const std::string obstacle = cuda_obstacle();
   if (!obstacle.empty())
-    throw Error(ErrorKind::Unsupported, "--device", "cuda cannot be used: " + obstacle,
-                "use --device cpu, or see `ppq_torch list devices`");
+    throw Error(ErrorKind::Unsupported, option, "cuda cannot be used: " + obstacle,
+                "use " + option + " cpu, or see `ppq_torch list devices`");
   const int count = static_cast<int>(at::detail::getCUDAHooks().deviceCount());
   std::vector<at::Device> devices;
   for (const int index : indices) {
     if (index >= count)
-      throw Error(ErrorKind::Unsupported, "--device",
+      throw Error(ErrorKind::Unsupported, option,
                   "no such CUDA device: got " + std::to_string(index) + ", expected less than " + std::to_string(count));
     devices.emplace_back(at::kCUDA, static_cast<c10::DeviceIndex>(index));
   }
   return devices;
 }
 
-at::Device resolve_device(const std::string& name) {
+at::Device resolve_device(const std::string& name, const std::string& option) {
   if (name.find(',') != std::string::npos)
-    throw Error(ErrorKind::Usage, "--device", "several devices: got '" + name + "', expected one",
+    throw Error(ErrorKind::Usage, option, "several devices: got '" + name + "', expected one",
                 "only `ppq_torch quantize` shares work among devices");
-  return resolve_devices(name)[0];
+  return resolve_devices(name, option)[0];
 }
 
 void allow_tf32(bool allowed) {

@@ -1,18 +1,13 @@
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
+#include "exporters/export_options.h"
 #include "ppq/graph.h"
 #include "ppq/platform.h"
 
 namespace ppq {
-
-struct ExportOptions {
-  std::string encodings = "0.6.1";  ///< 0.6.1, 1.0.0, 2.0.0
-  bool int32_bias = true;           ///< int32 bias entries where the version's reader needs them (2.0.0)
-};
 
 struct ExportSummary {
   size_t written = 0;                ///< encodings in the table
@@ -20,15 +15,40 @@ struct ExportSummary {
   std::vector<std::string> files;
 };
 
+/// A file that an exporter writes.
+struct ExportFile {
+  enum class Kind {
+    Graph,   ///< at the graph's path
+    Table,   ///< at the table's path
+    Beside,  ///< under its own name in the table's folder
+  };
+  Kind kind;
+  std::string name;  ///< in an output folder: "quantized.table"
+  std::string what;
+};
+
 struct ExporterRow {
   const char* name;  ///< "encodings", "onnx"
   const char* summary;
+  std::vector<ExportFile> files;
+  void (*options)(OptionVisitor& visitor);  ///< visits its options; null: it has none
+  /// Writes the files whose paths are not empty.
   ExportSummary (*write)(const Graph& graph, const PlatformSpec& platform, const std::string& graph_path, const std::string& table_path,
                          const ExportOptions& options);
+  /// What to do with the files, as Markdown with the exact commands; null: nothing to say.
+  std::string (*guide)(const Graph& graph, const PlatformSpec& platform, const ExportOptions& options);
+  bool writes(ExportFile::Kind kind) const;
 };
 const std::vector<ExporterRow>& exporter_table();
-/// Throws Usage with candidates.
-const ExporterRow& find_exporter(const std::string& name);
+/// Of the platform's own or of the table. Throws Usage with candidates; `option` is what the error calls the place.
+const ExporterRow& find_exporter(const std::string& name, const PlatformSpec* platform = nullptr, const std::string& option = "export");
+
+/// Throws Usage with candidates for options that no exporter has, and for values that an option cannot have.
+void check_options(const ExportOptions& options, const PlatformSpec* platform = nullptr);
+
+/// The text of DEPLOY.md: what the exporters have to say of the files in the output folder.
+std::string deployment_guide(const Graph& graph, const PlatformSpec& platform, const std::vector<std::string>& exporters,
+                             const ExportOptions& options);
 
 /// Reads an encodings JSON of any version (0.6.1, 1.0.0, 2.0.0) into the graph's quantization. Throws Data when it is
 /// malformed or names no tensor of this graph (with the nearest names). `fixed` marks them as given by the user.

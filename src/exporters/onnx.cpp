@@ -1,11 +1,11 @@
 // The graph alone, as the passes left it.
 #include "ppq/onnx.h"
-#include "exporters/qualcomm/encoding.h"
+#include "exporters/exporters.h"
 
-namespace ppq {
+namespace ppq::exporters {
+namespace {
 
-ExportSummary write_graph_only(const Graph& graph, const PlatformSpec&, const std::string& graph_path, const std::string&,
-                               const ExportOptions&) {
+ExportSummary write(const Graph& graph, const PlatformSpec&, const std::string& graph_path, const std::string&, const ExportOptions&) {
   ExportSummary summary;
   if (!graph_path.empty()) {
     write_onnx(graph, graph_path);
@@ -14,4 +14,15 @@ ExportSummary write_graph_only(const Graph& graph, const PlatformSpec&, const st
   return summary;
 }
 
-}  // namespace ppq
+}  // namespace
+
+ExporterRow onnx() {
+  return {"onnx",
+          "the ONNX graph alone, after the passes",
+          {{ExportFile::Kind::Graph, "quantized.onnx", "the network in float, with the weights that the passes left"}},
+          /*options=*/nullptr,
+          write,
+          /*guide=*/nullptr};
+}
+
+}  // namespace ppq::exporters

@@ -1,37 +1,58 @@
-#include <filesystem>
+#include <algorithm>
 
-#include "core/log.h"
-#include "exporters/qualcomm/encoding.h"
+#include "exporters/exporters.h"
 #include "ppq/error.h"
-#include "ppq/quantizer.h"
 
 namespace ppq {
+namespace {
 
-const std::vector<ExporterRow>& exporter_table() {
-  static const std::vector<ExporterRow> rows = {
-      {"encodings", "float ONNX graph and Qualcomm encodings JSON (0.6.1, 1.0.0, 2.0.0) for SNPE, QNN and QAIRT", write_encodings_table},
-      {"onnx", "the ONNX graph alone, after the passes", write_graph_only},
-  };
+/// The platform's own before the table's.
+std::vector<const ExporterRow*> exporters_of(const PlatformSpec* platform) {
+  std::vector<const ExporterRow*> rows;
+  if (platform) rows = platform->own_exporters;
+  for (const ExporterRow& row : exporter_table()) rows.push_back(&row);
   return rows;
 }
 
-const ExporterRow& find_exporter(const std::string& name) {
-  std::vector<std::string> names;
-  for (const ExporterRow& row : exporter_table()) {
-    if (name == row.name) return row;
-    names.push_back(row.name);
-  }
-  throw Error(ErrorKind::Usage, "--export", "no such exporter: got '" + name + "'", did_you_mean(name, names));
+}  // namespace
+
+const std::vector<ExporterRow>& exporter_table() {
+  static const std::vector<ExporterRow> rows = {exporters::encodings(), exporters::onnx()};
+  return rows;
 }
 
-void export_ppq_graph(const Graph& graph, TargetPlatform platform, const std::string& graph_save_to, const std::string& config_save_to) {
-  const PlatformSpec& spec = find_platform(platform);
-  std::filesystem::path graph_path(graph_save_to);
-  const std::string suffix = graph_path.extension().string();
-  if (!graph_path.empty() && suffix != ".onnx" && suffix != ".pb") graph_path += ".onnx";
-  const ExporterRow& exporter = find_exporter(config_save_to.empty() ? "onnx" : "encodings");
-  const ExportSummary summary = exporter.write(graph, spec, graph_path.string(), config_save_to, {});
-  for (const std::string& file : summary.files) log_info("written: " + file);
+bool ExporterRow::writes(ExportFile::Kind kind) const {
+  return std::any_of(files.begin(), files.end(), [&](const ExportFile& file) { return file.kind == kind; });
+}
+
+const ExporterRow& find_exporter(const std::string& name, const PlatformSpec* platform, const std::string& option) {
+  std::vector<std::string> names;
+  for (const ExporterRow* row : exporters_of(platform)) {
+    if (name == row->name) return *row;
+    names.push_back(row->name);
+  }
+  throw Error(ErrorKind::Usage, option, "no such exporter: got '" + name + "'", did_you_mean(name, names));
+}
+
+void check_options(const ExportOptions& options, const PlatformSpec* platform) {
+  OptionReader reader(options);
+  for (const ExporterRow* row : exporters_of(platform))
+    if (row->options) row->options(reader);
+  for (const auto& [name, given] : options.given())
+    if (std::find(reader.names().begin(), reader.names().end(), name) == reader.names().end())
+      throw Error(ErrorKind::Usage, given.said, "no exporter has an option '" + name + "'", did_you_mean(name, reader.names()));
+}
+
+std::string deployment_guide(const Graph& graph, const PlatformSpec& platform, const std::vector<std::string>& exporters,
+                             const ExportOptions& options) {
+  std::string text, files;
+  for (const std::string& name : exporters) {
+    const ExporterRow& row = find_exporter(name, &platform);
+    if (row.guide) text += (text.empty() ? "" : "\n") + row.guide(graph, platform, options);
+    for (const ExportFile& file : row.files) files += "- `" + file.name + "`: " + file.what + "\n";
+  }
+  if (!text.empty()) return text;
+  return "# Deploying on " + platform.name + "\n\n" + files;
 }
 
 }  // namespace ppq

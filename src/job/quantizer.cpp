@@ -33,7 +33,10 @@ std::vector<std::string> without_a_pass(const QuantizationSetting& setting) {
 
 }  // namespace
 
-Quantizer::Quantizer(Graph& graph, TargetPlatform platform) : graph_(&graph), platform_(&find_platform(platform)) {}
+Quantizer::Quantizer(Graph& graph, TargetPlatform platform) : Quantizer(graph, find_platform(platform)) {}
+
+Quantizer::Quantizer(Graph& graph, const PlatformSpec& platform)
+    : graph_(&graph), platform_(std::make_shared<const PlatformSpec>(platform)) {}
 
 Graph& Quantizer::quantize(const at::Tensor& inputs, const std::vector<at::Tensor>& calib_dataloader, TorchExecutor& executor,
                            const QuantizationSetting& setting, size_t calib_steps, CollateFn collate_fn) {
@@ -65,8 +68,8 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   executor.load_graph(*graph_);
   executor.tracing_operation_meta(inputs);
   const auto nodes = graph_->nodes();
-  if (std::all_of(nodes.begin(), nodes.end(), [](const Node* n) { return n->dispatch == Dispatch::Unspecified; }))
-    dispatch_graph(*graph_, platform_->id, setting.dispatcher);
+  if (std::all_of(nodes.begin(), nodes.end(), [](const Node* n) { return n->dispatch == Dispatch::ByPlatform; }))
+    dispatch_graph(*graph_, *platform_, setting.dispatcher);
   BatchChoice batching{batch_size_, "", batch_size_, 0};
   if (batch_size_ == 0) {
     const size_t memory = max_memory_ ? max_memory_ : executor.device().is_cuda() ? kCudaBatchBytes : kCpuBatchBytes;
@@ -75,7 +78,7 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   }
 
   PassContext context;
-  context.platform = platform_;
+  context.platform = platform_.get();
   context.setting = &setting;
   context.calibration = samples;
   context.batch_size = batch_size_;

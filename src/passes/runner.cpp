@@ -64,13 +64,18 @@ class Effects {
 
 }  // namespace
 
-std::unique_ptr<Pass> make_pass(const std::string& name) {
+std::unique_ptr<Pass> make_pass(const std::string& name, const PlatformSpec* platform, const std::string& option) {
   std::vector<std::string> names;
+  if (platform)
+    for (const TargetPass& own : platform->passes) {
+      if (name == own.name && own.make) return own.make();
+      names.push_back(own.name);
+    }
   for (const PassRow& row : pass_table()) {
     if (name == row.name) return row.make();
     names.push_back(row.name);
   }
-  throw Error(ErrorKind::Usage, "passes", "unknown pass '" + name + "'", did_you_mean(name, names));
+  throw Error(ErrorKind::Usage, option, "unknown pass '" + name + "'", did_you_mean(name, names));
 }
 
 std::vector<PassRecord> run_passes(Graph& graph, const std::vector<std::string>& names, PassContext& context) {
@@ -80,7 +85,7 @@ std::vector<PassRecord> run_passes(Graph& graph, const std::vector<std::string>&
   if (outer) context.checkpoint = {};
   Effects effects(context);
   for (size_t i = 0; i < names.size(); ++i) {
-    auto pass = make_pass(names[i]);
+    auto pass = make_pass(names[i], context.platform);
     const auto start = std::chrono::steady_clock::now();
     PassRecord record{names[i]};
     if (!context.trial) context.record = &record;

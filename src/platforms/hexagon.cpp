@@ -1,21 +1,17 @@
+// Rules of Qualcomm's Hexagon back-ends.
+// - Schemes, fusion and what is never written: PPQ 0.6.6's quantizer for its DSP targets (PPL_DSP_INT8, SNPE_INT8, QNN_DSP_INT8).
+// - Types: those of that quantizer, and the data movement, activations and normalizations that SNPE and QNN compute in integers as
+//   well; a float operation between two integer ones would leave tensors without encodings.
+// - Ranges: the tools widen activations narrower than 1e-4 (SNPE, "Quantized vs Non-Quantized Models"), and take 0..1 for the
+//   outputs of Sigmoid and Softmax.
+// - The tensor processor's weights are symmetric and per channel, its biases 32 bits wide (QNN's HTP operator definitions).
 #include "platforms/platforms.h"
+#include "ppq/setting.h"
 
 namespace ppq::platforms {
 namespace {
 
-/// SNPE and QNN widen narrower activation ranges to this.
 constexpr double kMinRange = 1e-4;
-
-QuantScheme symmetric(int bits, double limit_low, double limit_high) {
-  QuantScheme scheme;
-  scheme.bits = bits;
-  scheme.quant_min = limit_low;
-  scheme.quant_max = limit_high;
-  scheme.symmetric = true;
-  return scheme;
-}
-
-}  // namespace
 
 std::set<std::string> hexagon_types() {
   return {// computing
@@ -32,35 +28,43 @@ std::set<std::string> hexagon_types() {
           "SpaceToDepth", "Expand", "Tile", "Identity", "Dropout"};
 }
 
-PlatformSpec hexagon_dsp() {
+std::vector<SlotRule> hexagon_slots(QuantScheme activation, const QuantScheme& weight, const QuantScheme& bias) {
+  using enum SlotRole;
+  activation.min_range = kMinRange;
+  SlotRule zero_to_one = rules::quantized(Output, activation, {"Sigmoid", "Softmax"});
+  zero_to_one.range = std::pair{0.0, 1.0};
+  return {zero_to_one,
+          rules::quantized(Output, activation),
+          rules::quantized(Data, activation),
+          rules::quantized(Constant, activation),
+          rules::quantized(Weight, weight),
+          rules::passive(Bias, bias),
+          rules::passive(Bound, activation)};
+}
+
+/// What both kinds of back-end have in common.
+PlatformSpec hexagon(std::vector<SlotRule> slots) {
   PlatformSpec spec;
-  spec.activation.bits = 8;
-  spec.activation.quant_min = 0;
-  spec.activation.quant_max = 255;
-  spec.activation.observer = "minmax";
-  spec.activation.min_range = kMinRange;
-  spec.weight.bits = 8;
-  spec.weight.quant_min = 0;
-  spec.weight.quant_max = 255;
-  spec.weight.observer = "minmax";
-  spec.bias = BiasRule::Passive;
-  spec.bias_scheme = symmetric(30, -static_cast<double>(1 << 29), static_cast<double>((1 << 29) - 1));
   spec.quant_types = hexagon_types();
-  spec.fused_activations = {"Relu", "Clip"};
-  spec.fixed_output_ranges = {{"Sigmoid", {0, 1}}, {"Softmax", {0, 1}}};
+  spec.slots = std::move(slots);
+  spec.fusion.activations = {"Relu", "Clip"};
   spec.default_setting = "dsp";
+  // Hexagon's Add takes inputs of different scales, and one common scale costs residual networks half of their precision
+  // (docs/accuracy.md).
+  spec.adjust_setting = [](QuantizationSetting& setting) { setting.fusion_setting.align_elementwise_to = "None"; };
   spec.exporters = {"onnx", "encodings"};
   return spec;
 }
 
-PlatformSpec hexagon_htp() {
-  PlatformSpec spec = hexagon_dsp();
-  spec.weight = symmetric(8, -128, 127);
-  spec.weight.granularity = Granularity::PerChannel;
-  spec.weight_per_channel = true;
-  spec.bias_scheme = symmetric(32, -2147483648.0, 2147483647.0);
-  spec.bias_scheme.granularity = Granularity::PerChannel;
-  return spec;
+}  // namespace
+
+PlatformSpec hexagon_dsp() {
+  return hexagon(hexagon_slots(rules::unsigned_asymmetric(8), rules::unsigned_asymmetric(8), rules::signed_symmetric(30)));
+}
+
+PlatformSpec hexagon_htp(int activation_bits) {
+  return hexagon(hexagon_slots(rules::unsigned_asymmetric(activation_bits), rules::per_channel(rules::signed_symmetric(8)),
+                               rules::per_channel(rules::signed_symmetric(32))));
 }
 
 }  // namespace ppq::platforms

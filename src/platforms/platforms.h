@@ -1,8 +1,5 @@
 #pragma once
 
-#include <set>
-#include <string>
-
 #include "ppq/platform.h"
 
 namespace ppq::platforms {
@@ -19,8 +16,6 @@ PlatformSpec qnn_htp_a16w8();
 PlatformSpec hexagon_dsp();
 /// What the Hexagon tensor processor targets have in common: the above with int8 symmetric per-channel weights and 32-bit
 /// biases.
-PlatformSpec hexagon_htp();
-/// Operators the Hexagon back-ends compute in integers.
-std::set<std::string> hexagon_types();
+PlatformSpec hexagon_htp(int activation_bits);
 
 }  // namespace ppq::platforms

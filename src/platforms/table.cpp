@@ -33,13 +33,13 @@ const std::vector<PlatformSpec>& platform_table() {
   return table;
 }
 
-const PlatformSpec& find_platform(const std::string& name) {
+const PlatformSpec& find_platform(const std::string& name, const std::string& option) {
   const std::string wanted = folded(name);
   for (const auto& spec : platform_table()) {
     if (spec.name == wanted || std::count(spec.aliases.begin(), spec.aliases.end(), wanted)) return spec;
   }
   if (parse_target_platform(name)) not_built(name);
-  throw Error(ErrorKind::Usage, "--platform", "unknown platform: got '" + name + "'", did_you_mean(name, platform_names()));
+  throw Error(ErrorKind::Usage, option, "unknown platform: got '" + name + "'", did_you_mean(name, platform_names()));
 }
 
 const PlatformSpec& find_platform(TargetPlatform id) {

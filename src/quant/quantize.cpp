@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "kernels/kernels.h"
 #include "kernels/numerics.h"
@@ -103,6 +104,14 @@ at::ScalarType narrowest_type(const QuantScheme& scheme) {
 }
 
 }  // namespace
+
+bool QuantScheme::operator==(const QuantScheme& other) const {
+  auto format = [](const QuantScheme& s) {
+    return std::tie(s.bits, s.quant_min, s.quant_max, s.symmetric, s.granularity, s.axis, s.block_size, s.power_of_two, s.dynamic,
+                    s.rounding, s.format, s.exponent_bits, s.min_range, s.min_scale);
+  };
+  return format(*this) == format(other);
+}
 
 const char* name_of(QuantState state) {
   switch (state) {

@@ -72,14 +72,15 @@ QuantizationSetting Factory::fpga_setting() {
   return setting;
 }
 
-QuantizationSetting Factory::setting_for(const std::string& platform) {
-  QuantizationSetting setting = by_name(find_platform(platform).default_setting);
+QuantizationSetting Factory::setting_for(const std::string& platform) { return setting_for(find_platform(platform)); }
+
+QuantizationSetting Factory::setting_for(const PlatformSpec& platform) {
+  QuantizationSetting setting = by_name(platform.default_setting);
   // Measured on real models (docs/accuracy.md): bias correction and the choice between observers by output error lower
-  // the error nearly everywhere; both are undone where the calibration samples say otherwise. Hexagon's Add takes inputs of
-  // different scales, and one common scale costs residual networks half of their precision.
-  setting.fusion_setting.align_elementwise_to = "None";
+  // the error nearly everywhere; both are undone where the calibration samples say otherwise.
   setting.bias_correct = true;
   setting.quantize_activation_setting.calib_algorithm = "auto";
+  if (platform.adjust_setting) platform.adjust_setting(setting);
   return setting;
 }
 
@@ -89,7 +90,7 @@ std::vector<std::string> Factory::names() {
   return all;
 }
 
-QuantizationSetting Factory::by_name(const std::string& name_or_file, std::vector<std::string>* warnings) {
+QuantizationSetting Factory::by_name(const std::string& name_or_file, std::vector<std::string>* warnings, const std::string& option) {
   std::string word = name_or_file;
   std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return c == '-' ? '_' : std::tolower(c); });
   if (word.ends_with("_setting")) word.erase(word.size() - std::string("_setting").size());
@@ -97,7 +98,7 @@ QuantizationSetting Factory::by_name(const std::string& name_or_file, std::vecto
     if (word == name) return make();
   }
   if (!looks_like_file(name_or_file)) {
-    throw Error(ErrorKind::Usage, "--setting", "no setting of that name and no such file: got '" + name_or_file + "'",
+    throw Error(ErrorKind::Usage, option, "no setting of that name and no such file: got '" + name_or_file + "'",
                 did_you_mean(name_or_file, names()));
   }
   return with_error_context(ErrorKind::Usage, name_or_file,

@@ -105,6 +105,11 @@ TEST_F(Cli, BadValuesAreUsageErrors) {
   expect_error(ppq_torch(work().quantize({"--threads", "-1"})), 2, {"--threads", "-1"});
   expect_error(ppq_torch(work().quantize({"--std", "0"})), 2, {"--std"});
   expect_error(ppq_torch(work().quantize({"--encodings", "9", "--output", path("bad_version")})), 2, {"--encodings", "'9'", "0.6.1"});
+  expect_error(ppq_torch(work().quantize({"--export-option", "int32-bias=no"})), 2,
+               {"[--export-option int32-bias]", "'no'", "true or false"});
+  expect_error(ppq_torch(work().quantize({"--export-option", "int32-biass=true"})), 2, {"'int32-biass'", "int32-bias"});
+  expect_error(ppq_torch(work().quantize({"--export-option", "int32-bias"})), 2, {"[--export-option]", "NAME=VALUE"});
+  expect_error(ppq_torch(work().quantize({"--passes", "calibrat"})), 2, {"[--passes]", "'calibrat'", "calibrate"});
   EXPECT_FALSE(std::filesystem::exists(path("bad_version")));
   EXPECT_FALSE(std::filesystem::exists(path("o")));
 }

@@ -93,11 +93,23 @@ TEST_F(Options, GraphAndTableGoWhereTheyAreWanted) {
   EXPECT_EQ(table("elsewhere/net.json")["version"], "1.0.0");
 }
 
+TEST_F(Options, OptionsOfAnExporter) {
+  auto has_bias = [&](const std::string& folder) {
+    return read_file(path(folder + "/quantized.table")).find("\"bias\"") != std::string::npos;
+  };
+  report_of("with_biases", {"--encodings", "2.0.0"});
+  report_of("without_biases", {"--encodings", "2.0.0", "--export-option", "int32-bias=false"});
+  EXPECT_TRUE(has_bias("with_biases"));
+  EXPECT_FALSE(has_bias("without_biases"));
+  EXPECT_THAT(read_file(path("without_biases/DEPLOY.md")), testing::HasSubstr("not written: biases"));
+}
+
 TEST_F(Options, ExportOfTheGraphAlone) {
   const Json report = report_of("graph_only", {"--export", "onnx"});
   EXPECT_TRUE(std::filesystem::exists(path("graph_only/quantized.onnx")));
   EXPECT_FALSE(std::filesystem::exists(path("graph_only/quantized.table")));
   EXPECT_EQ(report["encodings"]["written"], 0);
+  EXPECT_THAT(read_file(path("graph_only/DEPLOY.md")), testing::Not(testing::HasSubstr("quantized.table"))) << "there is none";
 }
 
 TEST_F(Options, OverridesAreKept) {

@@ -94,7 +94,7 @@ TEST(ErrorContext, MemoryThatALibraryOfTheDeviceLacksIsAResourceError) {
 TEST(ErrorContext, AllocationsThatAreTooLargeAreResources) {
   const Error error = thrown([] { with_error_context(ErrorKind::Model, "x", [] { at::empty({int64_t{1} << 45}).fill_(1); }); });
   EXPECT_EQ(error.kind(), ErrorKind::Resource) << error.what();
-  EXPECT_THAT(error.hint(), HasSubstr("--max-memory"));
+  EXPECT_THAT(error.hint(), HasSubstr("memory for activations"));
 }
 
 TEST(NearestNames, BestFirstIgnoringCase) {

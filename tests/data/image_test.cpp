@@ -217,7 +217,7 @@ TEST(Image, SizeMustBeTheModels) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::Data);
     EXPECT_THAT(std::string(error.what()), HasSubstr("got 40x50, expected 32x32"));
-    EXPECT_THAT(std::string(error.what()), HasSubstr("--image-size 32x32"));
+    EXPECT_THAT(std::string(error.what()), HasSubstr("add image-size 32x32"));
   }
   DataOptions options = options_for("rgb");
   options.crop = {64, 64};
@@ -241,23 +241,25 @@ TEST(Image, MissingOptionsAreUsageErrorsThatNameThem) {
   options.mean.clear();
   options.color.clear();
   const std::string text = message(options, input, ErrorKind::Usage);
-  EXPECT_THAT(text, HasSubstr("got no --mean, --color"));
+  EXPECT_THAT(text, HasSubstr("got no mean, color"));
   options = options_for("rgb");
   options.std.clear();
-  EXPECT_THAT(message(options, input, ErrorKind::Usage), HasSubstr("got no --std"));
+  EXPECT_THAT(message(options, input, ErrorKind::Usage), HasSubstr("got no std"));
+  options.option_prefix = "--";
+  EXPECT_THAT(message(options, input, ErrorKind::Usage), HasSubstr("need --mean, --std and --color: got no --std"));
   options = options_for("rgb");
   options.std = {1, 2};
   EXPECT_THAT(message(options, input, ErrorKind::Usage), HasSubstr("got 2, expected 1 or 3"));
   options.std = {0};
-  EXPECT_THAT(message(options, input, ErrorKind::Usage), HasSubstr("--std"));
+  EXPECT_THAT(message(options, input, ErrorKind::Usage), HasSubstr("std"));
   options = options_for("rgb");
   options.color = "rbg";
   EXPECT_THAT(message(options, input, ErrorKind::Usage), HasSubstr("rbg"));
   options = options_for("rgb");
   options.resize_shorter = 5;
   options.image_size = {5, 5};
-  EXPECT_THAT(message(options, input, ErrorKind::Usage), HasSubstr("--resize-shorter"));
-  EXPECT_THAT(message(options_for("gray"), input, ErrorKind::Data), HasSubstr("got 1 (--color gray), expected 3"));
+  EXPECT_THAT(message(options, input, ErrorKind::Usage), HasSubstr("resize-shorter"));
+  EXPECT_THAT(message(options_for("gray"), input, ErrorKind::Data), HasSubstr("got 1 (color gray), expected 3"));
   EXPECT_THAT(message(options_for("rgb"), image_input({1, 10}), ErrorKind::Data), HasSubstr("rank 2"));
 }
 

@@ -39,7 +39,7 @@ TEST(ResolveDevice, CudaThatCannotWorkIsAnErrorAndNoSwitch) {
     const Error error = thrown([&] { resolve_device(name); });
     EXPECT_EQ(error.kind(), ErrorKind::Unsupported) << name;
     EXPECT_THAT(error.what(), HasSubstr("cuda cannot be used: "));
-    EXPECT_THAT(error.hint(), HasSubstr("--device cpu"));
+    EXPECT_THAT(error.hint(), HasSubstr("use device cpu"));
   }
 }
 

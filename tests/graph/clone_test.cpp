@@ -40,7 +40,7 @@ TEST(Clone, SharesNothingThatIsChanged) {
   copy->nodes()[0]->attributes.set("extra", int64_t{1});
   copy->nodes()[0]->dispatch = Dispatch::Float;
   EXPECT_EQ(write_onnx_bytes(*graph), before);
-  EXPECT_EQ(graph->nodes()[0]->dispatch, Dispatch::Unspecified);
+  EXPECT_EQ(graph->nodes()[0]->dispatch, Dispatch::ByPlatform);
 }
 
 TEST(Clone, QuantizationsAreCopiedAndSharedAsBefore) {

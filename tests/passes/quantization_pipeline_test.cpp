@@ -77,5 +77,51 @@ TEST(QuantizationPipeline, TheUserAddsAndRemoves) {
   }
 }
 
+/// A target with passes of its own; "mine" and "also-mine" stand in for them.
+PlatformSpec with_own_passes() {
+  PlatformSpec platform = find_platform(TargetPlatform::QNN_DSP_INT8);
+  auto make = [] { return make_pass("remove-dead-code"); };
+  platform.passes = {{"at-the-end", "", make}, {"mine", "calibrate", make}, {"also-mine", "calibrate", make}, {"absorb-high-bias"}};
+  return platform;
+}
+
+TEST(QuantizationPipeline, HoldsTheTargetsOwnPassesAtTheirPlaces) {
+  const auto names = quantization_pipeline(with_own_passes(), {});
+  const auto calibrate = std::find(names.begin(), names.end(), "calibrate");
+  ASSERT_GE(calibrate - names.begin(), 2);
+  EXPECT_EQ(*(calibrate - 1), "also-mine");
+  EXPECT_EQ(*(calibrate - 2), "mine");
+  EXPECT_EQ(names.back(), "at-the-end");
+  EXPECT_EQ(names.front(), "absorb-high-bias") << "a pass of the table stands at its usual place";
+  EXPECT_THAT(pipeline({}), Not(Contains("mine"))) << "other targets have none";
+}
+
+TEST(QuantizationPipeline, OwnPassesKeepTheirPlaceWhereTheirNeighbourIsAbsent) {
+  QuantizationSetting setting;
+  setting.quantize_activation = false;
+  setting.bias_correct = true;
+  const auto names = quantization_pipeline(with_own_passes(), setting);
+  EXPECT_THAT(names, Not(Contains("calibrate")));
+  EXPECT_TRUE(before(names, "quantize-parameters", "mine"));
+  EXPECT_TRUE(before(names, "mine", "align-quantization"));
+}
+
+TEST(QuantizationPipeline, OwnPassesCanBeTakenAway) {
+  QuantizationSetting setting;
+  setting.extra.passes = {{"mine", false}, {"absorb-high-bias", false}, {"equalize-ssd", true}};
+  const auto names = quantization_pipeline(with_own_passes(), setting);
+  EXPECT_THAT(names, Not(Contains("mine")));
+  EXPECT_THAT(names, Not(Contains("absorb-high-bias")));
+  EXPECT_THAT(names, Contains("also-mine"));
+  EXPECT_EQ(names.front(), "equalize-ssd");
+  EXPECT_EQ(thrown([&] { pipeline(setting); }).kind(), ErrorKind::Usage) << "another target does not know the name";
+}
+
+TEST(QuantizationPipeline, APlaceThatDoesNotExistIsABugOfTheTarget) {
+  PlatformSpec platform = with_own_passes();
+  platform.passes[1].before = "calibrat";
+  EXPECT_EQ(thrown([&] { quantization_pipeline(platform, {}); }).kind(), ErrorKind::Internal);
+}
+
 }  // namespace
 }  // namespace ppq::test

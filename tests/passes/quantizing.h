@@ -41,6 +41,14 @@ struct Quantizing {
       : Quantizing(parse_model("<ir_version: 8, opset_import: [\"\" : 15]> g " + signature + " {" + body + "}", random), target) {}
   Quantizing(const Quantizing&) = delete;
 
+  /// The target's rules of one role, to change.
+  std::vector<SlotRule*> rules(SlotRole role) {
+    std::vector<SlotRule*> found;
+    for (SlotRule& rule : platform.slots)
+      if (rule.role == role) found.push_back(&rule);
+    return found;
+  }
+
   /// Runs one pass, and checks the graph's links after it.
   size_t pass(const std::string& name) {
     const size_t changes = make_pass(name)->run(*graph, context);

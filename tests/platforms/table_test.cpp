@@ -66,12 +66,19 @@ TEST(TargetPlatforms, NumbersOfPpq) {
   EXPECT_EQ(name_of(static_cast<TargetPlatform>(12345)), "12345");
 }
 
+Node node(const char* type) {
+  Node node;
+  node.op_type = type;
+  return node;
+}
+
 /// The activation, weight and bias rules of PPQ's DSP quantizer, which its three DSP targets share.
 class DspPlatform : public testing::TestWithParam<const char*> {};
 
 TEST_P(DspPlatform, Schemes) {
   const auto& spec = find_platform(GetParam());
-  for (const auto* scheme : {&spec.activation, &spec.weight}) {
+  for (SlotRole role : {SlotRole::Data, SlotRole::Output, SlotRole::Constant, SlotRole::Bound, SlotRole::Weight}) {
+    const QuantScheme* scheme = &spec.scheme(role);
     EXPECT_EQ(scheme->bits, 8);
     EXPECT_EQ(scheme->quant_min, 0);
     EXPECT_EQ(scheme->quant_max, 255);
@@ -80,16 +87,24 @@ TEST_P(DspPlatform, Schemes) {
     EXPECT_EQ(scheme->granularity, Granularity::PerTensor);
     EXPECT_EQ(scheme->rounding, Rounding::HalfEven);
   }
-  EXPECT_EQ(spec.activation.min_range, 1e-4);
-  EXPECT_FALSE(spec.weight_per_channel);
-  EXPECT_EQ(spec.bias, BiasRule::Passive);
-  EXPECT_EQ(spec.bias_scheme.bits, 30);
-  EXPECT_EQ(spec.bias_scheme.quant_min, -536870912);
-  EXPECT_EQ(spec.bias_scheme.quant_max, 536870911);
-  EXPECT_TRUE(spec.bias_scheme.symmetric);
-  EXPECT_EQ(spec.fused_activations, (std::set<std::string>{"Relu", "Clip"}));
-  EXPECT_EQ(spec.fixed_output_ranges.at("Sigmoid"), std::make_pair(0.0, 1.0));
-  EXPECT_EQ(spec.fixed_output_ranges.at("Softmax"), std::make_pair(0.0, 1.0));
+  EXPECT_EQ(spec.scheme(SlotRole::Data).min_range, 1e-4);
+  EXPECT_EQ(spec.scheme(SlotRole::Weight).min_range, 0);
+  EXPECT_FALSE(spec.weights_per_channel());
+  const Node conv = node("Conv"), sigmoid = node("Sigmoid"), softmax = node("Softmax"), clip = node("Clip");
+  const SlotRule* bias = spec.rule_for(conv, 2, SlotRole::Bias);
+  ASSERT_NE(bias, nullptr);
+  EXPECT_EQ(bias->treatment, SlotRule::Treatment::Passive);
+  EXPECT_FALSE(bias->exported);
+  EXPECT_EQ(bias->scheme.bits, 30);
+  EXPECT_EQ(bias->scheme.quant_min, -536870912);
+  EXPECT_EQ(bias->scheme.quant_max, 536870911);
+  EXPECT_TRUE(bias->scheme.symmetric);
+  EXPECT_EQ(spec.rule_for(clip, 1, SlotRole::Bound)->treatment, SlotRule::Treatment::Passive);
+  EXPECT_FALSE(spec.rule_for(clip, 1, SlotRole::Bound)->exported);
+  EXPECT_EQ(spec.fusion.activations, (std::set<std::string>{"Relu", "Clip"}));
+  EXPECT_EQ(spec.rule_for(sigmoid, 0, SlotRole::Output)->range, std::make_pair(0.0, 1.0));
+  EXPECT_EQ(spec.rule_for(softmax, 0, SlotRole::Output)->range, std::make_pair(0.0, 1.0));
+  EXPECT_FALSE(spec.rule_for(conv, 0, SlotRole::Output)->range);
 }
 
 TEST_P(DspPlatform, OperatorTypes) {
@@ -144,21 +159,30 @@ TEST_P(DspPlatform, OperatorTypes) {
 
 INSTANTIATE_TEST_SUITE_P(Hexagon, DspPlatform, testing::Values("qnn_dsp_int8", "snpe_int8", "ppl_dsp_int8"));
 
+TEST(PlatformSettings, OnlyHexagonLeavesTheOperandsOfAddAlone) {
+  EXPECT_EQ(QuantizationSettingFactory::setting_for("qnn_htp_int8").fusion_setting.align_elementwise_to, "None");
+  PlatformSpec other;
+  const QuantizationSetting setting = QuantizationSettingFactory::setting_for(other);
+  EXPECT_EQ(setting.fusion_setting.align_elementwise_to, "Align to Large") << "PPQ's default";
+  EXPECT_TRUE(setting.bias_correct);
+}
+
 TEST(HtpPlatform, SymmetricWeightsPerChannel) {
   for (const char* name : {"qnn_htp_int8", "qnn_htp_a16w8"}) {
     const auto& spec = find_platform(name);
-    EXPECT_TRUE(spec.weight_per_channel);
-    EXPECT_EQ(spec.weight.granularity, Granularity::PerChannel);
-    EXPECT_TRUE(spec.weight.symmetric);
-    EXPECT_EQ(spec.weight.quant_min, -128);
-    EXPECT_EQ(spec.weight.quant_max, 127);
-    EXPECT_EQ(spec.bias_scheme.bits, 32);
-    EXPECT_FALSE(spec.activation.symmetric);
-    EXPECT_EQ(spec.activation.quant_min, 0);
+    EXPECT_TRUE(spec.weights_per_channel());
+    const QuantScheme &weight = spec.scheme(SlotRole::Weight), &activation = spec.scheme(SlotRole::Data);
+    EXPECT_EQ(weight.granularity, Granularity::PerChannel);
+    EXPECT_TRUE(weight.symmetric);
+    EXPECT_EQ(weight.quant_min, -128);
+    EXPECT_EQ(weight.quant_max, 127);
+    EXPECT_EQ(spec.scheme(SlotRole::Bias).bits, 32);
+    EXPECT_FALSE(activation.symmetric);
+    EXPECT_EQ(activation.quant_min, 0);
   }
-  EXPECT_EQ(find_platform("qnn_htp_int8").activation.quant_max, 255);
-  EXPECT_EQ(find_platform("qnn_htp_a16w8").activation.quant_max, 65535);
-  EXPECT_EQ(find_platform("qnn_htp_a16w8").activation.bits, 16);
+  EXPECT_EQ(find_platform("qnn_htp_int8").scheme(SlotRole::Data).quant_max, 255);
+  EXPECT_EQ(find_platform("qnn_htp_a16w8").scheme(SlotRole::Data).quant_max, 65535);
+  EXPECT_EQ(find_platform("qnn_htp_a16w8").scheme(SlotRole::Output).bits, 16);
 }
 
 }  // namespace

@@ -175,5 +175,22 @@ TEST(QuantStateName, EveryStateHasOne) {
   EXPECT_STREQ(name_of(QuantState::PassiveBaked), "passive-baked");
 }
 
+TEST(QuantScheme, EqualFormatsAreEqualHoweverTheirNumbersAreFound) {
+  QuantScheme a, b;
+  b.observer = "mse";
+  EXPECT_EQ(a, b);
+  for (void (*change)(QuantScheme&) : std::initializer_list<void (*)(QuantScheme&)>{
+           [](QuantScheme& s) { s.bits = 4; }, [](QuantScheme& s) { s.quant_min = -1; }, [](QuantScheme& s) { s.quant_max = 1; },
+           [](QuantScheme& s) { s.symmetric = true; }, [](QuantScheme& s) { s.granularity = Granularity::PerChannel; },
+           [](QuantScheme& s) { s.axis = 1; }, [](QuantScheme& s) { s.block_size = 4; }, [](QuantScheme& s) { s.power_of_two = true; },
+           [](QuantScheme& s) { s.dynamic = true; }, [](QuantScheme& s) { s.rounding = Rounding::HalfUp; },
+           [](QuantScheme& s) { s.format = NumberFormat::Floating; }, [](QuantScheme& s) { s.exponent_bits = 4; },
+           [](QuantScheme& s) { s.min_range = 1; }, [](QuantScheme& s) { s.min_scale = 1; }}) {
+    b = a;
+    change(b);
+    EXPECT_NE(a, b);
+  }
+}
+
 }  // namespace
 }  // namespace ppq

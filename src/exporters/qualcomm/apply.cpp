@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "core/file.h"
+#include "exporters/exported_tensors.h"
 #include "exporters/qualcomm/encoding.h"
 #include "ppq/error.h"
 
@@ -14,7 +15,19 @@ namespace {
 bool quantizable(const Node& node, const PlatformSpec& platform) {
   if (node.quantized || node.dispatch == Dispatch::Quantized) return true;
   const bool standard = node.domain.empty() || node.domain == "ai.onnx";
-  return node.dispatch == Dispatch::Unspecified && standard && platform.quant_types.count(node.op_type) != 0;
+  return node.dispatch == Dispatch::ByPlatform && standard && platform.computes(node);
+}
+
+/// The channel axis of a parameter by the operator that reads it: Conv 0, ConvTranspose 1, Gemm and MatMul their output
+/// dimension, else 0.
+int channel_axis_of(const Node& node, size_t input) {
+  if (node.is("ConvTranspose") && input == 1) return 1;
+  if (node.is("Gemm") && input == 1) return node.attributes.get_int("transB", 0) ? 0 : 1;
+  if (node.is("MatMul")) {
+    const at::Tensor weight = node.constant_input(input);
+    return weight.defined() ? static_cast<int>(std::max<int64_t>(weight.dim() - 1, 0)) : 0;
+  }
+  return 0;
 }
 
 void set_slot(std::vector<TensorQuantPtr>& slots, size_t size, size_t index, TensorQuantPtr quant) {
@@ -82,7 +95,7 @@ class Applier {
 
   void apply_bias(Value& value, const Encoding& entry) {
     auto quant = std::make_shared<TensorQuant>();
-    quant->scheme = platform_.bias_scheme;
+    quant->scheme = platform_.scheme(SlotRole::Bias);
     quant->scheme.granularity = entry.per_channel ? Granularity::PerChannel : Granularity::PerTensor;
     quant->scheme.axis = 0;
     if (entry.per_channel) check_channels(value, entry, 0);
@@ -117,7 +130,7 @@ class Applier {
 
   TensorQuant wanted(const Value& value, const Encoding& entry, const TensorQuantPtr& old) const {
     TensorQuant quant;
-    quant.scheme = old ? old->scheme : entry.parameter || value.is_constant() ? platform_.weight : platform_.activation;
+    quant.scheme = old ? old->scheme : platform_.scheme(entry.parameter || value.is_constant() ? SlotRole::Weight : SlotRole::Data);
     QuantScheme& scheme = quant.scheme;
     scheme.bits = entry.bits;
     scheme.symmetric = entry.symmetric;
@@ -152,7 +165,7 @@ class Applier {
     static const std::unordered_set<std::string> kMovers = {"Reshape",  "Flatten", "Transpose", "Squeeze", "Unsqueeze",    "MaxPool",
                                                             "Identity", "Slice",   "Split",     "Dropout", "GlobalMaxPool"};
     for (const Node* node : graph_.nodes()) {
-      if (!kMovers.count(node->op_type) && !platform_.fused_activations.count(node->op_type)) continue;
+      if (!kMovers.count(node->op_type) && !platform_.fusion.activations.count(node->op_type)) continue;
       const TensorQuantPtr input = node->quant_of_input(0);
       for (size_t i = 0; input && i < node->output_quant.size(); ++i) {
         const TensorQuantPtr output = node->output_quant[i];

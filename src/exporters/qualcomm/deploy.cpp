@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "exporters/exported_tensors.h"
 #include "exporters/qualcomm/encoding.h"
 #include "ppq/error.h"
 
@@ -32,7 +33,7 @@ bool is_odd(const std::string& name) {
   return std::any_of(name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c) && c != '_'; });
 }
 
-Facts facts_of(const Graph& graph, const ExportOptions& options) {
+Facts facts_of(const Graph& graph, const EncodingsOptions& options) {
   Facts facts;
   for (const InputSpec& spec : input_specs(graph)) {
     Input input{spec.name, "", spec.shape.empty() || !spec.shape[0].known() ? -1 : spec.shape[0].value, spec.shape.size(),
@@ -84,9 +85,9 @@ std::string shape_flags(const Facts& facts, const std::string& flag) {
 }
 
 std::string widths(int activation, const Facts& facts, const PlatformSpec& platform) {
-  std::string text = " --act_bitwidth " + std::to_string(activation) + " --weights_bitwidth " + std::to_string(platform.weight.bits) +
-                     " --bias_bitwidth 32";
-  if (platform.weight_per_channel) text += " --use_per_channel_quantization";
+  std::string text = " --act_bitwidth " + std::to_string(activation) + " --weights_bitwidth " +
+                     std::to_string(platform.scheme(SlotRole::Weight).bits) + " --bias_bitwidth 32";
+  if (platform.weights_per_channel()) text += " --use_per_channel_quantization";
   return text + (facts.per_row ? " --use_per_row_quantization" : "");
 }
 
@@ -103,7 +104,7 @@ std::string quantize_command(int activation, const Facts& facts, const PlatformS
 }
 
 std::string snpe_section(const Facts& facts, const PlatformSpec& platform) {
-  const int activation = platform.activation.bits, other = activation == 16 ? 8 : 16;
+  const int activation = platform.scheme(SlotRole::Data).bits, other = activation == 16 ? 8 : 16;
   const std::string dlc = "model_a" + std::to_string(activation) + ".dlc";
   std::string text = "## SNPE: snpe-onnx-to-dlc, snpe-dlc-quantize, snpe-net-run\n\n" + samples_note(facts, "nhwc");
   text += block("snpe-onnx-to-dlc --input_network quantized.onnx" + shape_flags(facts, "--input_dim") +
@@ -136,13 +137,13 @@ std::string qairt_section(const Facts& facts, const PlatformSpec& platform) {
                 "adds:\n\n"
               : "\nThis DLC is quantized already; tensors without an encoding are float in it. qairt-quantizer fills those gaps:\n\n";
   text += block("qairt-quantizer --input_dlc model_qairt.dlc --input_list input_list.txt" +
-                widths(platform.activation.bits, facts, platform) + " --output_dlc model_qairt_full.dlc\n");
+                widths(platform.scheme(SlotRole::Data).bits, facts, platform) + " --output_dlc model_qairt_full.dlc\n");
   return text +
          "\n`--ignore_quantization_overrides` and `--enable_float_fallback` do nothing where there are overrides, and "
          "`--export_format=DLC_STRIP_QUANT` drops the encodings.\n";
 }
 
-std::string old_section(const ExportOptions& options) {
+std::string old_section(const EncodingsOptions& options) {
   if (options.encodings != "0.6.1") return "";
   return "## SNPE 1.x without --quantization_overrides\n\nQuantize with the SDK, then write these ranges into the quantized DLC (the SDK's "
          "own Python modules do it):\n\n" +
@@ -186,7 +187,7 @@ void input_traps(const Facts& facts, std::vector<std::string>& items) {
                     "unused: check the number of processed encodings.");
 }
 
-void table_traps(const Facts& facts, const PlatformSpec& platform, const ExportOptions& options, std::vector<std::string>& items) {
+void table_traps(const Facts& facts, const PlatformSpec& platform, const EncodingsOptions& options, std::vector<std::string>& items) {
   if (options.encodings == "0.6.1")
     items.push_back(
         "Version 0.6.1 is for SNPE and the legacy converters. Offsets are negative (-zero point); the tools recompute scale and offset "
@@ -214,8 +215,8 @@ void table_traps(const Facts& facts, const PlatformSpec& platform, const ExportO
     items.push_back("Dead channels: " + std::to_string(facts.dead_channels) +
                     " weight channels are (nearly) zero and have the smallest scale; some releases refuse scales near 1.2e-07.");
   if (facts.per_channel)
-    items.push_back("Per-channel weights are symmetric with offset " + std::to_string(-(1 << (platform.weight.bits - 1))) +
-                    "; the DSP before the HTP does not take them.");
+    items.push_back("Per-channel weights are symmetric with offset " +
+                    std::to_string(-(1 << (platform.scheme(SlotRole::Weight).bits - 1))) + "; the DSP before the HTP does not take them.");
   if (facts.per_row)
     items.push_back(
         "Per-row weights: the weights of MatMul and Gemm have a scale a row, for which the quantizer wants `--use_per_row_quantization`.");
@@ -227,7 +228,8 @@ void table_traps(const Facts& facts, const PlatformSpec& platform, const ExportO
 
 }  // namespace
 
-std::string deploy_guide(const Graph& graph, const PlatformSpec& platform, const ExportOptions& options) {
+std::string deploy_guide(const Graph& graph, const PlatformSpec& platform, const ExportOptions& given) {
+  const auto options = read_options<EncodingsOptions>(given);
   const Facts facts = facts_of(graph, options);
   std::string inputs, traps;
   for (const Input& input : facts.inputs)

@@ -10,7 +10,7 @@ namespace ppq {
 
 /// The text of DEPLOY.md: the exact commands of Qualcomm's tools for this graph, platform and encodings version, and the
 /// traps that apply to this model. The commands are to be run in the output folder.
-std::string deploy_guide(const Graph& graph, const PlatformSpec& platform, const ExportOptions& options);
+std::string deploy_guide(const Graph& graph, const PlatformSpec& platform, const ExportOptions& given);
 
 /// Writes the first `count` samples as headerless float32 files under `folder`/raw and `folder`/input_list.txt that names
 /// them (relative to `folder`; `name:=path` where there are several inputs; without # and % lines, so that calibration

@@ -29,12 +29,18 @@ struct EncodingFile {
   std::vector<std::string> float_nodes;  ///< excluded_layers of 1.0.0
 };
 
-/// Every encoding of a quantized graph, and the tensors that have none. Where a tensor's producer and its readers
-/// disagree, the producer's quantization is written; without one (graph inputs, float producers), the first reader's.
-/// Nodes kept float on request give float entries for their outputs and weights. Throws Unsupported for schemes the
-/// format has no words for (per block, floating).
-std::vector<Encoding> collect_encodings(const Graph& graph, const ExportOptions& options, std::vector<std::string>& missing);
-std::vector<std::string> float_nodes(const Graph& graph);
+struct EncodingsOptions {
+  std::string encodings = "0.6.1";
+  bool int32_bias = true;
+  void visit(OptionVisitor& visitor) {
+    visitor.field("encodings", encodings, {"0.6.1", "1.0.0", "2.0.0"}, "version of the encodings JSON");
+    visitor.field("int32-bias", int32_bias, "int32 bias entries where the version's reader needs them (2.0.0)");
+  }
+};
+
+/// Every encoding of a quantized graph, and the tensors that have none. Nodes kept float on request give float entries for
+/// their outputs and weights. Throws Unsupported for schemes the format has no words for (per block, floating).
+std::vector<Encoding> collect_encodings(const Graph& graph, const EncodingsOptions& options, std::vector<std::string>& missing);
 
 /// The JSON text of one version; floats are printed so that reading gives the same float32 back.
 std::string encodings_to_json(const EncodingFile& file, const PlatformSpec& platform);
@@ -43,19 +49,5 @@ EncodingFile encodings_from_json(const std::string& text, const std::string& whe
 
 /// Puts encodings onto the graph's slots (see read_encodings).
 EncodingsRead apply_encodings(Graph& graph, const PlatformSpec& platform, const EncodingFile& file, bool fixed, const std::string& where);
-
-/// The channel axis of a parameter by the operator that reads it: Conv 0, ConvTranspose 1, Gemm and MatMul their output
-/// dimension, else 0.
-int channel_axis_of(const Node& node, size_t input);
-
-/// Input 1 of Conv, ConvTranspose and Gemm, a constant operand of MatMul.
-bool is_weight(const Node& node, size_t input);
-/// Input 2 of Conv, ConvTranspose and Gemm.
-bool is_bias(const Node& node, size_t input);
-
-ExportSummary write_encodings_table(const Graph& graph, const PlatformSpec& platform, const std::string& graph_path,
-                                    const std::string& table_path, const ExportOptions& options);
-ExportSummary write_graph_only(const Graph& graph, const PlatformSpec& platform, const std::string& graph_path,
-                               const std::string& table_path, const ExportOptions& options);
 
 }  // namespace ppq

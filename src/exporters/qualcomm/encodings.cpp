@@ -1,17 +1,25 @@
 // The exporter of Qualcomm's targets: the float graph after the passes, and its encodings beside it.
 #include "core/file.h"
+#include "exporters/exported_tensors.h"
+#include "exporters/exporters.h"
+#include "exporters/qualcomm/deploy.h"
 #include "exporters/qualcomm/encoding.h"
 #include "ppq/onnx.h"
 
-namespace ppq {
+namespace ppq::exporters {
+namespace {
 
-ExportSummary write_encodings_table(const Graph& graph, const PlatformSpec& platform, const std::string& graph_path,
-                                    const std::string& table_path, const ExportOptions& options) {
+ExportSummary write(const Graph& graph, const PlatformSpec& platform, const std::string& graph_path, const std::string& table_path,
+                    const ExportOptions& given) {
+  const auto options = read_options<EncodingsOptions>(given);
   ExportSummary summary;
-  EncodingFile file{options.encodings, {}, float_nodes(graph)};
-  file.encodings = collect_encodings(graph, options, summary.missing);
-  for (const Encoding& entry : file.encodings) summary.written += !entry.floating || file.version != "2.0.0";
-  const std::string text = encodings_to_json(file, platform);
+  std::string text;  // before any file: what cannot be said in encodings leaves none
+  if (!table_path.empty()) {
+    EncodingFile file{options.encodings, {}, float_nodes(graph)};
+    file.encodings = collect_encodings(graph, options, summary.missing);
+    for (const Encoding& entry : file.encodings) summary.written += !entry.floating || file.version != "2.0.0";
+    text = encodings_to_json(file, platform);
+  }
   if (!graph_path.empty()) {
     write_onnx(graph, graph_path);
     summary.files.push_back(graph_path);
@@ -23,4 +31,16 @@ ExportSummary write_encodings_table(const Graph& graph, const PlatformSpec& plat
   return summary;
 }
 
-}  // namespace ppq
+}  // namespace
+
+ExporterRow encodings() {
+  return {"encodings",
+          "float ONNX graph and Qualcomm encodings JSON (0.6.1, 1.0.0, 2.0.0) for SNPE, QNN and QAIRT",
+          {{ExportFile::Kind::Graph, "quantized.onnx", "the network in float, with the weights that the passes left"},
+           {ExportFile::Kind::Table, "quantized.table", "encodings JSON for --quantization_overrides"}},
+          visit_options<EncodingsOptions>,
+          write,
+          deploy_guide};
+}
+
+}  // namespace ppq::exporters

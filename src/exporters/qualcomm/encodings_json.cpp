@@ -62,12 +62,10 @@ Json entry_200(const Encoding& entry) {
 
 Json quantizer_args(const PlatformSpec& platform, bool booleans_as_words) {
   auto flag = [&](bool value) { return booleans_as_words ? Json(word(value)) : Json(value); };
-  return Json{{"activation_bitwidth", platform.activation.bits},
-              {"dtype", "int"},
-              {"is_symmetric", flag(platform.weight.symmetric)},
-              {"param_bitwidth", platform.weight.bits},
-              {"per_channel_quantization", flag(platform.weight_per_channel)},
-              {"quant_scheme", "post_training_tf"}};
+  return Json{
+      {"activation_bitwidth", platform.scheme(SlotRole::Data).bits},       {"dtype", "int"},
+      {"is_symmetric", flag(platform.scheme(SlotRole::Weight).symmetric)}, {"param_bitwidth", platform.scheme(SlotRole::Weight).bits},
+      {"per_channel_quantization", flag(platform.weights_per_channel())},  {"quant_scheme", "post_training_tf"}};
 }
 
 }  // namespace
@@ -96,7 +94,7 @@ std::string encodings_to_json(const EncodingFile& file, const PlatformSpec& plat
       if (!entry.floating) entries.push_back(entry_200(entry));
     json["encodings"] = std::move(entries);
   } else {
-    throw Error(ErrorKind::Usage, "--encodings", "version of the encodings: got '" + file.version + "', expected 0.6.1, 1.0.0 or 2.0.0");
+    throw Error(ErrorKind::Internal, "encodings", "version: got '" + file.version + "', expected 0.6.1, 1.0.0 or 2.0.0");
   }
   return json.dump(4, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -49,9 +49,9 @@ at::Tensor gain(const Node& layer, int64_t channels, const at::Tensor& weighted)
 
 std::vector<NoiseTerm> noise_of(const EqualizationPair& pair, const std::vector<EqualizationPair>& all,
                                 const std::unordered_map<std::string, ChannelMoments>& moments, const PassContext& context) {
-  const bool without_mean = context.setting->bias_correct, per_channel = context.platform->weight_per_channel;
-  const double weight_step = 2 / std::exp2(context.platform->weight.bits),
-               activation_step = 1 / std::exp2(context.platform->activation.bits);
+  const bool without_mean = context.setting->bias_correct, per_channel = context.platform->weights_per_channel();
+  const double weight_step = 2 / std::exp2(context.platform->scheme(SlotRole::Weight).bits),
+               activation_step = 1 / std::exp2(context.platform->scheme(SlotRole::Data).bits);
   std::vector<NoiseTerm> terms;
   at::Tensor gains = at::zeros({pair.channels}, at::kDouble);
   for (const Node* node : pair.downstream) {

@@ -115,12 +115,13 @@ double PathTrial::error(const Graph& path) const {
   setting.extra.weight_search = "minmax";
   setting.dispatching_table.clear();
   // What the user said of other parts of the network names nothing here.
-  std::erase_if(setting.extra.keep_float, [&](const std::string& pattern) { return !names_a_node(path, pattern, "--keep-float"); });
+  std::erase_if(setting.extra.keep_float,
+                [&](const std::string& pattern) { return !names_a_node(path, pattern, "setting ppq_torch.keep_float"); });
   std::erase_if(setting.extra.bits, [&](const auto& entry) {
     std::string_view pattern = entry.first;
     for (const std::string_view prefix : {"activation:", "weight:"})
       if (pattern.starts_with(prefix)) pattern.remove_prefix(prefix.size());
-    return !names_a_node(path, std::string(pattern), "--bits");
+    return !names_a_node(path, std::string(pattern), "setting ppq_torch.bits");
   });
   setting.quantize_activation_setting.calib_algorithm = "minmax";
   PassContext trial = quiet_context(context_, Part::all());

@@ -83,7 +83,9 @@ class Calibrate final : public Pass {
       auto [it, fresh] = of_value.try_emplace(value);
       if (fresh) values.push_back(value);
       auto& list = it->second;
-      const auto same = std::find_if(list.begin(), list.end(), [&](size_t i) { return found[i].scheme == quant->scheme; });
+      const auto same = std::find_if(list.begin(), list.end(), [&](size_t i) {
+        return found[i].scheme == quant->scheme && found[i].scheme.observer == quant->scheme.observer;
+      });
       if (same != list.end()) {
         quants[*same].push_back(quant);
         continue;

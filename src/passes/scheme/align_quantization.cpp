@@ -7,10 +7,10 @@
 #include "passes/passes.h"
 #include "ppq/error.h"
 
-/// Gives operands that must be on one scale one quantization: inputs of Add, Sub, Sum (one range that holds all), Concat
-/// and Resize (the output's), pooling on request. Groups are found first over all operations (union-find), then each is
-/// solved once. Because slots share TensorQuants, a change reaches the producers, also through passive operations.
-/// Leaves constants, fixed ranges, float slots and minifloats alone.
+/// Gives operands that must be on one scale one quantization: those of the target's alignment groups, as the setting has it.
+/// Usually inputs of Add, Sub, Sum (one range that holds all), Concat and Resize (the output's), pooling on request. Groups are found first
+/// over all operations (union-find), then each is solved once. Because slots share TensorQuants, a change reaches the producers, also
+/// through passive operations. Leaves constants, fixed ranges, float slots and minifloats alone.
 namespace ppq::passes {
 namespace {
 
@@ -38,22 +38,17 @@ class AlignQuantization final : public Pass {
 
   size_t run(Graph& graph, PassContext& context) override {
     const FusionSetting& fusion = context.setting->fusion_setting;
-    const Target elementwise =
-        parse_target(fusion.align_elementwise_to, "align_elementwise_to", {Target::None, Target::Output, Target::Large});
-    const Target concat = parse_target(fusion.align_concat_to, "align_concat_to", {Target::None, Target::Output, Target::Large});
-    const Target pooling = parse_target(fusion.align_avgpooling_to, "align_avgpooling_to", {Target::None, Target::Input, Target::Output});
-    const Target resize = parse_target(fusion.align_resize_to, "align_resize_to", {Target::None, Target::Input, Target::Output});
+    const auto operands = {Target::None, Target::Output, Target::Large}, ends = {Target::None, Target::Input, Target::Output};
+    const std::map<AlignmentGroup, Target> targets = {
+        {AlignmentGroup::Elementwise, parse_target(fusion.align_elementwise_to, "align_elementwise_to", operands)},
+        {AlignmentGroup::Concat, parse_target(fusion.align_concat_to, "align_concat_to", operands)},
+        {AlignmentGroup::Pooling, parse_target(fusion.align_avgpooling_to, "align_avgpooling_to", ends)},
+        {AlignmentGroup::Resize, parse_target(fusion.align_resize_to, "align_resize_to", ends)}};
     for (Node* node : graph.nodes()) {
       if (!node->quantized) continue;
-      Target target = Target::None;
-      if (node->is("Add") || node->is("Sub") || node->is("Sum"))
-        target = elementwise;
-      else if (node->is("Concat"))
-        target = concat;
-      else if (node->is("AveragePool") || node->is("GlobalAveragePool"))
-        target = pooling;
-      else if (node->is("Resize") || node->is("Upsample") || node->is("Interp"))
-        target = resize;
+      const auto group = context.platform->fusion.aligned.find(node->op_type);
+      if (group == context.platform->fusion.aligned.end()) continue;
+      const Target target = targets.at(group->second);
       if (target != Target::None) join(*node, target, fusion.force_alignment_overlap);
     }
     return solve(graph);

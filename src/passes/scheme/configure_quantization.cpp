@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <unordered_map>
 
 #include "graph/patterns.h"
@@ -7,9 +8,9 @@
 #include "passes/passes.h"
 #include "ppq/error.h"
 
-/// Decides which nodes are computed in integers and gives every input and output of theirs a TensorQuant by the target's
-/// schemes. Shapes, indices, conditions and non-float tensors get none. Nothing is shared yet: fusion and simplification
-/// join what must agree. A quantization that the user fixed before (an encodings file) stays in its slots.
+/// Decides which nodes are computed in integers and gives every input and output of theirs a TensorQuant by the first of the
+/// target's rules that fits. Shapes, indices, conditions and non-float tensors get none. Nothing is shared yet: fusion and
+/// simplification join what must agree. A quantization that the user fixed before (an encodings file) stays in its slots.
 namespace ppq::passes {
 namespace {
 
@@ -59,27 +60,27 @@ class ConfigureQuantization final : public Pass {
       }
       node->dispatch = number == static_cast<int>(TargetPlatform::FP32)          ? Dispatch::Float
                        : number == static_cast<int>(TargetPlatform::SOI)         ? Dispatch::ShapeOrIndex
-                       : number == static_cast<int>(TargetPlatform::UNSPECIFIED) ? Dispatch::Unspecified
+                       : number == static_cast<int>(TargetPlatform::UNSPECIFIED) ? Dispatch::ByPlatform
                                                                                  : Dispatch::Quantized;
     }
     for (const std::string& pattern : setting_->extra.keep_float)
-      for (Node* node : match_nodes(graph, pattern, "--keep-float")) node->dispatch = Dispatch::Float;
+      for (Node* node : match_nodes(graph, pattern, "setting ppq_torch.keep_float")) node->dispatch = Dispatch::Float;
     for (Node* node : graph.nodes())
-      node->quantized = node->dispatch == Dispatch::Quantized ||
-                        (node->dispatch == Dispatch::Unspecified && platform_->quant_types.count(node->op_type) > 0);
+      node->quantized = node->dispatch == Dispatch::Quantized || (node->dispatch == Dispatch::ByPlatform && platform_->computes(*node));
   }
 
-  /// `--bits PATTERN=N`: 16 for the activations a node reads and writes, 4 for its weights, 8 for both; "activation:PATTERN"
-  /// and "weight:PATTERN" say which.
+  /// The setting's `bits`: PATTERN is 16 for the activations a node reads and writes, 4 for its weights, 8 for both;
+  /// "activation:PATTERN" and "weight:PATTERN" say which.
   void read_bits(const Graph& graph) {
     for (const auto& [key, bits] : setting_->extra.bits) {
       if (bits != 4 && bits != 8 && bits != 16)
-        throw Error(ErrorKind::Usage, "--bits", "bits of '" + key + "': got " + std::to_string(bits) + ", expected 4, 8 or 16");
+        throw Error(ErrorKind::Usage, "setting ppq_torch.bits",
+                    "bits of '" + key + "': got " + std::to_string(bits) + ", expected 4, 8 or 16");
       bool activations = bits >= 8, weights = bits <= 8;
       std::string pattern = key;
       for (const auto& [prefix, act] : {std::pair{std::string("activation:"), true}, std::pair{std::string("weight:"), false}})
         if (key.rfind(prefix, 0) == 0) pattern = key.substr(prefix.size()), activations = act, weights = !act;
-      for (const Node* node : match_nodes(graph, pattern, "--bits")) {
+      for (const Node* node : match_nodes(graph, pattern, "setting ppq_torch.bits")) {
         if (weights) weight_bits_[node] = bits;
         if (!activations) continue;
         // One tensor, one width: the widest that its producer or a reader asks for.
@@ -106,67 +107,82 @@ class ConfigureQuantization final : public Pass {
     return scheme;
   }
 
-  TensorQuantPtr make(const QuantScheme& scheme, const Value& value) const {
-    auto quant = std::make_shared<TensorQuant>();
-    quant->scheme = scheme;
-    quant->observed = value.name();
-    return quant;
+  /// What an input holds; nullopt for what is never quantized: shapes, indices, conditions, integers, and biases that are
+  /// computed at run time.
+  static std::optional<SlotRole> role_of(const Node& node, size_t index, const Value& value) {
+    const bool known = value.constant().defined();
+    if (known && is_bound(node, index)) return SlotRole::Bound;
+    if (input_socket(node, index) != Socket::Quantizable || !may_be_float(value)) return std::nullopt;
+    if (is_computing(node) && index == 2) return known ? std::optional(SlotRole::Bias) : std::nullopt;
+    if (!value.is_constant()) return SlotRole::Data;
+    if (!known) return std::nullopt;
+    return is_computing(node) ? SlotRole::Weight : SlotRole::Constant;
   }
 
-  QuantScheme activation_scheme(const Value& value) const {
-    auto it = activation_bits_.find(&value);
-    return it == activation_bits_.end() ? platform_->activation : with_bits(platform_->activation, it->second);
-  }
-
-  TensorQuantPtr input_quant(const Node& node, size_t index, const Value& value) const {
-    if (is_bound(node, index)) return passive(activation_scheme(*node.input(0)), value);
-    if (input_socket(node, index) != Socket::Quantizable || !may_be_float(value)) return nullptr;
-    if (is_computing(node) && index == 2) {
-      if (platform_->bias == BiasRule::Float || !value.constant().defined()) return nullptr;
-      return passive(platform_->bias_scheme, value);
-    }
-    if (is_computing(node) && value.constant().defined()) return make(weight_scheme(node, index, value), value);
-    QuantScheme scheme = activation_scheme(value);
-    if (value.is_constant()) {
-      if (!value.constant().defined()) return nullptr;
-      // A constant operand: exact range, and the width of what it meets.
-      scheme.observer = "minmax";
-      for (const Value* other : node.inputs())
-        if (other && !other->is_constant()) scheme = with_bits(scheme, activation_scheme(*other).bits);
-    }
-    return make(scheme, value);
-  }
-
-  QuantScheme weight_scheme(const Node& node, size_t index, const Value& value) const {
-    QuantScheme scheme = platform_->weight;
-    auto bits = weight_bits_.find(&node);
-    if (bits != weight_bits_.end()) scheme = with_bits(scheme, bits->second);
-    const bool per_channel = platform_->weight_per_channel && index == 1 && value.constant().dim() > 1;
-    scheme.granularity = per_channel ? Granularity::PerChannel : Granularity::PerTensor;
-    scheme.axis = per_channel ? weight_channel_axis(node) : 0;
-    return scheme;
-  }
-
-  /// Clip's bounds and Pad's value are rounded with the data's scale, and never written.
   static bool is_bound(const Node& node, size_t index) {
-    if (!node.input(index) || !node.input(index)->constant().defined()) return false;
     if (node.is("Clip")) return index == 1 || index == 2;
     return node.is("Pad") && index == 2;
   }
 
-  TensorQuantPtr passive(const QuantScheme& scheme, const Value& value) const {
-    TensorQuantPtr quant = make(scheme, value);
-    quant->state = QuantState::Passive;
-    quant->exported = false;
-    return quant;
+  /// `scheme` in the width that the setting asks for at a tensor.
+  QuantScheme widened(const QuantScheme& scheme, const Value* value) const {
+    auto bits = activation_bits_.find(value);
+    return bits == activation_bits_.end() ? scheme : with_bits(scheme, bits->second);
+  }
+
+  QuantScheme scheme_of(const SlotRule& rule, const Node& node, size_t index, const Value& value) const {
+    switch (rule.role) {
+      case SlotRole::Bias:
+        return rule.scheme;
+      case SlotRole::Bound:
+        return widened(rule.scheme, node.input(0));
+      case SlotRole::Weight:
+        return weight_scheme(rule.scheme, node, index, value);
+      case SlotRole::Constant: {
+        QuantScheme scheme = rule.scheme;  // as wide as what it meets
+        for (const Value* other : node.inputs())
+          if (other && !other->is_constant()) scheme = widened(rule.scheme, other);
+        return scheme;
+      }
+      default:
+        return widened(rule.scheme, &value);
+    }
+  }
+
+  QuantScheme weight_scheme(QuantScheme scheme, const Node& node, size_t index, const Value& value) const {
+    auto bits = weight_bits_.find(&node);
+    if (bits != weight_bits_.end()) scheme = with_bits(scheme, bits->second);
+    const bool has_channels = index == 1 && value.constant().dim() > 1;
+    if (!has_channels) scheme.granularity = Granularity::PerTensor, scheme.block_size = 0;
+    if (scheme.granularity == Granularity::PerTensor) scheme.axis = 0;
+    if (scheme.granularity == Granularity::PerChannel) scheme.axis = weight_channel_axis(node);
+    // Blocks divide what is summed over.
+    if (scheme.granularity == Granularity::PerBlock)
+      scheme.axis = node.is("MatMul") ? weight_channel_axis(node) - 1 : 1 - weight_channel_axis(node);
+    return scheme;
+  }
+
+  TensorQuantPtr input_quant(const Node& node, size_t index, const Value& value) const {
+    const auto role = role_of(node, index, value);
+    return role ? quant_by_rule(*role, node, index, value) : nullptr;
   }
 
   TensorQuantPtr output_quant(const Node& node, size_t index, const Value& value) const {
     if (output_socket(node, index) != Socket::Quantizable || !may_be_float(value)) return nullptr;
-    TensorQuantPtr quant = make(activation_scheme(value), value);
-    auto range = platform_->fixed_output_ranges.find(node.op_type);
-    if (range != platform_->fixed_output_ranges.end()) {
-      quant->params = params_from_range(range->second.first, range->second.second, quant->scheme);
+    return quant_by_rule(SlotRole::Output, node, index, value);
+  }
+
+  TensorQuantPtr quant_by_rule(SlotRole role, const Node& node, size_t index, const Value& value) const {
+    using Treatment = SlotRule::Treatment;
+    const SlotRule* rule = platform_->rule_for(node, index, role);
+    if (!rule || rule->treatment == Treatment::Float) return nullptr;
+    auto quant = std::make_shared<TensorQuant>();
+    quant->scheme = scheme_of(*rule, node, index, value);
+    quant->observed = value.name();
+    quant->exported = rule->exported;
+    if (rule->treatment == Treatment::Passive) quant->state = QuantState::Passive;
+    if (rule->range) {
+      quant->params = params_from_range(rule->range->first, rule->range->second, quant->scheme);
       quant->state = QuantState::Active;
       quant->fixed = true;
     }

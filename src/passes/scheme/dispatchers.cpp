@@ -35,7 +35,7 @@ class Dispatcher {
       if (indices.count(node) && !extensions.count(node))
         node->dispatch = Dispatch::ShapeOrIndex;
       else
-        node->dispatch = quantized.count(node) ? Dispatch::Unspecified : Dispatch::Float;
+        node->dispatch = quantized.count(node) ? Dispatch::ByPlatform : Dispatch::Float;
     }
     follow_producers();
   }
@@ -43,11 +43,11 @@ class Dispatcher {
   void pointwise() {
     conservative();
     for (Node* node : graph_.nodes())
-      if (node->dispatch == Dispatch::Unspecified && !computing_.count(node)) node->dispatch = Dispatch::Float;
+      if (node->dispatch == Dispatch::ByPlatform && !computing_.count(node)) node->dispatch = Dispatch::Float;
   }
 
   void allin() {
-    for (Node* node : graph_.nodes()) node->dispatch = quantizable(*node) ? Dispatch::Unspecified : Dispatch::Float;
+    for (Node* node : graph_.nodes()) node->dispatch = quantizable(*node) ? Dispatch::ByPlatform : Dispatch::Float;
   }
 
   /// Quantized: what lies between Convs.
@@ -64,7 +64,7 @@ class Dispatcher {
       if (above.count(node)) quantized.insert(node);
     const Nodes indices = shape_or_index(quantized);
     for (Node* node : graph_.nodes())
-      node->dispatch = quantized.count(node) ? Dispatch::Unspecified : indices.count(node) ? Dispatch::ShapeOrIndex : Dispatch::Float;
+      node->dispatch = quantized.count(node) ? Dispatch::ByPlatform : indices.count(node) ? Dispatch::ShapeOrIndex : Dispatch::Float;
     follow_producers();
   }
 
@@ -94,7 +94,7 @@ class Dispatcher {
     });
     for (Node* node : graph_.nodes()) {
       const bool a = data.count(node), b = tainted.count(node);
-      node->dispatch = a && !b ? Dispatch::Unspecified : b && !a ? Dispatch::ShapeOrIndex : Dispatch::Float;
+      node->dispatch = a && !b ? Dispatch::ByPlatform : b && !a ? Dispatch::ShapeOrIndex : Dispatch::Float;
       if (is_generator(*node)) node->dispatch = Dispatch::ShapeOrIndex;
     }
   }
@@ -102,7 +102,7 @@ class Dispatcher {
  private:
   using Rule = std::function<bool(const Node& from, const Node& to, size_t input)>;
 
-  bool quantizable(const Node& node) const { return platform_.quant_types.count(node.op_type) > 0; }
+  bool quantizable(const Node& node) const { return platform_.computes(node); }
   static bool is_generator(const Node& node) {
     static const std::set<std::string> types = {"Shape", "Size", "NonMaxSuppression", "ConstantOfShape", "TopK", "NonZero", "Range"};
     return types.count(node.op_type) > 0;
@@ -237,9 +237,13 @@ class Dispatcher {
 }  // namespace
 
 Graph& dispatch_graph(Graph& graph, TargetPlatform platform, const std::string& dispatcher) {
+  return dispatch_graph(graph, find_platform(platform), dispatcher);
+}
+
+Graph& dispatch_graph(Graph& graph, const PlatformSpec& platform, const std::string& dispatcher) {
   std::string name = dispatcher;
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
-  Dispatcher rules(graph, find_platform(platform));
+  Dispatcher rules(graph, platform);
   if (name == "conservative")
     rules.conservative();
   else if (name == "pointwise")

@@ -36,7 +36,7 @@ class FuseQuantization final : public Pass {
   static size_t fuse_activation(Node& activation, const PlatformSpec& platform) {
     const bool linear = activation.is("Relu") || activation.is("Clip");
     std::string type = activation.op_type;
-    if (!platform.fused_activations.count(type)) return 0;
+    if (!platform.fusion.activations.count(type)) return 0;
     Value* inner = activation.input(0);
     Node* node = inner ? inner->producer() : nullptr;
     if (!node || !node->quantized || !activation.quantized || only_reader(*inner) != &activation) return 0;
@@ -56,9 +56,9 @@ class FuseQuantization final : public Pass {
       if (!x || !gate || x == gate || !x->producer() || !gate->producer()) continue;
       std::vector<Node*> chain;
       if (gate->producer()->is("Sigmoid") || gate->producer()->is("HardSigmoid")) {
-        if (!platform.fused_activations.count(gate->producer()->is("Sigmoid") ? "Swish" : "HardSwish")) continue;
+        if (!platform.fusion.activations.count(gate->producer()->is("Sigmoid") ? "Swish" : "HardSwish")) continue;
         chain = {gate->producer()};
-      } else if (gate->producer()->is("Tanh") && platform.fused_activations.count("Mish")) {
+      } else if (gate->producer()->is("Tanh") && platform.fusion.activations.count("Mish")) {
         const Value* inner = gate->producer()->input(0);
         if (!inner || !inner->producer() || !inner->producer()->is("Softplus") || !only_reader(*inner)) continue;
         chain = {gate->producer(), inner->producer()};

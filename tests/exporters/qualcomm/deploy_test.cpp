@@ -41,7 +41,7 @@ std::unique_ptr<Graph> quantized(const std::string& text, const char* platform,
 
 std::string guide(const Graph& graph, const char* platform, const std::string& version = "0.6.1") {
   ExportOptions options;
-  options.encodings = version;
+  options.set("encodings", version);
   return deploy_guide(graph, find_platform(platform), options);
 }
 

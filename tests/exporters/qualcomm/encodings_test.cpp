@@ -73,7 +73,7 @@ struct Written {
 Written write(const Graph& graph, const std::string& version, const char* platform = "qnn_htp_int8") {
   const std::string path = temporary_dir("encodings") + "/quantized.table";
   ExportOptions options;
-  options.encodings = version;
+  options.set("encodings", version);
   Written written{find_exporter("encodings").write(graph, find_platform(platform), "", path, options), read_file(path), {}};
   written.json = Json::parse(written.text);
   return written;
@@ -417,7 +417,7 @@ TEST(Encodings, AnIndependentReaderAgrees) {
   const std::string dir = temporary_dir("encodings_python");
   ExportOptions options;
   for (const char* version : {"0.6.1", "1.0.0", "2.0.0"}) {
-    options.encodings = version;
+    options.set("encodings", version);
     find_exporter("encodings")
         .write(*net(), find_platform("qnn_htp_int8"), dir + "/" + version + ".onnx", dir + "/" + version + ".json", options);
   }

@@ -58,7 +58,7 @@ TEST(PairNoise, WithBiasCorrectionOnlyTheVarianceCounts) {
 
 TEST(PairNoise, WeightsWithAScaleAChannelDoNotMatter) {
   Two q;
-  q.platform.weight_per_channel = true;
+  q.platform.slots = find_platform(TargetPlatform::QNN_HTP_INT8).slots;
   const auto terms = q.terms();
   ASSERT_EQ(terms.size(), 2u) << "the activation, and weights whose input channels share a scale";
   EXPECT_FALSE(terms[0].inverse);

@@ -249,12 +249,26 @@ TEST(Calibrate, ConstantsAreNotActivations) {
 
 TEST(Calibrate, TheObserverIsTheSchemesOrTheSettings) {
   Layer q("");
-  q.platform.activation.observer = "no-such-observer";
+  for (SlotRole role : {SlotRole::Data, SlotRole::Output})
+    for (SlotRule* rule : q.rules(role)) rule->scheme.observer = "no-such-observer";
   q.calibrate_with(samples());
   q.prepare();
   EXPECT_EQ(thrown([&] { q.pass("calibrate"); }).kind(), ErrorKind::Usage);
   q.setting.quantize_activation_setting.calib_algorithm = "minmax";
   EXPECT_EQ(q.pass("calibrate"), 2u);
+}
+
+TEST(Calibrate, OneTensorUnderTwoObserversHasTwoScales) {
+  Quantizing q("(float[N,K] x) => (float[N,K] y, float[N,K] z)", "[a] y = Relu(x) [b] z = Tanh(x)");
+  q.pass("configure-quantization");
+  q.in("a")->scheme.observer = "minmax";
+  q.in("b")->scheme.observer = "mse";
+  at::Tensor x = at::linspace(-1, 1, 65536).reshape({1, -1});
+  x[0][0] = 10;  // worth clipping a little
+  q.calibrate_with({x});
+  q.pass("calibrate");
+  EXPECT_NEAR(scale_of(q.in("a")), 11.0 / 255, 1e-4);
+  EXPECT_LT(scale_of(q.in("b")), 0.99 * scale_of(q.in("a")));
 }
 
 TEST(Calibrate, AutoTriesSeveralObserversAndOneAboveEightBits) {

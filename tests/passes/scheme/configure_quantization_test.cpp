@@ -19,7 +19,7 @@ TEST(ConfigureQuantization, GivesEverySlotTheTargetsScheme) {
   auto q = convolution();
   EXPECT_EQ(q.pass("configure-quantization"), 2u);
   for (const auto& activation : {q.in("conv"), q.out("conv"), q.in("relu"), q.out("relu")}) {
-    EXPECT_EQ(activation->scheme, q.platform.activation);
+    EXPECT_EQ(activation->scheme, q.platform.scheme(SlotRole::Data));
     EXPECT_EQ(activation->state, QuantState::Initial);
     EXPECT_TRUE(activation->exported);
   }
@@ -80,7 +80,7 @@ TEST(ConfigureQuantization, TheChannelAxisFollowsTheOperator) {
   EXPECT_EQ(left.in("op", 0)->scheme.granularity, Granularity::PerTensor) << "the target has channels on the right-hand side only";
   Quantizing dynamic("(float[N,4] x, float[4,3] w) => (float[N,3] y)", "[op] y = MatMul(x, w)", {}, QNN_HTP_INT8);
   dynamic.pass("configure-quantization");
-  EXPECT_EQ(dynamic.in("op", 1)->scheme, dynamic.platform.activation) << "computed at run time: an activation";
+  EXPECT_EQ(dynamic.in("op", 1)->scheme, dynamic.platform.scheme(SlotRole::Data)) << "computed at run time: an activation";
 }
 
 TEST(ConfigureQuantization, ShapesIndicesAndIntegersGetNone) {
@@ -147,7 +147,7 @@ TEST(ConfigureQuantization, BoundsAndPaddingFollowTheirData) {
 
 TEST(ConfigureQuantization, ConstantOperandsHaveExactRanges) {
   Quantizing q("(float[4] x) => (float[4] y) <float[4] k = {1,2,3,4}>", "[add] y = Add(x, k)");
-  q.platform.activation.observer = "percentile";
+  for (SlotRule* rule : q.rules(SlotRole::Data)) rule->scheme.observer = "percentile";
   q.setting.extra.bits = {{"add", 16}};
   q.pass("configure-quantization");
   EXPECT_EQ(q.in("add", 0)->scheme.observer, "percentile");
@@ -157,7 +157,7 @@ TEST(ConfigureQuantization, ConstantOperandsHaveExactRanges) {
 
 TEST(ConfigureQuantization, BiasesStayFloatWhereTheTargetWantsThem) {
   auto q = convolution();
-  q.platform.bias = BiasRule::Float;
+  for (SlotRule* rule : q.rules(SlotRole::Bias)) rule->treatment = SlotRule::Treatment::Float;
   q.pass("configure-quantization");
   EXPECT_FALSE(q.in("conv", 2));
   EXPECT_TRUE(q.in("conv", 1));
@@ -229,7 +229,7 @@ TEST(ConfigureQuantization, TheDispatchingTableHasTheLastWord) {
   q.setting.dispatching_table = {{"conv", -1}, {"relu", -2}};
   q.pass("configure-quantization");
   EXPECT_EQ(q.node("conv").dispatch, Dispatch::ShapeOrIndex);
-  EXPECT_EQ(q.node("relu").dispatch, Dispatch::Unspecified);
+  EXPECT_EQ(q.node("relu").dispatch, Dispatch::ByPlatform);
 }
 
 TEST(ConfigureQuantization, LeavesTheFloatNetworkAlone) {

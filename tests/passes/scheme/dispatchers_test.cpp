@@ -9,7 +9,7 @@ std::string dispatched(const Quantizing& q, const std::string& dispatcher) {
   dispatch_graph(*q.graph, TargetPlatform::QNN_DSP_INT8, dispatcher);
   std::string text;
   for (const Node* node : q.graph->nodes()) {
-    const char letter = node->dispatch == Dispatch::Unspecified    ? 'q'
+    const char letter = node->dispatch == Dispatch::ByPlatform     ? 'q'
                         : node->dispatch == Dispatch::Float        ? 'f'
                         : node->dispatch == Dispatch::ShapeOrIndex ? 's'
                                                                    : '!';

@@ -92,7 +92,7 @@ TEST(FuseQuantization, DataMovementKeepsItsInputsQuantization) {
 struct Gate : Quantizing {
   Gate(const std::string& gate, const std::string& outputs = "float[N,3] y", const char* fused = "Swish")
       : Quantizing("(float[N,4] i, float[4,3] w) => (" + outputs + ")", "[gemm] x = Gemm(i, w) " + gate, {"w"}) {
-    platform.fused_activations.insert(fused);
+    platform.fusion.activations.insert(fused);
     for (const char* type : {"Softplus", "HardSigmoid"}) platform.quant_types.insert(type);
   }
 };

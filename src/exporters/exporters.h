@@ -1,0 +1,11 @@
+#pragma once
+
+#include "exporters/exporter.h"
+
+namespace ppq::exporters {
+
+// One function an exporter, in the exporter's own file.
+ExporterRow encodings();
+ExporterRow onnx();
+
+}  // namespace ppq::exporters
