@@ -8,7 +8,7 @@
 #include "calibration/measure.h"
 #include "ppq/dataset.h"
 #include "ppq/graph.h"
-#include "ppq/pass.h"
+#include "ppq/progress.h"
 
 namespace ppq {
 
