@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graph/readers.h"
 #include "ppq/error.h"
 
 namespace ppq {
@@ -271,15 +272,9 @@ std::vector<Value*> Graph::implicit_and_explicit_inputs(const Node& node) const 
   std::vector<Value*> all;
   for (Value* v : node.inputs_)
     if (v) all.push_back(v);
-  auto add_outer = [&](const std::shared_ptr<Graph>& body) {
+  for (const Graph* body : sub_graphs(node))
     for (const std::string& outer : body->outer_names())
       if (Value* v = find_value(outer)) all.push_back(v);
-  };
-  for (const auto& [key, value] : node.attributes) {
-    if (auto* body = std::get_if<std::shared_ptr<Graph>>(&value)) add_outer(*body);
-    if (auto* bodies = std::get_if<std::vector<std::shared_ptr<Graph>>>(&value))
-      for (const auto& body : *bodies) add_outer(body);
-  }
   return all;
 }
 
@@ -288,10 +283,9 @@ std::vector<std::string> Graph::outer_names() const {
   for (const auto& value : values_)
     if (value->is_outer_) names.push_back(value->name_);
   for (const auto& node : nodes_)
-    for (const auto& [key, attribute] : node->attributes)
-      if (auto* body = std::get_if<std::shared_ptr<Graph>>(&attribute))
-        for (const std::string& inner : (*body)->outer_names())
-          if (!by_name_.count(inner)) names.push_back(inner);
+    for (const Graph* body : sub_graphs(*node))
+      for (const std::string& inner : body->outer_names())
+        if (!by_name_.count(inner)) names.push_back(inner);
   return names;
 }
 

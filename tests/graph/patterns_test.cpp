@@ -2,7 +2,7 @@
 
 #include "passes/quantizing.h"
 
-namespace ppq::passes {
+namespace ppq {
 namespace {
 
 using test::Quantizing;
@@ -47,4 +47,4 @@ TEST(Patterns, WhatMatchesNothingIsAnErrorWithCandidates) {
 }
 
 }  // namespace
-}  // namespace ppq::passes
+}  // namespace ppq

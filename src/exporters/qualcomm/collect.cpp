@@ -4,6 +4,7 @@
 #include <set>
 
 #include "exporters/qualcomm/encoding.h"
+#include "ops/op_facts.h"
 #include "ppq/error.h"
 
 namespace ppq {
@@ -155,23 +156,6 @@ class Collector {
 };
 
 }  // namespace
-
-bool is_weight(const Node& node, size_t input) {
-  if (node.is("MatMul")) return input < 2;
-  return input == 1 && (node.is("Conv") || node.is("ConvTranspose") || node.is("Gemm"));
-}
-
-bool is_bias(const Node& node, size_t input) { return input == 2 && (node.is("Conv") || node.is("ConvTranspose") || node.is("Gemm")); }
-
-int channel_axis_of(const Node& node, size_t input) {
-  if (node.is("ConvTranspose") && input == 1) return 1;
-  if (node.is("Gemm") && input == 1) return node.attributes.get_int("transB", 0) ? 0 : 1;
-  if (node.is("MatMul")) {
-    const at::Tensor weight = node.constant_input(input);
-    return weight.defined() ? static_cast<int>(std::max<int64_t>(weight.dim() - 1, 0)) : 0;
-  }
-  return 0;
-}
 
 std::vector<Encoding> collect_encodings(const Graph& graph, const ExportOptions& options, std::vector<std::string>& missing) {
   return Collector(options, missing).collect(graph);

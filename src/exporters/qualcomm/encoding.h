@@ -44,15 +44,6 @@ EncodingFile encodings_from_json(const std::string& text, const std::string& whe
 /// Puts encodings onto the graph's slots (see read_encodings).
 EncodingsRead apply_encodings(Graph& graph, const PlatformSpec& platform, const EncodingFile& file, bool fixed, const std::string& where);
 
-/// The channel axis of a parameter by the operator that reads it: Conv 0, ConvTranspose 1, Gemm and MatMul their output
-/// dimension, else 0.
-int channel_axis_of(const Node& node, size_t input);
-
-/// Input 1 of Conv, ConvTranspose and Gemm, a constant operand of MatMul.
-bool is_weight(const Node& node, size_t input);
-/// Input 2 of Conv, ConvTranspose and Gemm.
-bool is_bias(const Node& node, size_t input);
-
 ExportSummary write_encodings_table(const Graph& graph, const PlatformSpec& platform, const std::string& graph_path,
                                     const std::string& table_path, const ExportOptions& options);
 ExportSummary write_graph_only(const Graph& graph, const PlatformSpec& platform, const std::string& graph_path,

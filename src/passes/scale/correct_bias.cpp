@@ -7,7 +7,8 @@
 #include "calibration/batching.h"
 #include "calibration/measure.h"
 #include "data/upload_ahead.h"
-#include "graph/sockets.h"
+#include "graph/readers.h"
+#include "ops/op_facts.h"
 #include "passes/equalize/pairs.h"
 #include "passes/passes.h"
 #include "ppq/error.h"
@@ -36,13 +37,13 @@ struct Layer {
 
 /// Mean of each output channel: dimension 1 of a convolution's output, the last one of a matrix product's.
 at::Tensor channel_means(const Node& node, const at::Tensor& output) {
-  const int64_t axis = node.is("Gemm") ? output.dim() - 1 : 1;
+  const int64_t axis = output_channel_axis(node, output.dim());
   return output.transpose(0, axis).reshape({output.size(axis), -1}).mean(1, /*keepdim=*/false, at::kDouble);
 }
 
 at::Tensor broadcast_channels(const Node& node, const at::Tensor& channels, int64_t rank) {
   std::vector<int64_t> sizes(static_cast<size_t>(rank), 1);
-  sizes[node.is("Gemm") ? rank - 1 : 1] = channels.numel();
+  sizes[static_cast<size_t>(output_channel_axis(node, rank))] = channels.numel();
   return channels.reshape(sizes);
 }
 
@@ -60,7 +61,8 @@ class CorrectBias final : public Pass {
     const size_t samples = measure_shifts(graph, context);
     const double before = output_error(graph, context);
     std::vector<at::Tensor> old;
-    for (Layer& layer : layers_) old.push_back(add_shift(graph, layer, samples));
+    const Pinned pinned(graph);
+    for (Layer& layer : layers_) old.push_back(add_shift(graph, layer, samples, pinned));
     const double after = output_error(graph, context);
     if (context.record) {
       char text[128];
@@ -77,7 +79,7 @@ class CorrectBias final : public Pass {
   void collect(const Graph& graph, const PassContext& context) {
     const auto& wanted = context.setting->bias_correct_setting.interested_layers;
     for (Node* node : graph.nodes()) {
-      if (!node->quantized || node->is("MatMul") || !is_computing(*node) || !node->constant_input(1).defined()) continue;
+      if (!node->quantized || !takes_bias(*node) || !node->constant_input(1).defined()) continue;
       if (!node->quant_of_input(1) || (node->is("Gemm") && node->attributes.get_float("beta", 1) != 1)) continue;
       if (node->input(2) && (!node->constant_input(2).defined() || node->constant_input(2).numel() != output_channels(*node))) continue;
       if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), node->name) == wanted.end()) continue;
@@ -127,12 +129,12 @@ class CorrectBias final : public Pass {
   }
 
   /// Returns the bias before.
-  static at::Tensor add_shift(Graph& graph, Layer& layer, size_t samples) {
+  static at::Tensor add_shift(Graph& graph, Layer& layer, size_t samples, const Pinned& pinned) {
     Node* node = layer.node;
     if (!node->input(2)) {
       graph.set_input(node, 2, graph.add_constant(graph.unique_name(node->name + "_bias"), at::zeros({output_channels(*node)})));
     } else {
-      own_parameters(graph, *node);
+      own_parameters(graph, *node, pinned);
     }
     const at::Tensor old = node->constant_input(2);
     const at::Tensor shift = (layer.shift / static_cast<double>(samples)).cpu();

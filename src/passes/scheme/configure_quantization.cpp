@@ -3,7 +3,7 @@
 #include <unordered_map>
 
 #include "graph/patterns.h"
-#include "graph/sockets.h"
+#include "ops/op_facts.h"
 #include "passes/passes.h"
 #include "ppq/error.h"
 
@@ -119,9 +119,10 @@ class ConfigureQuantization final : public Pass {
   }
 
   TensorQuantPtr input_quant(const Node& node, size_t index, const Value& value) const {
-    if (is_bound(node, index)) return passive(activation_scheme(*node.input(0)), value);
+    // Rounded with the data's scale, and never written.
+    if (is_limit(node, index) && value.constant().defined()) return passive(activation_scheme(*node.input(0)), value);
     if (input_socket(node, index) != Socket::Quantizable || !may_be_float(value)) return nullptr;
-    if (is_computing(node) && index == 2) {
+    if (is_bias(node, index)) {
       if (platform_->bias == BiasRule::Float || !value.constant().defined()) return nullptr;
       return passive(platform_->bias_scheme, value);
     }
@@ -145,13 +146,6 @@ class ConfigureQuantization final : public Pass {
     scheme.granularity = per_channel ? Granularity::PerChannel : Granularity::PerTensor;
     scheme.axis = per_channel ? weight_channel_axis(node) : 0;
     return scheme;
-  }
-
-  /// Clip's bounds and Pad's value are rounded with the data's scale, and never written.
-  static bool is_bound(const Node& node, size_t index) {
-    if (!node.input(index) || !node.input(index)->constant().defined()) return false;
-    if (node.is("Clip")) return index == 1 || index == 2;
-    return node.is("Pad") && index == 2;
   }
 
   TensorQuantPtr passive(const QuantScheme& scheme, const Value& value) const {
