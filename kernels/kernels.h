@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "ppq/quant.h"
+#include "ppq/rounding.h"
 
 /// The hot loops of the product as plain functions over at::Tensor. Each runs on the CPU (kernels/cpu, vectorised) or on
 /// CUDA (kernels/cuda, on the current stream, without synchronising), chosen by the tensor's device, and gives the same

@@ -7,6 +7,7 @@
 #include "exporters/exporter.h"
 #include "model.h"
 #include "ppq/error.h"
+#include "ppq/executor.h"
 
 namespace ppq::app {
 

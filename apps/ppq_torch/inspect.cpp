@@ -5,6 +5,7 @@
 
 #include "commands.h"
 #include "model.h"
+#include "ops/op_facts.h"
 #include "ppq/error.h"
 #include "ppq/executor.h"
 
@@ -34,7 +35,7 @@ int64_t macs_of(const Node& node) {
   if (node.is("Conv")) return weights < 0 || dim(0) <= 0 ? -1 : outputs * (weights / dim(0));
   if (node.is("ConvTranspose"))
     return weights < 0 || dim(0) <= 0 || elements(node.input(0)) < 0 ? -1 : elements(node.input(0)) * (weights / dim(0));
-  if (node.is("Gemm")) return outputs * (node.attributes.get_int("transB", 0) ? dim(1) : dim(0));
+  if (node.is("Gemm")) return outputs * dim(1 - static_cast<size_t>(weight_channel_axis(node)));
   const size_t rank = weight->shape->size();
   return rank < 2 ? -1 : outputs * dim(rank - 2);
 }
@@ -54,7 +55,7 @@ Json describe(const Graph& graph) {
   int64_t macs = 0, unknown = 0, parameters = 0, bytes = 0;
   for (const Node* node : graph.nodes()) {
     ++ops[(node->domain.empty() ? "" : node->domain + ".") + node->op_type];
-    if (!node->is("Conv") && !node->is("ConvTranspose") && !node->is("Gemm") && !node->is("MatMul")) continue;
+    if (!is_computing(*node)) continue;
     const int64_t count = macs_of(*node);
     if (count < 0)
       ++unknown;

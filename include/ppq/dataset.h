@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "ppq/executor.h"
 #include "ppq/graph.h"
+#include "ppq/tensors.h"
 
 namespace ppq {
 

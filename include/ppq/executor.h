@@ -8,11 +8,9 @@
 #include <vector>
 
 #include "ppq/graph.h"
+#include "ppq/tensors.h"
 
 namespace ppq {
-
-/// Tensors in the order of graph inputs or outputs.
-using Tensors = std::vector<at::Tensor>;
 
 /// "auto" (CUDA when it works, else CPU), "cpu", "cuda", "cuda:N". An explicit cuda that cannot work throws Unsupported.
 /// `option` is what errors call the place.

@@ -162,7 +162,9 @@ enum class Dispatch {
 /// One operation. Owned by its Graph; links are changed through the Graph only.
 class Node {
  public:
-  std::string name;
+  explicit Node(std::string node_name) : name(std::move(node_name)) {}
+  /// For good, since the graph finds nodes by it.
+  const std::string name;
   std::string op_type;
   std::string domain;  ///< "" is ai.onnx
   std::string overload;
@@ -270,6 +272,7 @@ class Graph {
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<std::unique_ptr<Value>> values_;
   std::unordered_map<std::string, Value*> by_name_;
+  std::unordered_multimap<std::string_view, Node*> nodes_by_name_;
   std::vector<Value*> inputs_, outputs_, constants_;
 };
 

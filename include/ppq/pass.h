@@ -1,7 +1,5 @@
 #pragma once
 
-#include <functional>
-#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,27 +8,11 @@
 #include "ppq/executor.h"
 #include "ppq/graph.h"
 #include "ppq/platform.h"
+#include "ppq/record.h"
 #include "ppq/run_context.h"
 #include "ppq/setting.h"
 
 namespace ppq {
-
-/// What a pass did to one tensor: noise over signal against the float network, before and after the pass.
-struct TensorEffect {
-  std::string tensor;
-  double before = 0, after = 0;
-};
-
-struct PassRecord {
-  std::string name;
-  size_t changes = 0;
-  double seconds = 0;
-  /// Noise over signal at the network's outputs before and after; NaN where it was not measured.
-  double error_before = std::numeric_limits<double>::quiet_NaN(), error_after = std::numeric_limits<double>::quiet_NaN();
-  std::vector<TensorEffect> effects;
-  /// What a pass that decides by data chose, and why: one line, empty otherwise.
-  std::string decision;
-};
 
 /// Calibration kept in a file, so that a run that was cut short need not read the samples again.
 struct Checkpoint {
@@ -87,5 +69,10 @@ std::vector<std::string> cleanup_pipeline();
 std::vector<std::string> cleanup_pipeline(const QuantizationSetting& setting);
 /// Before and after quantization is configured, as platform and setting want it, the platform's own passes among them.
 std::vector<std::string> quantization_pipeline(const PlatformSpec& platform, const QuantizationSetting& setting);
+
+/// Sets every node's `dispatch`: which nodes may be quantized, which stay float, which are shape-or-index arithmetic.
+/// `dispatcher`: conservative, pointwise, allin, … Throws Usage with candidates.
+Graph& dispatch_graph(Graph& graph, const PlatformSpec& platform, const std::string& dispatcher = "conservative");
+Graph& dispatch_graph(Graph& graph, TargetPlatform platform, const std::string& dispatcher = "conservative");
 
 }  // namespace ppq

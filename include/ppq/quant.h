@@ -6,20 +6,12 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
+
+#include "ppq/rounding.h"
 
 namespace ppq {
 
-/// Rounding of x/scale. Numbers and ties follow PPQ's RoundingPolicy.
-enum class Rounding : int {
-  HalfEven = 0,
-  HalfUp = 1,
-  HalfDown = 2,
-  HalfTowardsZero = 3,
-  HalfFarFromZero = 4,
-  ToNearInt = 5,
-  Up = 6,
-  Down = 7
-};
 enum class Granularity { PerTensor, PerChannel, PerBlock };
 /// Linear: integers. Floating: FP8-like minifloats with `exponent_bits`.
 enum class NumberFormat { Linear, Floating };

@@ -14,11 +14,6 @@
 
 namespace ppq {
 
-/// Sets every node's `dispatch`: which nodes may be quantized, which stay float, which are shape-or-index arithmetic.
-/// `dispatcher`: conservative, pointwise, allin, … Throws Usage with candidates.
-Graph& dispatch_graph(Graph& graph, const PlatformSpec& platform, const std::string& dispatcher = "conservative");
-Graph& dispatch_graph(Graph& graph, TargetPlatform platform, const std::string& dispatcher = "conservative");
-
 using CollateFn = std::function<at::Tensor(const at::Tensor&)>;
 
 /// Quantizes a graph for a platform: PPQ's workflow, name for name.

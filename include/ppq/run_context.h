@@ -3,15 +3,13 @@
 #include <c10/core/Device.h>
 
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-namespace ppq {
+#include "ppq/progress.h"
 
-/// Progress of a long step: done of total, called by one thread at a time. Null is fine.
-using Progress = std::function<void(const std::string& what, size_t done, size_t total)>;
+namespace ppq {
 
 /// How often samples went through a network, and how often they were decoded: what a job's time is made of.
 struct Work {

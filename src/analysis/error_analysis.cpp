@@ -8,9 +8,9 @@
 #include <unordered_map>
 
 #include "calibration/visit.h"
+#include "executor/fused.h"
 #include "ppq/executor.h"
 #include "ppq/quant.h"
-#include "quant/fused.h"
 
 namespace ppq {
 namespace {
@@ -31,8 +31,10 @@ struct Pair {
 std::vector<Pair> quantized_activations(const Graph& quantized, const Graph& reference) {
   std::vector<Pair> pairs;
   std::set<const Value*> seen;
+  const Pinned pinned(quantized);
   auto add = [&](const Value* value, const TensorQuantPtr& quant) {
-    if (!value || value->is_constant() || !quant || !quant->params.defined() || !quant->exported || is_fused_interior(*value)) return;
+    if (!value || value->is_constant() || !quant || !quant->params.defined() || !quant->exported || is_fused_interior(*value, pinned))
+      return;
     const Value* counterpart = reference.find_value(value->name());
     if (counterpart && (counterpart->producer() || counterpart->is_graph_input()) && seen.insert(value).second)
       pairs.push_back({value, counterpart, quant});

@@ -8,7 +8,8 @@
 #include "calibration/measure.h"
 #include "ppq/dataset.h"
 #include "ppq/graph.h"
-#include "ppq/pass.h"
+#include "ppq/progress.h"
+#include "ppq/run_context.h"
 
 namespace ppq {
 

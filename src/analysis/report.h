@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "analysis/error_analysis.h"
-#include "ppq/pass.h"
+#include "ppq/record.h"
 
 namespace ppq {
 

@@ -3,24 +3,18 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "executor/fused.h"
 #include "executor/program.h"
+#include "graph/readers.h"
 #include "ops/expendable.h"
 #include "ppq/error.h"
 #include "ppq/quant.h"
 #include "quant/fake_quantize.h"
-#include "quant/fused.h"
 
 namespace ppq {
 namespace {
 
 enum class Place { Device, Host };
-
-/// Operators that only move or select elements: with one quantization on both sides, the output is on its grid already.
-bool moves_elements(const Node& node) {
-  static const std::unordered_set<std::string> kTypes = {"Reshape",  "Flatten", "Transpose", "Squeeze", "Unsqueeze",    "MaxPool",
-                                                         "Identity", "Slice",   "Split",     "Dropout", "GlobalMaxPool"};
-  return node.domain.empty() && kTypes.count(node.op_type);
-}
 
 bool is_integer_like(const Value& value) {
   switch (value.dtype) {
@@ -43,6 +37,7 @@ class Lowering {
  public:
   Lowering(const Graph& graph, const Graph& root, const LowerOptions& options, std::vector<std::string> captured, bool host_apart)
       : graph_(graph),
+        pinned_(graph),
         root_(root),
         options_(options),
         captured_(std::move(captured)),
@@ -213,8 +208,7 @@ class Lowering {
   /// way, and what follows keeps it.
   static at::MemoryFormat wanted_format(const Node& node, size_t index, const Value& value) {
     const at::Tensor& weight = value.constant();
-    return index == 1 && node.domain.empty() && node.op_type == "Conv" && weight.defined() && weight.dim() == 4 &&
-                   weight.is_floating_point()
+    return index == 1 && node.is("Conv") && weight.defined() && weight.dim() == 4 && weight.is_floating_point()
                ? at::MemoryFormat::ChannelsLast
                : at::MemoryFormat::Contiguous;
   }
@@ -269,8 +263,9 @@ class Lowering {
   void quantize_output(const Node& node, size_t index, const Value& value) {
     const TensorQuantPtr quant = node.quant_of_output(index);
     if (!simulates(quant, false)) return;
-    if (moves_elements(node) && node.quant_of_input(0) == quant) return;
-    if (is_fused_interior(value)) return;
+    // Elements that were only moved are on the grid already.
+    if (is_passive(node) && node.quant_of_input(0) == quant) return;
+    if (is_fused_interior(value, pinned_)) return;
     const Place place = host_values_.count(&value) ? Place::Host : Place::Device;
     quantized_[&value] = quantize_step(raw_.at(&value), quant, place, "value " + value.name());
     quantized_after_[&value] = static_cast<int>(program_->steps.size()) - 1;
@@ -278,12 +273,9 @@ class Lowering {
 
   std::vector<std::string> captured_names(const Node& node) const {
     std::vector<std::string> names;
-    auto add = [&](const std::shared_ptr<Graph>& body) {
-      for (auto& name : body->outer_names())
+    for (const Graph* body : sub_graphs(node))
+      for (const std::string& name : body->outer_names())
         if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-    };
-    for (const auto& [key, value] : node.attributes)
-      if (auto* body = std::get_if<std::shared_ptr<Graph>>(&value)) add(*body);
     return names;
   }
 
@@ -331,6 +323,7 @@ class Lowering {
   }
 
   const Graph& graph_;
+  const Pinned pinned_;
   const Graph& root_;
   const LowerOptions& options_;
   std::vector<std::string> captured_;

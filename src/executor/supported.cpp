@@ -1,4 +1,5 @@
 #include "executor/program.h"
+#include "graph/readers.h"
 #include "ppq/error.h"
 
 namespace ppq {
@@ -10,8 +11,7 @@ void collect(const Graph& graph, const Graph& root, std::vector<std::string>& mi
     if (!is_control_flow(*node) && !ops::find_op(*node, opset))
       missing.push_back(node->name + " (" + (node->domain.empty() ? "" : node->domain + ".") + node->op_type + ", opset " +
                         std::to_string(opset) + ")");
-    for (const auto& [key, value] : node->attributes)
-      if (auto* body = std::get_if<std::shared_ptr<Graph>>(&value)) collect(**body, root, missing);
+    for (const Graph* body : sub_graphs(*node)) collect(*body, root, missing);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "ops/op_facts.h"
 #include "ppq/platform.h"
 
 namespace ppq {
@@ -124,7 +125,5 @@ bool is_weight(const Node& node, size_t input) {
   if (node.is("MatMul")) return input < 2;
   return input == 1 && (node.is("Conv") || node.is("ConvTranspose") || node.is("Gemm"));
 }
-
-bool is_bias(const Node& node, size_t input) { return input == 2 && (node.is("Conv") || node.is("ConvTranspose") || node.is("Gemm")); }
 
 }  // namespace ppq

@@ -31,7 +31,5 @@ std::vector<std::string> float_nodes(const Graph& graph);
 
 /// Input 1 of Conv, ConvTranspose and Gemm, an operand of MatMul.
 bool is_weight(const Node& node, size_t input);
-/// Input 2 of Conv, ConvTranspose and Gemm.
-bool is_bias(const Node& node, size_t input);
 
 }  // namespace ppq

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graph/readers.h"
 #include "ppq/error.h"
 
 namespace ppq {
@@ -45,15 +46,22 @@ Value* Graph::find_value(std::string_view value_name) const {
 }
 
 Node* Graph::find_node(std::string_view node_name) const {
-  for (const auto& node : nodes_)
-    if (node->name == node_name) return node.get();
-  return nullptr;
+  const auto it = nodes_by_name_.find(node_name);
+  return it == nodes_by_name_.end() ? nullptr : it->second;
 }
 
 std::string Graph::unique_name(const std::string& base) const {
-  std::string candidate = base;
-  for (int i = 1; by_name_.count(candidate) || find_node(candidate); ++i) candidate = base + "_" + std::to_string(i);
-  return candidate;
+  const auto numbered = [&](size_t i) { return i ? base + "_" + std::to_string(i) : base; };
+  const auto is_taken = [&](size_t i) { return find_value(numbered(i)) || find_node(numbered(i)); };
+  if (!is_taken(0)) return base;
+  // Numbers are given out one after the other: doubling, then halving, finds where they end.
+  size_t taken = 0, free = 1;
+  while (is_taken(free)) taken = free, free *= 2;
+  while (free - taken > 1) {
+    const size_t middle = taken + (free - taken) / 2;
+    (is_taken(middle) ? taken : free) = middle;
+  }
+  return numbered(free);
 }
 
 Value* Graph::add_value(const std::string& value_name) {
@@ -116,12 +124,12 @@ void Graph::unlink(Node* node) {
 }
 
 Node* Graph::add_node(std::string op_type, std::string node_name, std::vector<Value*> inputs, std::vector<Value*> outputs, Node* before) {
-  auto node = std::make_unique<Node>();
+  auto node = std::make_unique<Node>(std::move(node_name));
   node->op_type = std::move(op_type);
-  node->name = std::move(node_name);
   node->inputs_ = std::move(inputs);
   node->outputs_ = std::move(outputs);
   link(node.get());
+  nodes_by_name_.emplace(node->name, node.get());
   auto place = nodes_.end();
   if (before) place = std::find_if(nodes_.begin(), nodes_.end(), [&](auto& n) { return n.get() == before; });
   return nodes_.insert(place, std::move(node))->get();
@@ -129,6 +137,8 @@ Node* Graph::add_node(std::string op_type, std::string node_name, std::vector<Va
 
 void Graph::remove_node(Node* node) {
   unlink(node);
+  const auto [first, last] = nodes_by_name_.equal_range(node->name);
+  nodes_by_name_.erase(std::find_if(first, last, [&](const auto& entry) { return entry.second == node; }));
   std::erase_if(nodes_, [&](const auto& n) { return n.get() == node; });
 }
 
@@ -271,15 +281,9 @@ std::vector<Value*> Graph::implicit_and_explicit_inputs(const Node& node) const 
   std::vector<Value*> all;
   for (Value* v : node.inputs_)
     if (v) all.push_back(v);
-  auto add_outer = [&](const std::shared_ptr<Graph>& body) {
+  for (const Graph* body : sub_graphs(node))
     for (const std::string& outer : body->outer_names())
       if (Value* v = find_value(outer)) all.push_back(v);
-  };
-  for (const auto& [key, value] : node.attributes) {
-    if (auto* body = std::get_if<std::shared_ptr<Graph>>(&value)) add_outer(*body);
-    if (auto* bodies = std::get_if<std::vector<std::shared_ptr<Graph>>>(&value))
-      for (const auto& body : *bodies) add_outer(body);
-  }
   return all;
 }
 
@@ -288,10 +292,9 @@ std::vector<std::string> Graph::outer_names() const {
   for (const auto& value : values_)
     if (value->is_outer_) names.push_back(value->name_);
   for (const auto& node : nodes_)
-    for (const auto& [key, attribute] : node->attributes)
-      if (auto* body = std::get_if<std::shared_ptr<Graph>>(&attribute))
-        for (const std::string& inner : (*body)->outer_names())
-          if (!by_name_.count(inner)) names.push_back(inner);
+    for (const Graph* body : sub_graphs(*node))
+      for (const std::string& inner : body->outer_names())
+        if (!by_name_.count(inner)) names.push_back(inner);
   return names;
 }
 

@@ -5,7 +5,7 @@
 
 #include "ppq/error.h"
 
-namespace ppq::passes {
+namespace ppq {
 namespace {
 
 std::vector<Node*> named(const Graph& graph, const std::string& pattern, const std::string& option) {
@@ -38,4 +38,4 @@ std::vector<Node*> match_nodes(const Graph& graph, const std::string& pattern, c
               did_you_mean(pattern, {names.begin(), names.end()}));
 }
 
-}  // namespace ppq::passes
+}  // namespace ppq

@@ -155,27 +155,28 @@ Kernel dropout(const OpSpec& spec) {
 }  // namespace
 
 Rows activation() {
+  using enum OpKind;
   return {
-      {"Relu", 1, relu},
-      {"LeakyRelu", 1, leaky_relu},
-      {"PRelu", 1, prelu},
-      {"Elu", 1, elu},
-      {"Selu", 1, selu},
-      {"Celu", 12, celu},
-      {"Sigmoid", 1, unary<at::sigmoid>},
-      {"HardSigmoid", 1, hard_sigmoid},
-      {"HardSwish", 14, unary<hard_swish>},
-      {"Swish", 24, swish},
-      {"Gelu", 20, gelu},
-      {"Mish", 18, unary<mish>},
-      {"Softplus", 1, unary<softplus>},
-      {"Softsign", 1, unary<softsign>},
-      {"ThresholdedRelu", 10, thresholded_relu},
-      {"Shrink", 9, shrink},
-      {"Softmax", 1, softmax},
-      {"LogSoftmax", 1, log_softmax},
-      {"Hardmax", 1, hardmax},
-      {.type = "Dropout", .since = 1, .make = dropout, .host_inputs = 0b110},
+      {"Relu", 1, relu, {Activation, "d", "d", {.scale_free = true}}},
+      {"LeakyRelu", 1, leaky_relu, {Activation, "d", "d", {.scale_free = true}}},
+      {"PRelu", 1, prelu, {Activation, "d", "d", {.scale_free = true}}},
+      {"Elu", 1, elu, {Activation, "d", "d"}},
+      {"Selu", 1, selu, {Activation, "d", "d"}},
+      {"Celu", 12, celu, {Activation, "d", "d"}},
+      {"Sigmoid", 1, unary<at::sigmoid>, {Activation, "d", "d"}},
+      {"HardSigmoid", 1, hard_sigmoid, {Activation, "d", "d"}},
+      {"HardSwish", 14, unary<hard_swish>, {Activation, "d", "d"}},
+      {"Swish", 24, swish, {Activation, "d", "d"}},
+      {"Gelu", 20, gelu, {Activation, "d", "d"}},
+      {"Mish", 18, unary<mish>, {Activation, "d", "d"}},
+      {"Softplus", 1, unary<softplus>, {Activation, "d", "d"}},
+      {"Softsign", 1, unary<softsign>, {Activation, "d", "d"}},
+      {"ThresholdedRelu", 10, thresholded_relu, {Activation, "d", "d"}},
+      {"Shrink", 9, shrink, {Activation, "d", "d"}},
+      {"Softmax", 1, softmax, {Computation, "d", "d"}},
+      {"LogSoftmax", 1, log_softmax, {Computation, "d", "d"}},
+      {"Hardmax", 1, hardmax, {Computation, "d", "d"}},
+      {.type = "Dropout", .since = 1, .make = dropout, .facts = {Movement, "dfs", "df", {.random = true}}, .host_inputs = 0b110},
   };
 }
 

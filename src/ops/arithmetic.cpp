@@ -186,24 +186,25 @@ Kernel make_binary(const OpSpec& spec, Binary function) {
 }
 
 Rows arithmetic_rows() {
+  using enum OpKind;
   return {
-      {"Add", 1, add_rows},
-      {"Sub", 1, binary<subtract>},
-      {"Mul", 1, binary<multiply>},
-      {"Div", 1, binary<divide>},
-      {"Mod", 10, modulo},
-      {"Pow", 1, binary<power>},
-      {"BitShift", 11, bit_shift},
-      {"BitwiseAnd", 18, binary<bitwise_and>},
-      {"BitwiseOr", 18, binary<bitwise_or>},
-      {"BitwiseXor", 18, binary<bitwise_xor>},
-      {"BitwiseNot", 18, unary<bitwise_not>},
-      {"Max", 1, variadic<maximum>},
-      {"Min", 1, variadic<minimum>},
-      {"Sum", 1, variadic<add>},
-      {"Mean", 1, mean},
-      {"Clip", 1, clip_by_attributes},
-      {.type = "Clip", .since = 11, .make = clip_by_inputs, .host_inputs = 0b110},
+      {"Add", 1, add_rows, {Computation, "d", "d"}},
+      {"Sub", 1, binary<subtract>, {Computation, "d", "d"}},
+      {"Mul", 1, binary<multiply>, {Computation, "d", "d"}},
+      {"Div", 1, binary<divide>, {Computation, "d", "d"}},
+      {"Mod", 10, modulo, {Computation, "d", "d"}},
+      {"Pow", 1, binary<power>, {Computation, "d", "d"}},
+      {"BitShift", 11, bit_shift, {Computation, "d", "d"}},
+      {"BitwiseAnd", 18, binary<bitwise_and>, {Computation, "d", "d"}},
+      {"BitwiseOr", 18, binary<bitwise_or>, {Computation, "d", "d"}},
+      {"BitwiseXor", 18, binary<bitwise_xor>, {Computation, "d", "d"}},
+      {"BitwiseNot", 18, unary<bitwise_not>, {Computation, "d", "d"}},
+      {"Max", 1, variadic<maximum>, {Computation, "d", "d"}},
+      {"Min", 1, variadic<minimum>, {Computation, "d", "d"}},
+      {"Sum", 1, variadic<add>, {Computation, "d", "d"}},
+      {"Mean", 1, mean, {Computation, "d", "d"}},
+      {"Clip", 1, clip_by_attributes, {Activation, "dl", "d"}},
+      {.type = "Clip", .since = 11, .make = clip_by_inputs, .facts = {Activation, "dl", "d"}, .host_inputs = 0b110},
   };
 }
 

@@ -97,28 +97,29 @@ Kernel make_rotary_embedding(const OpSpec& spec) {
 }  // namespace
 
 Rows attention() {
+  using enum OpKind;
   constexpr const char* kMicrosoft = "com.microsoft";
   return {
-      {"Attention", 23, make_attention},
-      {"RotaryEmbedding", 23, make_rotary_embedding},
-      {"Attention", 1, make_ms_attention, kMicrosoft},
-      {"MultiHeadAttention", 1, make_ms_multi_head_attention, kMicrosoft},
-      {"RotaryEmbedding", 1, make_ms_rotary_embedding, kMicrosoft},
-      {"SkipLayerNormalization", 1, make_skip_layer_normalization, kMicrosoft},
-      {"SkipSimplifiedLayerNormalization", 1, make_skip_rms_normalization, kMicrosoft},
-      {"EmbedLayerNormalization", 1, make_embed_layer_normalization, kMicrosoft},
-      {"Gelu", 1, make_ms_gelu, kMicrosoft},
-      {"BiasGelu", 1, make_ms_gelu, kMicrosoft},
-      {"FastGelu", 1, make_fast_gelu, kMicrosoft},
-      {"QuickGelu", 1, make_quick_gelu, kMicrosoft},
-      {"QLinearAdd", 1, make_qlinear_add, kMicrosoft},
-      {"QLinearMul", 1, make_qlinear_mul, kMicrosoft},
-      {"QLinearAveragePool", 1, make_qlinear_average_pool, kMicrosoft},
-      {"QLinearGlobalAveragePool", 1, make_qlinear_global_average_pool, kMicrosoft},
-      {"QLinearConcat", 1, make_qlinear_concat, kMicrosoft},
-      {"QLinearSigmoid", 1, make_qlinear_sigmoid, kMicrosoft},
-      {"QLinearLeakyRelu", 1, make_qlinear_leaky_relu, kMicrosoft},
-      {"QLinearSoftmax", 1, make_qlinear_softmax, kMicrosoft},
+      {"Attention", 23, make_attention, {Computation, "dddfddf", "d"}},
+      {"RotaryEmbedding", 23, make_rotary_embedding, {Computation, "df", "d"}},
+      {"Attention", 1, make_ms_attention, {Computation, "dddfddf", "d"}, kMicrosoft},
+      {"MultiHeadAttention", 1, make_ms_multi_head_attention, {Computation, "ddddfd", "d"}, kMicrosoft},
+      {"RotaryEmbedding", 1, make_ms_rotary_embedding, {Computation, "df", "d"}, kMicrosoft},
+      {"SkipLayerNormalization", 1, make_skip_layer_normalization, {Computation, "ddffd", "dffd"}, kMicrosoft},
+      {"SkipSimplifiedLayerNormalization", 1, make_skip_rms_normalization, {Computation, "ddfd", "dffd"}, kMicrosoft},
+      {"EmbedLayerNormalization", 1, make_embed_layer_normalization, {Computation, "ffdddf", "df"}, kMicrosoft},
+      {"Gelu", 1, make_ms_gelu, {Activation, "d", "d"}, kMicrosoft},
+      {"BiasGelu", 1, make_ms_gelu, {Computation, "d", "d"}, kMicrosoft},
+      {"FastGelu", 1, make_fast_gelu, {Activation, "d", "d"}, kMicrosoft},
+      {"QuickGelu", 1, make_quick_gelu, {Activation, "d", "d"}, kMicrosoft},
+      {"QLinearAdd", 1, make_qlinear_add, {Computation, "dffdf", "d"}, kMicrosoft},
+      {"QLinearMul", 1, make_qlinear_mul, {Computation, "dffdf", "d"}, kMicrosoft},
+      {"QLinearAveragePool", 1, make_qlinear_average_pool, {Computation, "df", "d"}, kMicrosoft},
+      {"QLinearGlobalAveragePool", 1, make_qlinear_global_average_pool, {Computation, "df", "d"}, kMicrosoft},
+      {"QLinearConcat", 1, make_qlinear_concat, {Computation, "ffd", "d"}, kMicrosoft},
+      {"QLinearSigmoid", 1, make_qlinear_sigmoid, {Computation, "df", "d"}, kMicrosoft},
+      {"QLinearLeakyRelu", 1, make_qlinear_leaky_relu, {Computation, "df", "d"}, kMicrosoft},
+      {"QLinearSoftmax", 1, make_qlinear_softmax, {Computation, "df", "d"}, kMicrosoft},
   };
 }
 

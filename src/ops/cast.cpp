@@ -88,10 +88,11 @@ Kernel make_bit_cast(const OpSpec& spec) {
 }  // namespace
 
 Rows cast_rows() {
+  using enum OpKind;
   return {
-      {"Cast", 6, make_cast},
-      {"CastLike", 15, make_cast_like},
-      {"BitCast", 26, make_bit_cast},
+      {"Cast", 6, make_cast, {Computation, "d", "d"}},
+      {"CastLike", 15, make_cast_like, {Computation, "df", "d"}},
+      {"BitCast", 26, make_bit_cast, {Computation, "d", "d"}},
   };
 }
 

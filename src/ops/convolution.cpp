@@ -113,6 +113,10 @@ Kernel make_conv_transpose(const OpSpec& spec) {
   return [a](Inputs in, Outputs out) { out[0] = convolve_transpose(in[0], in[1], input_or_none(in, 2), a); };
 }
 
+int conv_weight_axis(const Node&, size_t) { return 0; }
+/// Of [Cin, Cout / groups, …].
+int conv_transpose_weight_axis(const Node&, size_t) { return 1; }
+
 }  // namespace
 
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const WindowAttributes& attributes,
@@ -127,13 +131,15 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Ten
 }
 
 Rows convolution() {
+  using enum OpKind;
   return {
-      {"Conv", 1, make_conv},
-      {"ConvTranspose", 1, make_conv_transpose},
-      {"ConvInteger", 10, make_conv_integer},
-      {"QLinearConv", 10, make_qlinear_conv},
-      {"DeformConv", 19, make_deform_conv},
-      {"FusedConv", 1, make_fused_conv, "com.microsoft"},
+      {"Conv", 1, make_conv, {Layer, "dwb", "d", {.weight_axis = conv_weight_axis, .channel_axis = 1}}},
+      {"ConvTranspose", 1, make_conv_transpose, {Layer, "dwb", "d", {.weight_axis = conv_transpose_weight_axis, .channel_axis = 1}}},
+      {"ConvInteger", 10, make_conv_integer, {Computation, "ddf", "d"}},
+      {"QLinearConv", 10, make_qlinear_conv, {Computation, "dffdffffd", "d"}},
+      {"DeformConv", 19, make_deform_conv, {Computation, "d", "d"}},
+      // A layer and its activation in one: no pass rewrites them, so they are none of the layers that it finds.
+      {"FusedConv", 1, make_fused_conv, {Computation, "d", "d"}, "com.microsoft"},
   };
 }
 

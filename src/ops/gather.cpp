@@ -132,15 +132,16 @@ Kernel reverse_sequence(const OpSpec& spec) {
 }  // namespace
 
 Rows gather_rows() {
+  using enum OpKind;
   return {
-      {"Gather", 1, gather},
-      {"GatherElements", 11, gather_elements},
-      {"GatherND", 11, gather_nd},
-      {"Compress", 9, compress},
-      {.type = "OneHot", .since = 9, .make = one_hot, .host_inputs = 0b10},
-      {"NonZero", 9, non_zero},
-      {"Unique", 11, unique},
-      {"ReverseSequence", 10, reverse_sequence},
+      {"Gather", 1, gather, {Movement, "df", "d"}},
+      {"GatherElements", 11, gather_elements, {Movement, "df", "d"}},
+      {"GatherND", 11, gather_nd, {Movement, "df", "d"}},
+      {"Compress", 9, compress, {Movement, "df", "d"}},
+      {.type = "OneHot", .since = 9, .make = one_hot, .facts = {Description, "ssf", "f"}, .host_inputs = 0b10},
+      {"NonZero", 9, non_zero, {Description, "d", "f"}},
+      {"Unique", 11, unique, {Movement, "d", "df"}},
+      {"ReverseSequence", 10, reverse_sequence, {Movement, "ds", "d"}},
   };
 }
 

@@ -58,9 +58,10 @@ Kernel softmax_cross_entropy(const OpSpec& spec) {
 }  // namespace
 
 Rows loss() {
+  using enum OpKind;
   return {
-      {"NegativeLogLikelihoodLoss", 12, negative_log_likelihood},
-      {"SoftmaxCrossEntropyLoss", 12, softmax_cross_entropy},
+      {"NegativeLogLikelihoodLoss", 12, negative_log_likelihood, {Computation, "dff", "d"}},
+      {"SoftmaxCrossEntropyLoss", 12, softmax_cross_entropy, {Computation, "dff", "d"}},
   };
 }
 

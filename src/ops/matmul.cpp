@@ -38,6 +38,13 @@ Kernel make_det(const OpSpec&) {
   return [](Inputs in, Outputs out) { out[0] = at::linalg_det(in[0]); };
 }
 
+int gemm_weight_axis(const Node& node, size_t) { return node.attributes.get_int("transB", 0) ? 0 : 1; }
+
+int matmul_weight_axis(const Node& node, size_t input) {
+  const at::Tensor weight = node.constant_input(input);
+  return weight.defined() && weight.dim() > 0 ? static_cast<int>(weight.dim()) - 1 : 0;
+}
+
 }  // namespace
 
 GemmAttributes::GemmAttributes(const Node& node)
@@ -70,18 +77,20 @@ at::Tensor matrix_product(const at::Tensor& a, const at::Tensor& b) {
 }
 
 Rows matmul() {
+  using enum OpKind;
   return {
-      {"Gemm", 1, make_gemm},
-      {"MatMul", 1, make_matmul},
-      {"Einsum", 12, make_einsum},
-      {"Det", 11, make_det},
-      {"MatMulInteger", 10, make_matmul_integer},
-      {"QLinearMatMul", 10, make_qlinear_matmul},
-      {"FusedMatMul", 1, make_fused_matmul, "com.microsoft"},
-      {"FusedGemm", 1, make_fused_gemm, "com.microsoft"},
-      {"MatMulIntegerToFloat", 1, make_matmul_integer_to_float, "com.microsoft"},
-      {"DynamicQuantizeMatMul", 1, make_dynamic_quantize_matmul, "com.microsoft"},
-      {"QGemm", 1, make_qgemm, "com.microsoft"},
+      {"Gemm", 1, make_gemm, {Layer, "dwb", "d", {.weight_axis = gemm_weight_axis, .channel_axis = -1}}},
+      {"MatMul", 1, make_matmul, {Layer, "ww", "d", {.weight_axis = matmul_weight_axis, .channel_axis = -1}}},
+      {"Einsum", 12, make_einsum, {Computation, "d", "d"}},
+      {"Det", 11, make_det, {Computation, "d", "d"}},
+      {"MatMulInteger", 10, make_matmul_integer, {Computation, "ddf", "d"}},
+      {"QLinearMatMul", 10, make_qlinear_matmul, {Computation, "dffdf", "d"}},
+      // A layer and more in one: no pass rewrites them, so they are none of the layers that it finds.
+      {"FusedMatMul", 1, make_fused_matmul, {Computation, "d", "d"}, "com.microsoft"},
+      {"FusedGemm", 1, make_fused_gemm, {Computation, "d", "d"}, "com.microsoft"},
+      {"MatMulIntegerToFloat", 1, make_matmul_integer_to_float, {Computation, "ddffffd", "d"}, "com.microsoft"},
+      {"DynamicQuantizeMatMul", 1, make_dynamic_quantize_matmul, {Computation, "ddffd", "d"}, "com.microsoft"},
+      {"QGemm", 1, make_qgemm, {Computation, "dffdffdf", "d"}, "com.microsoft"},
   };
 }
 

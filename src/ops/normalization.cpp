@@ -141,19 +141,20 @@ Kernel make_lrn(const OpSpec& spec) {
 }  // namespace
 
 Rows normalization() {
+  using enum OpKind;
   return {
-      {"BatchNormalization", 6, make_batch_normalization},
-      {"InstanceNormalization", 6, make_instance_normalization},
+      {"BatchNormalization", 6, make_batch_normalization, {Computation, "df", "df"}},
+      {"InstanceNormalization", 6, make_instance_normalization, {Computation, "df", "d"}},
       // Of opset 17; onnxruntime's exporters write it into models of older opsets too.
-      {"LayerNormalization", 1, make_layer_normalization},
-      {"GroupNormalization", 18, make_group_normalization},
-      {"RMSNormalization", 23, make_rms_normalization},
-      {"LpNormalization", 1, make_lp_normalization},
-      {"MeanVarianceNormalization", 9, make_mean_variance_normalization},
-      {"LRN", 1, make_lrn},
-      {"LayerNormalization", 1, make_layer_normalization, "com.microsoft"},
-      {"SimplifiedLayerNormalization", 1, make_rms_normalization},
-      {"SimplifiedLayerNormalization", 1, make_rms_normalization, "com.microsoft"},
+      {"LayerNormalization", 1, make_layer_normalization, {Computation, "df", "df"}},
+      {"GroupNormalization", 18, make_group_normalization, {Computation, "df", "d"}},
+      {"RMSNormalization", 23, make_rms_normalization, {Computation, "df", "d"}},
+      {"LpNormalization", 1, make_lp_normalization, {Computation, "d", "d"}},
+      {"MeanVarianceNormalization", 9, make_mean_variance_normalization, {Computation, "d", "d"}},
+      {"LRN", 1, make_lrn, {Computation, "d", "d"}},
+      {"LayerNormalization", 1, make_layer_normalization, {Computation, "df", "df"}, "com.microsoft"},
+      {"SimplifiedLayerNormalization", 1, make_rms_normalization, {Computation, "df", "df"}},
+      {"SimplifiedLayerNormalization", 1, make_rms_normalization, {Computation, "df", "df"}, "com.microsoft"},
   };
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ops/op_facts.h"
 #include "ppq/graph.h"
 
 namespace ppq::ops {
@@ -32,6 +33,7 @@ struct OpRow {
   const char* type;
   int since;
   MakeKernel make;
+  OpFacts facts;  ///< the same in every version's row; a row without them does not compile
   const char* domain = "";
   /// Bit i set: input i is shape-like (Reshape's shape, Slice's starts, …) and is kept on the host.
   uint32_t host_inputs = 0;

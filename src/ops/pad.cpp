@@ -97,12 +97,25 @@ Kernel pad_by_inputs(const OpSpec& spec) {
   };
 }
 
+/// Another value than zero may lie outside the data's range, and its scale would cut it off.
+bool pads_with_zeros(const Node& node) {
+  if (node.attributes.get_string("mode", "constant") != "constant") return true;
+  if (!node.input(2)) return node.attributes.get_float("value", 0) == 0;
+  const at::Tensor value = node.constant_input(2);
+  return value.defined() && value.numel() == 1 && value.to(at::kDouble).item<double>() == 0;
+}
+
 }  // namespace
 
 Rows pad_rows() {
+  using enum OpKind;
   return {
-      {"Pad", 1, pad_by_attributes},
-      {.type = "Pad", .since = 11, .make = pad_by_inputs, .host_inputs = 0b1110},
+      {"Pad", 1, pad_by_attributes, {Movement, "dsls", "d", {.moves_if = pads_with_zeros}}},
+      {.type = "Pad",
+       .since = 11,
+       .make = pad_by_inputs,
+       .facts = {Movement, "dsls", "d", {.moves_if = pads_with_zeros}},
+       .host_inputs = 0b1110},
   };
 }
 

@@ -118,14 +118,15 @@ at::Tensor average_pool(const at::Tensor& x, const WindowAttributes& attributes,
 }
 
 Rows pooling() {
+  using enum OpKind;
   return {
-      {"MaxPool", 1, make_max_pool},
-      {"MaxUnpool", 9, make_max_unpool, "", 1u << 2},
-      {"AveragePool", 1, make_average_pool},
-      {"LpPool", 1, make_lp_pool},
-      {"GlobalAveragePool", 1, make_global_average_pool},
-      {"GlobalMaxPool", 1, make_global_max_pool},
-      {"GlobalLpPool", 1, make_global_lp_pool},
+      {"MaxPool", 1, make_max_pool, {Movement, "d", "df", {.scale_free = true}}},
+      {"MaxUnpool", 9, make_max_unpool, {Movement, "dfs", "d"}, "", 1u << 2},
+      {"AveragePool", 1, make_average_pool, {Computation, "d", "d", {.scale_free = true}}},
+      {"LpPool", 1, make_lp_pool, {Computation, "d", "d"}},
+      {"GlobalAveragePool", 1, make_global_average_pool, {Computation, "d", "d", {.scale_free = true}}},
+      {"GlobalMaxPool", 1, make_global_max_pool, {Movement, "d", "d", {.scale_free = true}}},
+      {"GlobalLpPool", 1, make_global_lp_pool, {Computation, "d", "d"}},
   };
 }
 

@@ -65,12 +65,13 @@ Kernel make_dynamic_quantize_linear(const OpSpec&) {
 }  // namespace
 
 Rows quantize() {
+  using enum OpKind;
   return {
-      {"QuantizeLinear", 10, make_quantize_linear},
-      {"DequantizeLinear", 10, make_dequantize_linear},
-      {"DynamicQuantizeLinear", 11, make_dynamic_quantize_linear},
-      {"QuantizeLinear", 1, make_quantize_linear, "com.microsoft"},
-      {"DequantizeLinear", 1, make_dequantize_linear, "com.microsoft"},
+      {"QuantizeLinear", 10, make_quantize_linear, {Computation, "dff", "f"}},
+      {"DequantizeLinear", 10, make_dequantize_linear, {Computation, "f", "d"}},
+      {"DynamicQuantizeLinear", 11, make_dynamic_quantize_linear, {Computation, "d", "f"}},
+      {"QuantizeLinear", 1, make_quantize_linear, {Computation, "dff", "f"}, "com.microsoft"},
+      {"DequantizeLinear", 1, make_dequantize_linear, {Computation, "f", "d"}, "com.microsoft"},
   };
 }
 

@@ -69,13 +69,22 @@ Kernel multinomial(const OpSpec& spec) {
 }  // namespace
 
 Rows random() {
+  using enum OpKind;
   return {
-      {.type = "RandomNormal", .since = 1, .make = random<normal_of>, .host_outputs = true},
-      {.type = "RandomUniform", .since = 1, .make = random<uniform_of>, .host_outputs = true},
-      {"RandomNormalLike", 1, random_like<normal_of>},
-      {"RandomUniformLike", 1, random_like<uniform_of>},
-      {"Bernoulli", 15, bernoulli},
-      {"Multinomial", 7, multinomial},
+      {.type = "RandomNormal",
+       .since = 1,
+       .make = random<normal_of>,
+       .facts = {Description, "", "d", {.random = true}},
+       .host_outputs = true},
+      {.type = "RandomUniform",
+       .since = 1,
+       .make = random<uniform_of>,
+       .facts = {Description, "", "d", {.random = true}},
+       .host_outputs = true},
+      {"RandomNormalLike", 1, random_like<normal_of>, {Description, "d", "d", {.random = true}}},
+      {"RandomUniformLike", 1, random_like<uniform_of>, {Description, "d", "d", {.random = true}}},
+      {"Bernoulli", 15, bernoulli, {Description, "d", "d", {.random = true}}},
+      {"Multinomial", 7, multinomial, {Description, "d", "f", {.random = true}}},
   };
 }
 

@@ -64,6 +64,9 @@ Kernel make_lstm(const OpSpec& spec) {
 
 }  // namespace
 
-Rows recurrent() { return {{"RNN", 1, make_rnn}, {"GRU", 1, make_gru}, {"LSTM", 1, make_lstm}}; }
+Rows recurrent() {
+  const OpFacts facts{OpKind::Computation, "ddddsd", "d"};
+  return {{"RNN", 1, make_rnn, facts}, {"GRU", 1, make_gru, facts}, {"LSTM", 1, make_lstm, facts}};
+}
 
 }  // namespace ppq::ops

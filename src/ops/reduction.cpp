@@ -173,10 +173,12 @@ Kernel make_top_k(const OpSpec& spec) {
 }  // namespace
 
 Rows reduction() {
+  using enum OpKind;
   Rows rows;
   auto reduce = [&](const char* type, int axes_input_since, MakeKernel make) {
-    rows.push_back({type, 1, make});
-    rows.push_back({.type = type, .since = axes_input_since, .make = make, .host_inputs = 0b10});
+    const OpFacts facts{Computation, "ds", "d"};
+    rows.push_back({type, 1, make, facts});
+    rows.push_back({.type = type, .since = axes_input_since, .make = make, .facts = facts, .host_inputs = 0b10});
   };
   reduce("ReduceSum", 13, reduction_of<reduce_sum>);
   reduce("ReduceMean", 18, reduction_of<reduce_mean>);
@@ -188,14 +190,19 @@ Rows reduction() {
   reduce("ReduceLogSum", 18, reduction_of<reduce_log_sum>);
   reduce("ReduceLogSumExp", 18, reduction_of<reduce_log_sum_exp>);
   reduce("ReduceSumSquare", 18, reduction_of<reduce_sum_square>);
-  append(rows, {
-                   {"ArgMax", 1, arg_extreme<true>},
-                   {"ArgMin", 1, arg_extreme<false>},
-                   {.type = "CumSum", .since = 11, .make = cumulative<cumulative_sum, 0>, .host_inputs = 0b10},
-                   {.type = "CumProd", .since = 26, .make = cumulative<cumulative_product, 1>, .host_inputs = 0b10},
-                   {"TopK", 1, make_top_k},
-                   {.type = "TopK", .since = 10, .make = make_top_k, .host_inputs = 0b10},
-               });
+  append(rows,
+         {
+             {"ArgMax", 1, arg_extreme<true>, {Description, "d", "f"}},
+             {"ArgMin", 1, arg_extreme<false>, {Description, "d", "f"}},
+             {.type = "CumSum", .since = 11, .make = cumulative<cumulative_sum, 0>, .facts = {Computation, "ds", "d"}, .host_inputs = 0b10},
+             {.type = "CumProd",
+              .since = 26,
+              .make = cumulative<cumulative_product, 1>,
+              .facts = {Computation, "ds", "d"},
+              .host_inputs = 0b10},
+             {"TopK", 1, make_top_k, {Movement, "ds", "df"}},
+             {.type = "TopK", .since = 10, .make = make_top_k, .facts = {Movement, "ds", "df"}, .host_inputs = 0b10},
+         });
   return rows;
 }
 

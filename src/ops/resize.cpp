@@ -229,23 +229,26 @@ Kernel make_upsample_by_attribute(const OpSpec& spec) {
   return [a = asymmetric_attributes(spec.node), scales](Inputs in, Outputs out) { out[0] = resize_tensor(in[0], a, {}, scales, {}); };
 }
 
+bool takes_nearest(const Node& node) { return node.attributes.get_string("mode", "nearest") == "nearest"; }
+
 }  // namespace
 
 Rows resize() {
+  using enum OpKind;
   return {
-      {"Resize", 10, make_resize_by_input, "", 1u << 1},
-      {"Resize", 11, make_resize, "", 1u << 1 | 1u << 2 | 1u << 3},
-      {"Upsample", 1, make_upsample_by_attribute},
-      {"Upsample", 9, make_resize_by_input, "", 1u << 1},
-      {"DepthToSpace", 1, make_depth_to_space},
-      {"SpaceToDepth", 1, make_space_to_depth},
-      {"GridSample", 16, make_grid_sample},
-      {"AffineGrid", 20, make_affine_grid, "", 1u << 1},
-      {"Col2Im", 18, make_col2im, "", 1u << 1 | 1u << 2},
-      {"CenterCropPad", 18, make_center_crop_pad, "", 1u << 1},
-      {"GridSample", 1, make_grid_sample, "com.microsoft"},
-      {"grid_sampler", 1, make_mmcv_grid_sampler, "mmcv"},
-      {"grid_sampler", 1, make_mmcv_grid_sampler, "mmdeploy"},
+      {"Resize", 10, make_resize_by_input, {Movement, "ds", "d", {.moves_if = takes_nearest}}, "", 1u << 1},
+      {"Resize", 11, make_resize, {Movement, "ds", "d", {.moves_if = takes_nearest}}, "", 1u << 1 | 1u << 2 | 1u << 3},
+      {"Upsample", 1, make_upsample_by_attribute, {Movement, "ds", "d", {.moves_if = takes_nearest}}},
+      {"Upsample", 9, make_resize_by_input, {Movement, "ds", "d", {.moves_if = takes_nearest}}, "", 1u << 1},
+      {"DepthToSpace", 1, make_depth_to_space, {Movement, "d", "d"}},
+      {"SpaceToDepth", 1, make_space_to_depth, {Movement, "d", "d"}},
+      {"GridSample", 16, make_grid_sample, {Computation, "df", "d"}},
+      {"AffineGrid", 20, make_affine_grid, {Computation, "ds", "d"}, "", 1u << 1},
+      {"Col2Im", 18, make_col2im, {Computation, "ds", "d"}, "", 1u << 1 | 1u << 2},
+      {"CenterCropPad", 18, make_center_crop_pad, {Movement, "ds", "d"}, "", 1u << 1},
+      {"GridSample", 1, make_grid_sample, {Computation, "df", "d"}, "com.microsoft"},
+      {"grid_sampler", 1, make_mmcv_grid_sampler, {Computation, "df", "d"}, "mmcv"},
+      {"grid_sampler", 1, make_mmcv_grid_sampler, {Computation, "df", "d"}, "mmdeploy"},
   };
 }
 

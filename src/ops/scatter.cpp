@@ -86,11 +86,12 @@ Kernel tensor_scatter(const OpSpec& spec) {
 }  // namespace
 
 Rows scatter_rows() {
+  using enum OpKind;
   return {
-      {"Scatter", 9, scatter_elements},
-      {"ScatterElements", 11, scatter_elements},
-      {"ScatterND", 11, scatter_nd},
-      {"TensorScatter", 24, tensor_scatter},
+      {"Scatter", 9, scatter_elements, {Computation, "dfd", "d"}},
+      {"ScatterElements", 11, scatter_elements, {Computation, "dfd", "d"}},
+      {"ScatterND", 11, scatter_nd, {Computation, "dfd", "d"}},
+      {"TensorScatter", 24, tensor_scatter, {Computation, "ddf", "d"}},
   };
 }
 

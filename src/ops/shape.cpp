@@ -197,24 +197,30 @@ at::Tensor identity(const at::Tensor& x) { return x; }
 }  // namespace
 
 Rows shape() {
+  using enum OpKind;
   return {
-      {.type = "Shape", .since = 1, .make = shape_of, .host_outputs = true},
-      {.type = "Size", .since = 1, .make = unary<size_of>, .host_outputs = true},
-      {"Reshape", 1, reshape_by_attribute},
-      {.type = "Reshape", .since = 5, .make = reshape_by_input, .host_inputs = 0b10},
-      {"Flatten", 1, flatten},
-      {"Squeeze", 1, squeeze},
-      {.type = "Squeeze", .since = 13, .make = squeeze, .host_inputs = 0b10},
-      {"Unsqueeze", 1, unsqueeze},
-      {.type = "Unsqueeze", .since = 13, .make = unsqueeze, .host_inputs = 0b10},
-      {"Transpose", 1, transpose},
-      {.type = "Expand", .since = 8, .make = expand, .host_inputs = 0b10},
-      {.type = "Tile", .since = 1, .make = tile_axis, .host_inputs = 0b110},
-      {.type = "Tile", .since = 6, .make = tile, .host_inputs = 0b10},
-      {.type = "Constant", .since = 1, .make = constant, .host_outputs = true},
-      {.type = "ConstantOfShape", .since = 9, .make = constant_of_shape, .host_inputs = 0b1, .host_outputs = true},
-      {.type = "Range", .since = 11, .make = range, .host_inputs = 0b111, .host_outputs = true},
-      {"Identity", 1, unary<identity>},
+      {.type = "Shape", .since = 1, .make = shape_of, .facts = {Description, "d", "s"}, .host_outputs = true},
+      {.type = "Size", .since = 1, .make = unary<size_of>, .facts = {Description, "d", "s"}, .host_outputs = true},
+      {"Reshape", 1, reshape_by_attribute, {Movement, "ds", "d"}},
+      {.type = "Reshape", .since = 5, .make = reshape_by_input, .facts = {Movement, "ds", "d"}, .host_inputs = 0b10},
+      {"Flatten", 1, flatten, {Movement, "d", "d"}},
+      {"Squeeze", 1, squeeze, {Movement, "ds", "d"}},
+      {.type = "Squeeze", .since = 13, .make = squeeze, .facts = {Movement, "ds", "d"}, .host_inputs = 0b10},
+      {"Unsqueeze", 1, unsqueeze, {Movement, "ds", "d"}},
+      {.type = "Unsqueeze", .since = 13, .make = unsqueeze, .facts = {Movement, "ds", "d"}, .host_inputs = 0b10},
+      {"Transpose", 1, transpose, {Movement, "d", "d"}},
+      {.type = "Expand", .since = 8, .make = expand, .facts = {Movement, "ds", "d"}, .host_inputs = 0b10},
+      {.type = "Tile", .since = 1, .make = tile_axis, .facts = {Movement, "ds", "d"}, .host_inputs = 0b110},
+      {.type = "Tile", .since = 6, .make = tile, .facts = {Movement, "ds", "d"}, .host_inputs = 0b10},
+      {.type = "Constant", .since = 1, .make = constant, .facts = {Description, "", "d"}, .host_outputs = true},
+      {.type = "ConstantOfShape",
+       .since = 9,
+       .make = constant_of_shape,
+       .facts = {Description, "s", "d"},
+       .host_inputs = 0b1,
+       .host_outputs = true},
+      {.type = "Range", .since = 11, .make = range, .facts = {Description, "s", "d"}, .host_inputs = 0b111, .host_outputs = true},
+      {"Identity", 1, unary<identity>, {Movement, "d", "d", {.scale_free = true}}},
   };
 }
 

@@ -103,13 +103,19 @@ Kernel stft(const OpSpec& spec) {
 }  // namespace
 
 Rows signal() {
+  using enum OpKind;
   return {
-      {.type = "HannWindow", .since = 17, .make = hann, .host_inputs = 0b1, .host_outputs = true},
-      {.type = "HammingWindow", .since = 17, .make = hamming, .host_inputs = 0b1, .host_outputs = true},
-      {.type = "BlackmanWindow", .since = 17, .make = blackman, .host_inputs = 0b1, .host_outputs = true},
-      {.type = "MelWeightMatrix", .since = 17, .make = mel_weight_matrix, .host_inputs = 0b11111, .host_outputs = true},
-      {.type = "DFT", .since = 17, .make = dft, .host_inputs = 0b110},
-      {.type = "STFT", .since = 17, .make = stft, .host_inputs = 0b1010},
+      {.type = "HannWindow", .since = 17, .make = hann, .facts = {Description, "s", "d"}, .host_inputs = 0b1, .host_outputs = true},
+      {.type = "HammingWindow", .since = 17, .make = hamming, .facts = {Description, "s", "d"}, .host_inputs = 0b1, .host_outputs = true},
+      {.type = "BlackmanWindow", .since = 17, .make = blackman, .facts = {Description, "s", "d"}, .host_inputs = 0b1, .host_outputs = true},
+      {.type = "MelWeightMatrix",
+       .since = 17,
+       .make = mel_weight_matrix,
+       .facts = {Description, "sssff", "d"},
+       .host_inputs = 0b11111,
+       .host_outputs = true},
+      {.type = "DFT", .since = 17, .make = dft, .facts = {Computation, "ds", "d"}, .host_inputs = 0b110},
+      {.type = "STFT", .since = 17, .make = stft, .facts = {Computation, "dsds", "d"}, .host_inputs = 0b1010},
   };
 }
 

@@ -115,13 +115,15 @@ Kernel eye_like(const OpSpec& spec) {
 }  // namespace
 
 Rows slice_rows() {
+  using enum OpKind;
   return {
-      {"Slice", 1, slice_by_attributes},
-      {.type = "Slice", .since = 10, .make = slice_by_inputs, .host_inputs = 0b11110},
-      {.type = "Split", .since = 1, .make = split, .host_inputs = 0b10},
-      {"Concat", 1, concat},
-      {.type = "Trilu", .since = 14, .make = trilu, .host_inputs = 0b10},
-      {"EyeLike", 9, eye_like},
+      {"Slice", 1, slice_by_attributes, {Movement, "ds", "d"}},
+      {.type = "Slice", .since = 10, .make = slice_by_inputs, .facts = {Movement, "ds", "d"}, .host_inputs = 0b11110},
+      {.type = "Split", .since = 1, .make = split, .facts = {Movement, "ds", "d"}, .host_inputs = 0b10},
+      // Each of several data inputs has a quantization of its own: no movement.
+      {"Concat", 1, concat, {Computation, "d", "d"}},
+      {.type = "Trilu", .since = 14, .make = trilu, .facts = {Movement, "ds", "d"}, .host_inputs = 0b10},
+      {"EyeLike", 9, eye_like, {Description, "s", "d"}},
   };
 }
 

@@ -1,19 +1,28 @@
 #include "graph/patterns.h"
 
-#include "passes/quantizing.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
-namespace ppq::passes {
+#include "ppq/error.h"
+#include "support/thrown.h"
+
+namespace ppq {
 namespace {
 
-using test::Quantizing;
 using test::thrown;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-struct Model : Quantizing {
-  Model() : Quantizing("(float[2] x) => (float[2] y)", "[one] a = Relu(x) [two] b = Neg(a) [Neg] y = Abs(b)") {
-    node("one").name = "head/conv.1";
-    node("two").name = "head/conv.2";
+/// x -> Relu -> a -> Neg -> b -> Abs -> y, the last one named as the operator before it.
+struct Model {
+  std::unique_ptr<Graph> graph = std::make_unique<Graph>();
+  Model() {
+    Value *x = graph->add_value("x"), *a = graph->add_value("a"), *b = graph->add_value("b"), *y = graph->add_value("y");
+    graph->add_input(x);
+    graph->add_node("Relu", "head/conv.1", {x}, {a});
+    graph->add_node("Neg", "head/conv.2", {a}, {b});
+    graph->add_node("Abs", "Neg", {b}, {y});
+    graph->add_output(y);
   }
   std::vector<std::string> matched(const std::string& pattern) const {
     std::vector<std::string> names;
@@ -47,4 +56,4 @@ TEST(Patterns, WhatMatchesNothingIsAnErrorWithCandidates) {
 }
 
 }  // namespace
-}  // namespace ppq::passes
+}  // namespace ppq

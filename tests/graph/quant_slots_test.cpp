@@ -2,7 +2,7 @@
 
 #include "passes/quantizing.h"
 
-namespace ppq::passes {
+namespace ppq {
 namespace {
 
 using test::active;
@@ -31,15 +31,31 @@ TEST(QuantSlots, ListsEveryOneInOrder) {
 TEST(QuantSlots, ReplacingReachesEverySlot) {
   Model m;
   const auto other = active(9, 0);
-  replace_quant(*m.graph, m.shared, other);
+  QuantSlots slots(*m.graph);
+  slots.replace(m.shared, other);
   EXPECT_EQ(m.out("a"), other);
   EXPECT_EQ(m.in("b"), other);
   EXPECT_EQ(m.in("a"), m.first);
   EXPECT_EQ(m.out("b"), m.last);
   // The argument may be one of the slots that are overwritten.
-  replace_quant(*m.graph, m.node("a").output_quant[0], m.last);
+  slots.replace(m.node("a").output_quant[0], m.last);
   EXPECT_EQ(m.out("a"), m.last);
   EXPECT_EQ(m.in("b"), m.last);
+}
+
+TEST(QuantSlots, AReplacementReachesWhatWasReplacedBefore) {
+  Model m;
+  QuantSlots slots(*m.graph);
+  slots.set({&m.node("b"), 0, false}, m.first);
+  slots.replace(m.shared, m.last);
+  EXPECT_EQ(m.in("b"), m.first) << "set apart before";
+  EXPECT_EQ(m.out("a"), m.last);
+  const auto other = active(9, 0);
+  slots.replace(m.first, other);
+  EXPECT_EQ(m.in("a"), other);
+  EXPECT_EQ(m.in("b"), other);
+  slots.replace(m.last, m.last);
+  EXPECT_EQ(m.out("b"), m.last);
 }
 
 TEST(QuantSlots, TheProducersQuantization) {
@@ -50,4 +66,4 @@ TEST(QuantSlots, TheProducersQuantization) {
 }
 
 }  // namespace
-}  // namespace ppq::passes
+}  // namespace ppq

@@ -33,7 +33,7 @@ TEST(Verify, AcceptsAGoodGraph) { EXPECT_NO_THROW(Pair().graph.verify()); }
 
 TEST(Verify, NodeNamesAreUnique) {
   Pair pair;
-  pair.second->name = "first";
+  pair.graph.add_node("Relu", "first", {pair.b}, {pair.graph.add_value("c")});
   pair.expect_fault("node first", "used twice");
 }
 

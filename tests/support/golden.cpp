@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/npy.h"
+#include "ppq/executor.h"
 #include "ppq/onnx.h"
 #include "support/share.h"
 

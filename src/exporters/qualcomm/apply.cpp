@@ -7,6 +7,8 @@
 #include "core/file.h"
 #include "exporters/exported_tensors.h"
 #include "exporters/qualcomm/encoding.h"
+#include "graph/quant_slots.h"
+#include "ops/op_facts.h"
 #include "ppq/error.h"
 
 namespace ppq {
@@ -16,18 +18,6 @@ bool quantizable(const Node& node, const PlatformSpec& platform) {
   if (node.quantized || node.dispatch == Dispatch::Quantized) return true;
   const bool standard = node.domain.empty() || node.domain == "ai.onnx";
   return node.dispatch == Dispatch::ByPlatform && standard && platform.computes(node);
-}
-
-/// The channel axis of a parameter by the operator that reads it: Conv 0, ConvTranspose 1, Gemm and MatMul their output
-/// dimension, else 0.
-int channel_axis_of(const Node& node, size_t input) {
-  if (node.is("ConvTranspose") && input == 1) return 1;
-  if (node.is("Gemm") && input == 1) return node.attributes.get_int("transB", 0) ? 0 : 1;
-  if (node.is("MatMul")) {
-    const at::Tensor weight = node.constant_input(input);
-    return weight.defined() ? static_cast<int>(std::max<int64_t>(weight.dim() - 1, 0)) : 0;
-  }
-  return 0;
 }
 
 void set_slot(std::vector<TensorQuantPtr>& slots, size_t size, size_t index, TensorQuantPtr quant) {
@@ -162,26 +152,20 @@ class Applier {
   /// Where an operator only selects or bounds elements and both sides agree, they refer to one quantization again: a fused
   /// activation's input is then not rounded on its own, and data movement rounds nothing.
   void share_equal() {
-    static const std::unordered_set<std::string> kMovers = {"Reshape",  "Flatten", "Transpose", "Squeeze", "Unsqueeze",    "MaxPool",
-                                                            "Identity", "Slice",   "Split",     "Dropout", "GlobalMaxPool"};
+    QuantSlots slots(graph_);
     for (const Node* node : graph_.nodes()) {
-      if (!kMovers.count(node->op_type) && !platform_.fusion.activations.count(node->op_type)) continue;
+      if (!is_passive(*node) && !platform_.fusion.activations.count(node->op_type)) continue;
       const TensorQuantPtr input = node->quant_of_input(0);
       for (size_t i = 0; input && i < node->output_quant.size(); ++i) {
         const TensorQuantPtr output = node->output_quant[i];
         if (output && output != input && output->params.defined() && input->params.defined() && same(*input, *output))
-          replace(output, input);
+          slots.replace(output, input);
       }
     }
   }
 
-  void replace(const TensorQuantPtr& from, const TensorQuantPtr& to) {
-    for (Node* node : graph_.nodes())
-      for (auto* slots : {&node->input_quant, &node->output_quant}) std::replace(slots->begin(), slots->end(), from, to);
-  }
-
   static int axis_of(const Value& value) {
-    return value.uses().empty() ? 0 : channel_axis_of(*value.uses()[0].node, value.uses()[0].index);
+    return value.uses().empty() ? 0 : weight_channel_axis(*value.uses()[0].node, value.uses()[0].index);
   }
 
   static bool same(const TensorQuant& a, const TensorQuant& b) {

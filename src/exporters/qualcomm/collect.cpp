@@ -6,6 +6,7 @@
 
 #include "exporters/exported_tensors.h"
 #include "exporters/qualcomm/encoding.h"
+#include "ops/op_facts.h"
 #include "ppq/error.h"
 
 namespace ppq {

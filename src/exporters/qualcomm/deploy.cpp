@@ -6,6 +6,7 @@
 
 #include "exporters/exported_tensors.h"
 #include "exporters/qualcomm/encoding.h"
+#include "ops/op_facts.h"
 #include "ppq/error.h"
 
 namespace ppq {
@@ -58,7 +59,7 @@ Facts facts_of(const Graph& graph, const EncodingsOptions& options) {
     ++facts.written;
     facts.per_channel |= entry.per_channel && !entry.bias;
     if (entry.per_channel && entry.parameter && !entry.bias)
-      for (const Use& use : graph.find_value(entry.name)->uses()) facts.per_row |= use.node->is("MatMul") || use.node->is("Gemm");
+      for (const Use& use : graph.find_value(entry.name)->uses()) facts.per_row |= is_matrix_product(*use.node);
     const double steps = std::ldexp(1.0, entry.bits) - 1;
     const bool smallest = entry.scale[0] * steps <= kMinRange * 1.001 || entry.scale[0] <= QuantScheme{}.min_scale * 1.001;
     if (!entry.parameter && smallest) facts.narrow.push_back(entry.name);

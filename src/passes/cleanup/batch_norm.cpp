@@ -6,12 +6,12 @@
 
 namespace ppq::passes {
 
-std::optional<ChannelAffine> batch_norm_affine(const Node& node) {
+std::optional<ChannelAffine> batch_norm_affine(const Node& node, const Pinned& pinned) {
   if (!node.is("BatchNormalization") || node.inputs().size() != 5 || !node.output()) return std::nullopt;
   // Opset 1 to 7 could normalize every position by its own mean.
   if (node.attributes.get_int("training_mode", 0) != 0 || node.attributes.get_int("spatial", 1) == 0) return std::nullopt;
   for (size_t i = 1; i < node.outputs().size(); ++i) {
-    if (node.output(i) && !node.output(i)->uses().empty()) return std::nullopt;
+    if (node.output(i) && (!node.output(i)->uses().empty() || pinned(node.output(i)))) return std::nullopt;
   }
   at::Tensor parameters[4];
   for (size_t i = 0; i < 4; ++i) {

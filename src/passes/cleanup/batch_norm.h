@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "ppq/graph.h"
+#include "graph/readers.h"
 
 namespace ppq::passes {
 
@@ -13,7 +13,7 @@ struct ChannelAffine {
   at::Tensor factor, shift;
 };
 /// factor = scale / √(variance + epsilon), shift = bias - mean · factor. Nullopt where the node is no BatchNormalization with
-/// four floating-point constants of equal length, or normalizes by the batch (training).
-std::optional<ChannelAffine> batch_norm_affine(const Node& node);
+/// four floating-point constants of equal length, normalizes by the batch (training), or has an output of statistics that is read.
+std::optional<ChannelAffine> batch_norm_affine(const Node& node, const Pinned& pinned);
 
 }  // namespace ppq::passes

@@ -59,7 +59,7 @@ class BatchNormToConv : public Pass {
     const Pinned pinned(graph);
     size_t changes = 0;
     for (Node* node : graph.nodes()) {
-      const auto affine = batch_norm_affine(*node);
+      const auto affine = batch_norm_affine(*node, pinned);
       if (!affine) continue;
       const int64_t rank = rank_of(node->input(0));
       if (rank < 2) continue;

@@ -8,7 +8,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <unordered_set>
 
 #include "ops/op.h"
 #include "passes/cleanup/rewrite.h"
@@ -23,19 +22,6 @@ namespace {
 constexpr int64_t kAlwaysSmall = 1 << 20;  ///< bytes
 constexpr int64_t kMaxGrowth = 8;
 constexpr int kMaxRounds = 32;
-
-bool is_deterministic(const Node& node) {
-  static const std::unordered_set<std::string> kRandom = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
-                                                          "Bernoulli",    "Multinomial",      "Dropout"};
-  return !kRandom.count(node.op_type);
-}
-
-bool has_sub_graph(const Node& node) {
-  return std::any_of(node.attributes.begin(), node.attributes.end(), [](const auto& item) {
-    return std::holds_alternative<std::shared_ptr<Graph>>(item.second) ||
-           std::holds_alternative<std::vector<std::shared_ptr<Graph>>>(item.second);
-  });
-}
 
 /// Product of a list of sizes; saturates.
 int64_t element_count(const std::vector<int64_t>& sizes) {
@@ -148,7 +134,7 @@ class FoldConstants : public Pass {
   }
 
   static bool is_foldable(const Node& node) {
-    if (!is_deterministic(node) || has_sub_graph(node) || node.inputs().empty()) return false;
+    if (is_random(node) || !sub_graphs(node).empty() || node.inputs().empty()) return false;
     int64_t bytes = 0;
     for (const Value* value : node.inputs()) {
       if (!value) continue;

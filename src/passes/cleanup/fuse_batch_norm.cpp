@@ -82,7 +82,7 @@ class FuseBatchNorm : public Pass {
     const Pinned pinned(graph);
     size_t changes = 0;
     for (Node* norm : graph.nodes()) {
-      const auto affine = batch_norm_affine(*norm);
+      const auto affine = batch_norm_affine(*norm, pinned);
       if (!affine) continue;
       Node* computing = norm->input(0) ? norm->input(0)->producer() : nullptr;
       if (!computing || computing->outputs().size() != 1 || only_reader(norm->input(0), pinned) != norm) continue;

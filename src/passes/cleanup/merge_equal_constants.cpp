@@ -10,6 +10,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "ops/op_facts.h"
 #include "passes/cleanup/rewrite.h"
 #include "passes/passes.h"
 
@@ -18,8 +19,7 @@ namespace {
 
 bool is_parameter_of_computing_node(const Value& value) {
   for (const Use& use : value.uses()) {
-    const bool computing = use.node->is("Conv") || use.node->is("ConvTranspose") || use.node->is("Gemm") || use.node->is("MatMul");
-    if (computing && value.constant().is_floating_point()) return true;
+    if (is_computing(*use.node) && value.constant().is_floating_point()) return true;
   }
   return false;
 }

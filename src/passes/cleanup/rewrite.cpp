@@ -4,27 +4,6 @@
 
 namespace ppq::passes {
 
-Pinned::Pinned(const Graph& graph) {
-  const auto add = [&](const std::shared_ptr<Graph>& body) {
-    for (const auto& name : body->outer_names()) {
-      if (const Value* value = graph.find_value(name)) captured_.insert(value);
-    }
-  };
-  for (const Node* node : graph.nodes()) {
-    for (const auto& [key, attribute] : node->attributes) {
-      if (const auto* body = std::get_if<std::shared_ptr<Graph>>(&attribute)) add(*body);
-      if (const auto* bodies = std::get_if<std::vector<std::shared_ptr<Graph>>>(&attribute)) {
-        for (const auto& body : *bodies) add(body);
-      }
-    }
-  }
-}
-
-Node* only_reader(const Value* value, const Pinned& pinned) {
-  if (!value || value->uses().size() != 1 || pinned(value)) return nullptr;
-  return value->uses()[0].node;
-}
-
 std::optional<std::vector<int64_t>> static_sizes(const Value* value) {
   if (!value || !value->shape) return std::nullopt;
   std::vector<int64_t> sizes;

@@ -2,29 +2,12 @@
 
 #include <optional>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
+#include "graph/readers.h"
 #include "ppq/graph.h"
 
 namespace ppq::passes {
-
-/// Values that must stay, name and all, whatever reads them inside the graph: graph outputs, and what sub-graphs (If,
-/// Loop, Scan) read by name.
-class Pinned {
- public:
-  explicit Pinned(const Graph& graph);
-  bool operator()(const Value* value) const { return value->is_graph_output() || captured(value); }
-  /// Read by a sub-graph.
-  bool captured(const Value* value) const { return captured_.count(value) > 0; }
-
- private:
-  std::unordered_set<const Value*> captured_;
-};
-
-/// The one node that reads `value`, through one input, where nothing else keeps the value; else null. So a rewrite may
-/// drop the value.
-Node* only_reader(const Value* value, const Pinned& pinned);
 
 /// Sizes where every dimension is known.
 std::optional<std::vector<int64_t>> static_sizes(const Value* value);

@@ -83,11 +83,11 @@ at::Tensor carried(const Node& node, const at::Tensor& shift) {
   return at::matmul(parts, taps.reshape({groups, taps.size(0) / groups, -1}).transpose(1, 2)).reshape({-1});
 }
 
-void add_to_bias(Graph& graph, Node& node, const at::Tensor& shift) {
+void add_to_bias(Graph& graph, Node& node, const at::Tensor& shift, const Pinned& pinned) {
   if (!node.input(2)) {
     graph.set_input(&node, 2, graph.add_constant(graph.unique_name(node.name + "_bias"), at::zeros({shift.numel()})));
   } else {
-    own_parameters(graph, node);
+    own_parameters(graph, node, pinned);
   }
   // A one-element Gemm bias serves every channel.
   const at::Tensor bias = node.constant_input(2);
@@ -104,6 +104,7 @@ using Ranges = std::vector<std::pair<at::Tensor, at::Tensor>>;
 
 Absorbed absorb(Graph& graph, const Ranges& ranges) {
   Absorbed absorbed;
+  const Pinned pinned(graph);
   const auto pairs = find_pairs(graph);
   for (size_t i = 0; i < pairs.size(); ++i) {
     const auto& [low, high] = ranges[i];
@@ -113,8 +114,8 @@ Absorbed absorb(Graph& graph, const Ranges& ranges) {
     const at::Tensor shift = at::where((low > 0).logical_and(high < kBelowBound * bound), low, at::zeros_like(low));
     const int64_t channels = (shift > 0).sum().item<int64_t>();
     if (channels == 0) continue;
-    add_to_bias(graph, *pairs[i].upstream[0], -shift);
-    for (Node* node : pairs[i].downstream) add_to_bias(graph, *node, carried(*node, shift));
+    add_to_bias(graph, *pairs[i].upstream[0], -shift, pinned);
+    for (Node* node : pairs[i].downstream) add_to_bias(graph, *node, carried(*node, shift), pinned);
     ++absorbed.layers, absorbed.channels += channels;
   }
   return absorbed;

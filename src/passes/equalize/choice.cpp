@@ -129,8 +129,9 @@ class Choice {
       if (at::equal(back, at::ones_like(back))) return;
       const auto undone = trial.graph().clone();
       const EqualizationPair pair = pair_in(*undone, equalizer.pairs()[i]);
-      for (Node* node : pair.upstream) own_parameters(*undone, *node), scale_outputs(*node, back);
-      for (Node* node : pair.downstream) own_parameters(*undone, *node), scale_inputs(*node, back);
+      const Pinned pinned(*undone);
+      for (Node* node : pair.upstream) own_parameters(*undone, *node, pinned), scale_outputs(*node, back);
+      for (Node* node : pair.downstream) own_parameters(*undone, *node, pinned), scale_inputs(*node, back);
       if (trial.error(*undone) >= kClearly * trial.error(trial.graph())) return;
       without.undone.insert(i);
       names += (names.empty() ? "" : " ") + equalizer.pairs()[i].upstream.front()->name;

@@ -37,9 +37,10 @@ class EqualizeSsd final : public Pass {
     if (pairs.empty() || setting.iteration <= 0) return 0;
     if (!context.calibration || context.calibration->size() == 0)
       throw Error(ErrorKind::Data, "SSD equalization", "no samples: got 0, expected at least 1");
+    const Pinned pinned(graph);
     for (const EqualizationPair& pair : pairs) {
-      own_parameters(graph, *pair.upstream[0]);
-      own_parameters(graph, *pair.downstream[0]);
+      own_parameters(graph, *pair.upstream[0], pinned);
+      own_parameters(graph, *pair.downstream[0], pinned);
       if (setting.layer_norm) level(pair);
     }
     std::vector<bool> moved(pairs.size(), false);

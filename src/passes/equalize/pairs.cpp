@@ -5,13 +5,13 @@
 #include <limits>
 #include <unordered_set>
 
-#include "graph/sockets.h"
+#include "ops/op_facts.h"
 
 namespace ppq::passes {
 namespace {
 
 bool is_layer(const Node& node) {
-  if (!node.is("Conv") && !node.is("Gemm") && !node.is("ConvTranspose")) return false;
+  if (!takes_bias(node)) return false;
   const at::Tensor weight = node.constant_input(1);
   if (!weight.defined() || weight.scalar_type() != at::kFloat) return false;
   if (node.input(2) && !node.constant_input(2).defined()) return false;
@@ -57,10 +57,8 @@ bool pads_space(const Node& node) {
 }
 
 bool is_relay(const Node& node, const EqualizationSearch& search) {
-  static const std::unordered_set<std::string> kTypes = {"Relu",        "MaxPool",           "GlobalMaxPool", "PRelu",
-                                                         "AveragePool", "GlobalAveragePool", "LeakyRelu",     "Identity"};
   // A slope along another axis than channels is exact too; an index output of MaxPool is not data.
-  if (kTypes.count(node.op_type)) return node.outputs().size() == 1 || !node.output(1);
+  if (is_scale_free(node)) return node.outputs().size() == 1 || !node.output(1);
   if (search.through_add && (node.is("Add") || node.is("Sub"))) return !node.input(0)->is_constant() && !node.input(1)->is_constant();
   if (search.through_clip && node.is("Clip")) return clip_bound(node).has_value();
   if (!search.through_flatten) return false;
@@ -90,7 +88,7 @@ bool flattens(const Node& node) { return node.is("Flatten") || node.is("Reshape"
 
 class Search {
  public:
-  Search(const Graph& graph, const EqualizationSearch& search) : graph_(graph), search_(search) {}
+  Search(const Graph& graph, const EqualizationSearch& search) : graph_(graph), pinned_(graph), search_(search) {}
 
   std::vector<EqualizationPair> run() {
     std::vector<EqualizationPair> pairs;
@@ -127,7 +125,7 @@ class Search {
     for (; !queue.empty() && valid; queue.pop_front()) {
       Node* node = queue.front().first;
       const Value* out = node->output(0);
-      if (!out || out->is_graph_output() || out->uses().empty()) return false;
+      if (!out || pinned_(out) || out->uses().empty()) return false;
       for (const Use& use : out->uses()) {
         Node* reader = use.node;
         if (is_relay(*reader, search_)) {
@@ -177,6 +175,7 @@ class Search {
   }
 
   const Graph& graph_;
+  const Pinned pinned_;
   const EqualizationSearch& search_;
   std::unordered_set<Node*> visited_;
 };
@@ -274,10 +273,10 @@ void scale_inputs(Node& node, const at::Tensor& scale) {
   node.input(1)->set_constant(scaled.contiguous());
 }
 
-void own_parameters(Graph& graph, Node& node) {
+void own_parameters(Graph& graph, Node& node, const Pinned& pinned) {
   for (size_t i : {1u, 2u}) {
     Value* value = node.input(i);
-    if (!value || !value->constant().defined() || value->uses().size() < 2) continue;
+    if (!value || !value->constant().defined() || only_reader(value, pinned)) continue;
     graph.set_input(&node, i, graph.add_constant(graph.unique_name(value->name()), value->constant()));
   }
 }

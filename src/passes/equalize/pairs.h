@@ -3,7 +3,7 @@
 #include <optional>
 #include <vector>
 
-#include "ppq/graph.h"
+#include "graph/readers.h"
 
 namespace ppq::passes {
 
@@ -20,8 +20,8 @@ struct EqualizationSearch {
   bool through_clip = false;     ///< Clip(0, b): not scale-free, the caller minds b
   bool through_flatten = false;  ///< Flatten and Reshape to [N, C·H·W] in front of a Gemm, Pad of space with zeros, ReduceMean over space
 };
-/// Pairs in graph order. Not a pair: a tensor on the way is a graph output, a reader takes it as weight or bias, weights
-/// are computed at run time, a path ends in another operation or at a graph input, the user fixed a quantization on the way.
+/// Pairs in graph order. Not a pair: a tensor on the way is a graph output or read by a sub-graph, a reader takes it as weight or bias,
+/// weights are computed at run time, a path ends in another operation or at a graph input, the user fixed a quantization on the way.
 std::vector<EqualizationPair> find_equalization_pairs(const Graph& graph, const EqualizationSearch& search);
 
 /// The upper bound of a Clip from 0, infinite where it has none; nullopt for other operations and bounds.
@@ -35,8 +35,8 @@ at::Tensor input_rows(const Node& node, int64_t channels);
 /// each. Constants must have no other reader (see own_parameters).
 void scale_outputs(Node& node, const at::Tensor& scale);
 void scale_inputs(Node& node, const at::Tensor& scale);
-/// Copies of weight and bias for a node that shares them with others.
-void own_parameters(Graph& graph, Node& node);
+/// Copies of weight and bias for a node that shares them with others (nodes, sub-graphs, graph outputs).
+void own_parameters(Graph& graph, Node& node, const Pinned& pinned);
 /// Input channels of a layer's data.
 int64_t input_channels(const Node& node);
 int64_t output_channels(const Node& node);

@@ -11,7 +11,8 @@
 #include "calibration/sweep.h"
 #include "graph/extract.h"
 #include "graph/patterns.h"
-#include "graph/sockets.h"
+#include "graph/readers.h"
+#include "ops/op_facts.h"
 #include "passes/trial.h"
 #include "ppq/error.h"
 
@@ -19,8 +20,6 @@ namespace ppq::passes {
 namespace {
 
 constexpr size_t kGroupBytes = size_t{256} << 20;
-
-bool is_activation(const Node& node) { return node.is("Relu") || node.is("Clip") || node.is("PRelu") || node.is("LeakyRelu"); }
 
 /// Error sums of one output, channel by channel (dimension 1; the last one of a matrix), in float64.
 struct ChannelErrors {
@@ -91,9 +90,10 @@ PathTrial::PathTrial(const Graph& graph, const EqualizationPair& pair, const Pas
   std::unordered_set<const Node*> inside(pair.upstream.begin(), pair.upstream.end());
   inside.insert(pair.relays.begin(), pair.relays.end());
   inside.insert(pair.downstream.begin(), pair.downstream.end());
+  const Pinned pinned(graph);
   for (const Node* node : pair.downstream) {
     const Value* result = node->output();
-    if (const Node* reader = only_reader(*result); reader && is_activation(*reader) && reader->input(0) == result) {
+    if (const Node* reader = only_reader(result, pinned); reader && is_activation(*reader) && reader->input(0) == result) {
       inside.insert(reader);
       result = reader->output();
     }

@@ -27,9 +27,10 @@ Equalizer::Equalizer(Graph& graph, const EqualizationVariant& variant, Equalizat
 
 size_t Equalizer::run() {
   if (variant_.setting.iterations == 0) return 0;
+  const Pinned pinned(graph_);
   for (EqualizationPair& pair : pairs_) {
-    for (Node* node : pair.upstream) own_parameters(graph_, *node);
-    for (Node* node : pair.downstream) own_parameters(graph_, *node);
+    for (Node* node : pair.upstream) own_parameters(graph_, *node, pinned);
+    for (Node* node : pair.downstream) own_parameters(graph_, *node, pinned);
   }
   for (int sweep = 0; sweep < variant_.setting.iterations; ++sweep) {
     double octaves = 0;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "calibration/sweep.h"
+#include "ops/op_facts.h"
 #include "passes/equalize/pairs.h"
 
 namespace ppq::passes {
@@ -32,8 +33,8 @@ std::vector<BoundedValue> clipped_values(const Graph& graph) {
 std::vector<const Value*> layer_inputs(const Graph& graph) {
   std::vector<const Value*> values;
   for (const Node* node : graph.nodes())
-    if ((node->is("Conv") || node->is("ConvTranspose") || node->is("Gemm")) && node->constant_input(1).defined() &&
-        !node->input(0)->is_constant() && std::find(values.begin(), values.end(), node->input(0)) == values.end())
+    if (takes_bias(*node) && node->constant_input(1).defined() && !node->input(0)->is_constant() &&
+        std::find(values.begin(), values.end(), node->input(0)) == values.end())
       values.push_back(node->input(0));
   return values;
 }

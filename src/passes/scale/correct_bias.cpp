@@ -6,7 +6,8 @@
 #include "calibration/batching.h"
 #include "calibration/reference.h"
 #include "calibration/visit.h"
-#include "graph/sockets.h"
+#include "graph/readers.h"
+#include "ops/op_facts.h"
 #include "passes/equalize/pairs.h"
 #include "passes/passes.h"
 #include "ppq/error.h"
@@ -33,12 +34,9 @@ struct Layer {
   at::Tensor shift;        ///< Σ over samples
 };
 
-/// Channels are dimension 1 of a convolution's output, the last one of a matrix product's.
-int64_t channel_axis(const Node& node, int64_t rank) { return node.is("Gemm") ? rank - 1 : 1; }
-
 at::Tensor broadcast_channels(const Node& node, const at::Tensor& channels, int64_t rank) {
   std::vector<int64_t> sizes(static_cast<size_t>(rank), 1);
-  sizes[static_cast<size_t>(channel_axis(node, rank))] = channels.numel();
+  sizes[static_cast<size_t>(output_channel_axis(node, rank))] = channels.numel();
   return channels.reshape(sizes);
 }
 
@@ -56,7 +54,8 @@ class CorrectBias final : public Pass {
     const size_t samples = measure_shifts(graph, wide);
     const auto before = context.trial ? nullptr : graph.clone();
     std::vector<at::Tensor> old;
-    for (Layer& layer : layers_) old.push_back(add_shift(graph, layer, samples));
+    const Pinned pinned(graph);
+    for (Layer& layer : layers_) old.push_back(add_shift(graph, layer, samples, pinned));
     if (context.trial || is_better(graph, *before, context)) return layers_.size();
     for (size_t i = 0; i < layers_.size(); ++i) layers_[i].node->input(2)->set_constant(old[i]);
     return 0;
@@ -66,7 +65,7 @@ class CorrectBias final : public Pass {
   void collect(const Graph& graph, const PassContext& context) {
     const auto& wanted = context.setting->bias_correct_setting.interested_layers;
     for (Node* node : graph.nodes()) {
-      if (!node->quantized || node->is("MatMul") || !is_computing(*node) || !node->constant_input(1).defined()) continue;
+      if (!node->quantized || !takes_bias(*node) || !node->constant_input(1).defined()) continue;
       if (!node->quant_of_input(1) || (node->is("Gemm") && node->attributes.get_float("beta", 1) != 1)) continue;
       if (node->input(2) && (!node->constant_input(2).defined() || node->constant_input(2).numel() != output_channels(*node))) continue;
       if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), node->name) == wanted.end()) continue;
@@ -101,7 +100,8 @@ class CorrectBias final : public Pass {
                                      places.begin() + static_cast<std::ptrdiff_t>(first + count));
       ppq::run(*program, inputs, [&](size_t i, const at::Tensor& value) {
         Layer& layer = layers_[i];
-        layer.batch_shift = means.mean(layer.node->output()->name(), here) - channel_means(value, channel_axis(*layer.node, value.dim()));
+        layer.batch_shift =
+            means.mean(layer.node->output()->name(), here) - channel_means(value, output_channel_axis(*layer.node, value.dim()));
         // The output was just made and nobody has read it: moved in place, it is what a corrected layer would give.
         value.add_(broadcast_channels(*layer.node, layer.batch_shift, value.dim()).to(value.scalar_type()));
       });
@@ -117,7 +117,7 @@ class CorrectBias final : public Pass {
 
   std::vector<FloatMeans::Layer> means_wanted() const {
     std::vector<FloatMeans::Layer> wanted;
-    for (const Layer& layer : layers_) wanted.push_back({layer.node->output(), layer.node->is("Gemm") ? -1 : 1});
+    for (const Layer& layer : layers_) wanted.push_back({layer.node->output(), op_facts(*layer.node).traits.channel_axis});
     return wanted;
   }
 
@@ -137,12 +137,12 @@ class CorrectBias final : public Pass {
   }
 
   /// Returns the bias before.
-  static at::Tensor add_shift(Graph& graph, Layer& layer, size_t samples) {
+  static at::Tensor add_shift(Graph& graph, Layer& layer, size_t samples, const Pinned& pinned) {
     Node* node = layer.node;
     if (!node->input(2)) {
       graph.set_input(node, 2, graph.add_constant(graph.unique_name(node->name + "_bias"), at::zeros({output_channels(*node)})));
     } else {
-      own_parameters(graph, *node);
+      own_parameters(graph, *node, pinned);
     }
     const at::Tensor old = node->constant_input(2);
     const at::Tensor shift = (layer.shift / static_cast<double>(samples)).cpu();

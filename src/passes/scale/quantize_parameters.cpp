@@ -4,8 +4,8 @@
 #include <unordered_set>
 
 #include "graph/quant_slots.h"
-#include "graph/sockets.h"
 #include "observers/observer.h"
+#include "ops/op_facts.h"
 #include "passes/passes.h"
 #include "passes/scale/weight_scales.h"
 #include "passes/trial.h"

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <unordered_set>
 
 #include "calibration/sweep.h"
-#include "graph/sockets.h"
+#include "graph/readers.h"
 #include "observers/observer.h"
+#include "ops/op_facts.h"
 #include "ppq/error.h"
 
 namespace ppq::passes {
@@ -59,11 +59,9 @@ QuantParams least(const std::vector<QuantParams>& candidates, const at::Tensor& 
 }
 
 /// The activation that alone reads a layer's output; null where there is none.
-const Node* activation_of(const Node& layer) {
-  static const std::unordered_set<std::string> kTypes = {"Relu",    "Clip",        "LeakyRelu", "PRelu", "Elu",      "Selu", "Celu",
-                                                         "Sigmoid", "HardSigmoid", "HardSwish", "Tanh",  "Softplus", "Gelu", "Mish"};
-  const Node* next = only_reader(*layer.output());
-  if (!next || !kTypes.count(next->op_type) || next->input(0) != layer.output() || next->outputs().size() != 1) return nullptr;
+const Node* activation_of(const Node& layer, const Pinned& pinned) {
+  const Node* next = only_reader(layer.output(), pinned);
+  if (!next || !is_activation(*next) || next->input(0) != layer.output() || next->outputs().size() != 1) return nullptr;
   for (size_t i = 1; i < next->inputs().size(); ++i)
     if (next->input(i) && !next->constant_input(i).defined()) return nullptr;
   // A slope of its own at each place does not fit an output that is read at some places only.
@@ -88,7 +86,9 @@ std::shared_ptr<const Program> alone(const Node& node, const std::vector<size_t>
   }
   Value* y = one.add_value("y");
   one.add_output(y);
-  one.add_node(node.op_type, node.name, values, {y})->attributes = attributes;
+  Node* twin = one.add_node(node.op_type, node.name, values, {y});
+  twin->domain = node.domain;
+  twin->attributes = attributes;
   LowerOptions options;
   options.device = device;
   return lower(one, options);
@@ -97,11 +97,12 @@ std::shared_ptr<const Program> alone(const Node& node, const std::vector<size_t>
 /// One layer: its outputs, behind the activation, with rounded weights against those with float ones.
 class LayerErrors final : public Statistic {
  public:
-  LayerErrors(const Graph& graph, const Slot& slot, std::vector<QuantParams> candidates, bool mean_is_free)
+  LayerErrors(const Graph& graph, const Pinned& pinned, const Slot& slot, std::vector<QuantParams> candidates, bool mean_is_free)
       : graph_(graph),
+        pinned_(pinned),
         node_(slot.node),
         quant_(slot.quant()),
-        mean_is_free_(mean_is_free && !node_->is("MatMul")),
+        mean_is_free_(mean_is_free && takes_bias(*node_)),
         weight_(node_->constant_input(1)),
         candidates_(std::move(candidates)) {}
 
@@ -143,12 +144,12 @@ class LayerErrors final : public Statistic {
   }
 
  private:
-  bool is_product() const { return node_->is("Gemm") || node_->is("MatMul"); }
+  bool is_product() const { return is_matrix_product(*node_); }
 
   void prepare(const at::Tensor& x) {
     Attributes attributes = node_->attributes;
     layer_ = alone(*node_, {0, 1}, graph_, x.device(), attributes);
-    if (const Node* next = activation_of(*node_)) activation_ = alone(*next, {0}, graph_, x.device(), next->attributes);
+    if (const Node* next = activation_of(*node_, pinned_)) activation_ = alone(*next, {0}, graph_, x.device(), next->attributes);
     if (is_product() || node_->is("ConvTranspose") || attributes.get_string("auto_pad", "NOTSET") != "NOTSET") return;
     const at::Tensor y = ppq::run(*layer_, {x.slice(0, 0, 1), weight_.to(x.device())})[0];
     const double places = static_cast<double>(y.numel()) / static_cast<double>(y.size(0) * y.size(1));
@@ -177,6 +178,7 @@ class LayerErrors final : public Statistic {
   }
 
   const Graph& graph_;
+  const Pinned& pinned_;
   Node* node_;
   TensorQuantPtr quant_;
   bool mean_is_free_;
@@ -225,12 +227,13 @@ std::unordered_map<const TensorQuant*, QuantParams> scales_by_output(const Graph
   if (context.largest_batch > 1)
     one_device.batch_size = std::max(
         context.batch_size, std::min({kMostSamples, context.largest_batch, kBatchBytes / std::max<size_t>(1, context.sample_bytes)}));
+  const Pinned pinned(graph);
   Sweep sweep(graph, {}, one_device, "scales of weights");
   auto candidates = candidate_scales(slots);
   for (size_t i = 0; i < slots.size(); ++i)
-    sweep.want(slots[i].node->input(0), [&graph, &slots, &candidates, mean_is_free, i] {
+    sweep.want(slots[i].node->input(0), [&graph, &pinned, &slots, &candidates, mean_is_free, i] {
       Gathering one;
-      one.statistics.push_back(std::make_unique<LayerErrors>(graph, slots[i], std::move(candidates[i]), mean_is_free));
+      one.statistics.push_back(std::make_unique<LayerErrors>(graph, pinned, slots[i], std::move(candidates[i]), mean_is_free));
       one.shown.push_back(one.statistics.back().get());
       return one;
     });

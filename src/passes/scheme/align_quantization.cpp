@@ -88,7 +88,10 @@ class AlignQuantization final : public Pass {
   }
 
   TensorQuantPtr root(TensorQuantPtr quant) {
-    while (parent_.count(quant) && parent_[quant] != quant) quant = parent_[quant];
+    for (auto place = parent_.find(quant); place != parent_.end() && place->second != quant; place = parent_.find(quant)) {
+      quant = place->second;
+      place->second = parent_[quant];  // halves the way for the next one
+    }
     return quant;
   }
   void unite(const TensorQuantPtr& a, const TensorQuantPtr& b) {
@@ -102,16 +105,17 @@ class AlignQuantization final : public Pass {
     std::set<TensorQuantPtr> listed;
     for (const TensorQuantPtr& quant : order_)
       if (listed.insert(quant).second) groups[root(quant)].push_back(quant);
+    QuantSlots slots(graph);
     size_t changed = 0;
     for (auto& [top, members] : groups) {
       if (members.size() < 2) continue;
       // Masters decide, unless they follow another operation's output themselves.
       std::vector<TensorQuantPtr> deciding;
       for (const TensorQuantPtr& master : masters_)
-        if (!slaves_.count(master) && std::find(members.begin(), members.end(), master) != members.end()) deciding.push_back(master);
+        if (!slaves_.count(master) && root(master) == top) deciding.push_back(master);
       if (deciding.empty()) deciding = members;
       const TensorQuantPtr merged = enclosing(deciding);
-      for (const TensorQuantPtr& member : members) replace_quant(graph, member, merged);
+      for (const TensorQuantPtr& member : members) slots.replace(member, merged);
       ++changed;
     }
     return changed;

@@ -4,7 +4,7 @@
 #include <unordered_map>
 
 #include "graph/patterns.h"
-#include "graph/sockets.h"
+#include "ops/op_facts.h"
 #include "passes/passes.h"
 #include "ppq/error.h"
 
@@ -111,17 +111,12 @@ class ConfigureQuantization final : public Pass {
   /// computed at run time.
   static std::optional<SlotRole> role_of(const Node& node, size_t index, const Value& value) {
     const bool known = value.constant().defined();
-    if (known && is_bound(node, index)) return SlotRole::Bound;
+    if (known && is_limit(node, index)) return SlotRole::Bound;
     if (input_socket(node, index) != Socket::Quantizable || !may_be_float(value)) return std::nullopt;
-    if (is_computing(node) && index == 2) return known ? std::optional(SlotRole::Bias) : std::nullopt;
+    if (is_bias(node, index)) return known ? std::optional(SlotRole::Bias) : std::nullopt;
     if (!value.is_constant()) return SlotRole::Data;
     if (!known) return std::nullopt;
     return is_computing(node) ? SlotRole::Weight : SlotRole::Constant;
-  }
-
-  static bool is_bound(const Node& node, size_t index) {
-    if (node.is("Clip")) return index == 1 || index == 2;
-    return node.is("Pad") && index == 2;
   }
 
   /// `scheme` in the width that the setting asks for at a tensor.

@@ -5,23 +5,23 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "graph/sockets.h"
+#include "graph/readers.h"
+#include "ops/op_facts.h"
 #include "ppq/error.h"
-#include "ppq/quantizer.h"
+#include "ppq/pass.h"
 
 /// Which nodes are quantized, which stay float, which are shape-or-index arithmetic: one function a dispatcher, over node
 /// sets that are closed by breadth-first walks.
 namespace ppq {
 namespace {
 
-using passes::Socket;
 using Nodes = std::unordered_set<const Node*>;
 
 class Dispatcher {
  public:
   Dispatcher(const Graph& graph, const PlatformSpec& platform) : graph_(graph), platform_(platform) {
     for (const Node* node : graph.nodes())
-      if (passes::is_computing(*node)) computing_.insert(node);
+      if (is_computing(*node)) computing_.insert(node);
   }
 
   /// Quantized: what lies on value paths from computing operations down to the first operation the target cannot do.
@@ -79,18 +79,17 @@ class Dispatcher {
     Nodes sources;
     for (const Node* node : graph_.nodes()) {
       for (size_t j = 0; j < node->outputs().size(); ++j)
-        if (node->output(j) && passes::output_socket(*node, j) != Socket::Quantizable)
+        if (node->output(j) && output_socket(*node, j) != Socket::Quantizable)
           for (const Use& use : node->output(j)->uses())
-            if (passes::input_socket(*use.node, use.index) == Socket::Quantizable) sources.insert(use.node);
+            if (input_socket(*use.node, use.index) == Socket::Quantizable) sources.insert(use.node);
       for (size_t i = 0; i < node->inputs().size(); ++i)
-        if (node->input(i) && node->input(i)->producer() && passes::input_socket(*node, i) == Socket::ShapeOrIndex)
+        if (node->input(i) && node->input(i)->producer() && input_socket(*node, i) == Socket::ShapeOrIndex)
           sources.insert(node->input(i)->producer());
     }
     // Through integers too: that is what shapes and indices are.
     const Nodes tainted = close(sources, [&](const Node& from, const Node& to, size_t index) {
       const Value* value = to.input(index);
-      return passes::output_socket(from, value->producer_index()) == Socket::Quantizable && passes::carries_value(to, index) &&
-             !computing_.count(&to);
+      return output_socket(from, value->producer_index()) == Socket::Quantizable && carries_value(to, index) && !computing_.count(&to);
     });
     for (Node* node : graph_.nodes()) {
       const bool a = data.count(node), b = tainted.count(node);
@@ -108,11 +107,10 @@ class Dispatcher {
     return types.count(node.op_type) > 0;
   }
   /// Data of `from` becomes data of `to` (PPQ's value tracing).
-  static bool carries(const Node&, const Node& to, size_t index) { return passes::carries_value(to, index); }
+  static bool carries(const Node&, const Node& to, size_t index) { return carries_value(to, index); }
   static bool links(const Node& from, const Node& to, size_t index) {
     const Value* value = to.input(index);
-    return value && passes::output_socket(from, value->producer_index()) == Socket::Quantizable && passes::carries_value(to, index) &&
-           passes::may_be_float(*value);
+    return value && output_socket(from, value->producer_index()) == Socket::Quantizable && carries_value(to, index) && may_be_float(*value);
   }
   static bool is_boundary(const Node& node) {
     bool has_source = false, has_reader = false;
@@ -176,19 +174,20 @@ class Dispatcher {
   /// Data movement in front of quantized operations only (a Pad before the first Conv): its input can carry their encoding,
   /// so the graph input gets one. PPQ leaves it in float.
   void add_movers_above(Nodes& quantized) const {
+    const Pinned pinned(graph_);
     auto only_quantized_readers = [&](const Node& node) {
       for (const Value* value : node.outputs()) {
         if (!value) continue;
-        if (value->uses().empty() || value->is_graph_output()) return false;
+        if (value->uses().empty() || pinned(value)) return false;
         for (const Use& use : value->uses())
-          if (!quantized.count(use.node) || passes::input_socket(*use.node, use.index) != Socket::Quantizable) return false;
+          if (!quantized.count(use.node) || input_socket(*use.node, use.index) != Socket::Quantizable) return false;
       }
       return true;
     };
     const auto nodes = graph_.nodes();
     for (auto node = nodes.rbegin(); node != nodes.rend(); ++node)
-      if (!quantized.count(*node) && passes::is_passive(**node) && quantizable(**node) && (*node)->input(0) &&
-          passes::may_be_float(*(*node)->input(0)) && only_quantized_readers(**node))
+      if (!quantized.count(*node) && is_passive(**node) && quantizable(**node) && (*node)->input(0) && may_be_float(*(*node)->input(0)) &&
+          only_quantized_readers(**node))
         quantized.insert(*node);
   }
 
@@ -200,15 +199,15 @@ class Dispatcher {
       for (size_t i = 0; i < node->inputs().size(); ++i) {
         const Value* value = node->input(i);
         if (!value || !value->producer()) continue;
-        if (passes::input_socket(*node, i) == Socket::ShapeOrIndex || !passes::may_be_float(*value)) seeds.insert(value->producer());
+        if (input_socket(*node, i) == Socket::ShapeOrIndex || !may_be_float(*value)) seeds.insert(value->producer());
       }
     }
     auto keeps = [&](const Node& node) { return !quantized.count(&node) && !computing_.count(&node); };
     Nodes found = close(seeds, [&](const Node& from, const Node& to, size_t index) {
-      return keeps(to) && passes::input_socket(to, index) == Socket::Quantizable && !is_boundary(to) && from.op_type != "TopK";
+      return keeps(to) && input_socket(to, index) == Socket::Quantizable && !is_boundary(to) && from.op_type != "TopK";
     });
     found = close_up(found, [&](const Node& to, const Node& from, size_t index) {
-      return keeps(from) && !is_generator(to) && passes::carries_value(to, index);
+      return keeps(from) && !is_generator(to) && carries_value(to, index);
     });
     Nodes result;
     for (const Node* node : found)

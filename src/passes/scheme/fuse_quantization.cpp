@@ -1,5 +1,6 @@
 #include "graph/quant_slots.h"
-#include "graph/sockets.h"
+#include "graph/readers.h"
+#include "ops/op_facts.h"
 #include "passes/passes.h"
 
 /// Joins the quantization of tensors that the target computes in one go.
@@ -7,8 +8,8 @@
 ///   output.
 /// - Swish, Mish, HardSwish patterns x·f(x): the inner tensors stay float, the product is quantized.
 /// - Passive operations (pooling by maximum, data movement): output and input have one quantization.
-/// Does not fire where the inner tensor is a graph output or has other readers, where a slot is float or fixed, or where
-/// schemes differ.
+/// Does not fire where the inner tensor is a graph output or has other readers (sub-graphs included), where a slot is float or fixed, or
+/// where schemes differ.
 namespace ppq::passes {
 namespace {
 
@@ -18,10 +19,11 @@ class FuseQuantization final : public Pass {
 
   size_t run(Graph& graph, PassContext& context) override {
     const FusionSetting& fusion = context.setting->fusion_setting;
+    const Pinned pinned(graph);
     size_t changed = 0;
     if (fusion.fuse_activation) {
-      for (Node* node : graph.nodes()) changed += fuse_gate(*node, *context.platform);
-      for (Node* node : graph.nodes()) changed += fuse_activation(*node, *context.platform);
+      for (Node* node : graph.nodes()) changed += fuse_gate(*node, *context.platform, pinned);
+      for (Node* node : graph.nodes()) changed += fuse_activation(*node, *context.platform, pinned);
     }
     if (fusion.fuse_passive_op)
       for (Node* node : graph.nodes()) changed += fuse_passive(*node);
@@ -33,13 +35,13 @@ class FuseQuantization final : public Pass {
     return a && b && a != b && !a->fixed && a->state == QuantState::Initial && a->scheme == b->scheme;
   }
 
-  static size_t fuse_activation(Node& activation, const PlatformSpec& platform) {
+  static size_t fuse_activation(Node& activation, const PlatformSpec& platform, const Pinned& pinned) {
     const bool linear = activation.is("Relu") || activation.is("Clip");
     std::string type = activation.op_type;
     if (!platform.fusion.activations.count(type)) return 0;
     Value* inner = activation.input(0);
     Node* node = inner ? inner->producer() : nullptr;
-    if (!node || !node->quantized || !activation.quantized || only_reader(*inner) != &activation) return 0;
+    if (!node || !node->quantized || !activation.quantized || only_reader(inner, pinned) != &activation) return 0;
     if (!is_computing(*node) && !(linear && !is_passive(*node))) return 0;
     const TensorQuantPtr outer = activation.quant_of_output();
     TensorQuantPtr &produced = node->output_quant[inner->producer_index()], &read = activation.input_quant[0];
@@ -49,7 +51,7 @@ class FuseQuantization final : public Pass {
   }
 
   /// x → Sigmoid → Mul(x, ·), x → HardSigmoid → Mul, x → Softplus → Tanh → Mul. Everything but the product stays float.
-  static size_t fuse_gate(Node& product, const PlatformSpec& platform) {
+  static size_t fuse_gate(Node& product, const PlatformSpec& platform, const Pinned& pinned) {
     if (!product.is("Mul") || !product.quantized || product.inputs().size() != 2 || !product.quant_of_output()) return 0;
     for (size_t side : {0u, 1u}) {
       Value *x = product.input(side), *gate = product.input(1 - side);
@@ -60,11 +62,11 @@ class FuseQuantization final : public Pass {
         chain = {gate->producer()};
       } else if (gate->producer()->is("Tanh") && platform.fusion.activations.count("Mish")) {
         const Value* inner = gate->producer()->input(0);
-        if (!inner || !inner->producer() || !inner->producer()->is("Softplus") || !only_reader(*inner)) continue;
+        if (!inner || !inner->producer() || !inner->producer()->is("Softplus") || !only_reader(inner, pinned)) continue;
         chain = {gate->producer(), inner->producer()};
       }
-      if (chain.empty() || chain.back()->input(0) != x || !only_reader(*gate)) continue;
-      if (x->uses().size() != 2 || x->is_graph_output()) continue;
+      if (chain.empty() || chain.back()->input(0) != x || !only_reader(gate, pinned)) continue;
+      if (x->uses().size() != 2 || pinned(x)) continue;
       Node* source = x->producer();
       bool all = source->quantized;
       for (Node* node : chain) all &= node->quantized;

@@ -1,6 +1,7 @@
 #include <cmath>
+
 #include "graph/quant_slots.h"
-#include "graph/sockets.h"
+#include "ops/op_facts.h"
 #include "passes/passes.h"
 
 /// Quantization of what follows other tensors: biases of Conv, ConvTranspose and Gemm get input scale × weight scale,

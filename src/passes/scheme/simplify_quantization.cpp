@@ -2,7 +2,7 @@
 #include <tuple>
 
 #include "graph/quant_slots.h"
-#include "graph/sockets.h"
+#include "ops/op_facts.h"
 #include "passes/passes.h"
 
 /// A tensor is quantized once: readers share the quantization of its producer; readers of a graph input or a constant share
@@ -17,6 +17,7 @@ class SimplifyQuantization final : public Pass {
   size_t run(Graph& graph, PassContext&) override {
     size_t changed = 0;
     std::map<const Value*, std::vector<TensorQuantPtr>> sourceless;
+    QuantSlots slots(graph);
     // A passive output refers to its node's input quantization: joining that must carry the output along.
     for (const Slot& slot : quant_slots(graph)) {
       if (slot.output) continue;
@@ -30,16 +31,16 @@ class SimplifyQuantization final : public Pass {
         if (!same)
           known.push_back(quant);
         else if (same != quant)
-          replace_quant(graph, quant, same), ++changed;
+          slots.replace(quant, same), ++changed;
         continue;
       }
       const TensorQuantPtr source = producer_quant(value);
       if (!source || source == quant || quant->state != QuantState::Initial || quant->fixed) continue;
       if (source->scheme != quant->scheme) continue;
       if (joined_inside(*slot.node, slot.index, quant))
-        replace_quant(graph, quant, source);
+        slots.replace(quant, source);
       else
-        slot.quant() = source;
+        slots.set(slot, source);
       ++changed;
     }
     return changed;

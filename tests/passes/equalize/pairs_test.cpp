@@ -13,8 +13,8 @@ void expect_scale_free(Graph& graph, const std::vector<EqualizationPair>& pairs,
   const Tensors before = run_float(graph, inputs);
   for (const EqualizationPair& pair : pairs) {
     const at::Tensor scale = at::exp2(at::arange(pair.channels).remainder(5) - 2.0).to(at::kFloat);
-    for (Node* node : pair.upstream) passes::own_parameters(graph, *node), passes::scale_outputs(*node, scale);
-    for (Node* node : pair.downstream) passes::own_parameters(graph, *node), passes::scale_inputs(*node, scale);
+    for (Node* node : pair.upstream) passes::own_parameters(graph, *node, Pinned(graph)), passes::scale_outputs(*node, scale);
+    for (Node* node : pair.downstream) passes::own_parameters(graph, *node, Pinned(graph)), passes::scale_inputs(*node, scale);
   }
   graph.verify();
   EXPECT_LE(relative_difference(run_float(graph, inputs), before), 1e-5);

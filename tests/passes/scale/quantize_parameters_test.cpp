@@ -327,6 +327,19 @@ TEST(QuantizeParameters, LeavesWhatIsFixedPassiveOrComputed) {
   EXPECT_EQ(q.in("conv", 0)->state, QuantState::Initial) << "an activation waits for calibration";
 }
 
+TEST(QuantizeParameters, AnActivationOfAnotherDomainIsRunAsWhatItIs) {
+  // ai.onnx has no Gelu in this opset.
+  Quantizing q(
+      parse_model("<ir_version: 8, opset_import: [\"\" : 15, \"com.microsoft\" : 1]> g (float[N,4] x, float[4,4] w) => "
+                  "(float[N,4] y) { [gemm] a = Gemm(x, w) [gelu] y = com.microsoft.Gelu(a) }",
+                  {"w"}));
+  q.setting.extra.weight_search = "output";
+  q.calibrate_with({at::randn({1, 4}), at::randn({1, 4})});
+  q.passes({"configure-quantization"});
+  EXPECT_EQ(q.pass("quantize-parameters"), 1u);
+  EXPECT_EQ(q.in("gemm", 1)->state, QuantState::Active);
+}
+
 /// A constant operand of Add is no weight: its range is exact whatever the search.
 TEST(QuantizeParameters, ConstantOperandsTakeTheirExtremes) {
   for (const char* method : {"output", "mse", "minmax"}) {

@@ -40,8 +40,8 @@ TEST(ConfigureQuantization, SharesNothing) {
   auto q = convolution();
   q.pass("configure-quantization");
   std::set<const TensorQuant*> all;
-  for (const auto& slot : passes::quant_slots(*q.graph)) all.insert(slot.quant().get());
-  EXPECT_EQ(passes::quant_slots(*q.graph).size(), 6u);
+  for (const auto& slot : quant_slots(*q.graph)) all.insert(slot.quant().get());
+  EXPECT_EQ(quant_slots(*q.graph).size(), 6u);
   EXPECT_EQ(all.size(), 6u);
 }
 
@@ -101,7 +101,7 @@ TEST(ConfigureQuantization, DispatchDecides) {
   q.node("conv").dispatch = Dispatch::Float;
   q.node("relu").dispatch = Dispatch::ShapeOrIndex;
   EXPECT_EQ(q.pass("configure-quantization"), 0u);
-  EXPECT_TRUE(passes::quant_slots(*q.graph).empty());
+  EXPECT_TRUE(quant_slots(*q.graph).empty());
   EXPECT_EQ(q.node("conv").input_quant.size(), 3u);
 
   Quantizing erf("(float[4] x) => (float[4] y)", "[erf] y = Erf(x)");

@@ -61,6 +61,13 @@ TEST(Conservative, DataMovementRightBeforeQuantizedOperatorsGoesAlong) {
   Quantizing seen("(float[1,2,6,6] x, float[2,2,3,3] w) => (float[1,2,6,6] y, float[1,2,8,8] p) <int64[8] pads = {0,0,1,1,0,0,1,1}>", body,
                   {"w"});
   EXPECT_EQ(dispatched(seen, "conservative"), "pad:f conv:q") << "a graph output stays float";
+  Quantizing captured(
+      "(bool go, float[1,2,6,6] x, float[2,2,3,3] w) => (float[1,2,6,6] y, float[1,2,8,8] z) <int64[8] pads = {0,0,1,1,0,0,1,1}>",
+      std::string(body) +
+          " [choose] z = If (go) <then_branch = t () => (float[1,2,8,8] u) { u = Abs(p) }, else_branch = e () => "
+          "(float[1,2,8,8] v) { v = Neg(p) }>",
+      {"w"});
+  EXPECT_EQ(dispatched(captured, "conservative"), "pad:f conv:q choose:f") << "a sub-graph reads it in float";
 }
 
 TEST(Conservative, TopKIsFloatAndReluFollowsItsProducer) {

@@ -42,6 +42,11 @@ TEST(FuseQuantization, ActivationsDoNotFuse) {
   for (const Case& c : std::vector<Case>{
            {"the inner tensor is a graph output", "float[N,3,3,3] y, float[N,3,3,3] c", relu, {}},
            {"another reader", "float[N,3,3,3] y, float[N,3,3,3] z", "[act] y = Relu(c) [other] z = Tanh(c)", {}},
+           {"a sub-graph reads the inner tensor",
+            "float[N,3,3,3] y, float[N,3,3,3] z",
+            "[act] y = Relu(c) m = ReduceMax<keepdims = 0>(x) go = IsNaN(m) z = If (go) <then_branch = t () => (float[N,3,3,3] u) { u = "
+            "Abs(c) }, else_branch = e () => (float[N,3,3,3] v) { v = Neg(c) }>",
+            {}},
            {"the target does not fuse this type", one, "[act] y = Tanh(c)", {}},
            {"the activation is float", one, relu, [](Quantizing& q) { q.node("act").dispatch = Dispatch::Float; }},
            {"the operation is float", one, relu, [](Quantizing& q) { q.node("conv").dispatch = Dispatch::Float; }},
