@@ -110,12 +110,12 @@ ExportOptions export_options(const CommandLine& line) {
 
 /// A pattern that names nothing is an error before the work begins.
 void check_patterns(const CommandLine& line, const Graph& graph) {
-  for (const std::string& pattern : line.list("keep-float")) passes::match_nodes(graph, pattern, "--keep-float");
+  for (const std::string& pattern : line.list("keep-float")) match_nodes(graph, pattern, "--keep-float");
   for (std::string pattern : line.list("bits")) {
     pattern.erase(pattern.rfind('='));
     for (const std::string_view prefix : {"activation:", "weight:"})
       if (pattern.starts_with(prefix)) pattern.erase(0, prefix.size());
-    passes::match_nodes(graph, pattern, "--bits");
+    match_nodes(graph, pattern, "--bits");
   }
 }
 

@@ -121,9 +121,4 @@ std::vector<std::string> float_nodes(const Graph& graph) {
   return names;
 }
 
-bool is_weight(const Node& node, size_t input) {
-  if (node.is("MatMul")) return input < 2;
-  return input == 1 && (node.is("Conv") || node.is("ConvTranspose") || node.is("Gemm"));
-}
-
 }  // namespace ppq

@@ -29,7 +29,4 @@ std::vector<ExportedTensor> exported_tensors(const Graph& graph);
 /// Names of nodes that were kept float on request.
 std::vector<std::string> float_nodes(const Graph& graph);
 
-/// Input 1 of Conv, ConvTranspose and Gemm, an operand of MatMul.
-bool is_weight(const Node& node, size_t input);
-
 }  // namespace ppq

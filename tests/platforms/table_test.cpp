@@ -67,7 +67,7 @@ TEST(TargetPlatforms, NumbersOfPpq) {
 }
 
 Node node(const char* type) {
-  Node node;
+  Node node("node");
   node.op_type = type;
   return node;
 }
