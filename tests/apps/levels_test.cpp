@@ -89,7 +89,8 @@ class Levels : public testing::Test {
   static std::map<std::string, double> plain_scales(const std::string& observer, const std::string& output, const std::string& before) {
     quantize(output, before, {"--platform", "qnn_dsp_int8", "--setting", path("plain.json"), "--observer", observer});
     std::map<std::string, double> scales;
-    for (const auto& [name, entry] : table(output).at("activation_encodings").items()) scales[name] = entry.at(0).at("scale");
+    const Json entries = table(output).at("activation_encodings");
+    for (const auto& [name, entry] : entries.items()) scales[name] = entry.at(0).at("scale");
     return scales;
   }
 

@@ -33,7 +33,7 @@ Ran with_device(const std::string& name) {
 TEST(TestDevice, WhatIsNoDeviceEndsTheProgram) {
   const Ran ran = with_device("gpu");
   EXPECT_EQ(ran.code, 2) << ran.output;
-  EXPECT_THAT(ran.output, testing::HasSubstr("PPQ_TEST_DEVICE=gpu: nothing was tested: [--device] unknown device"));
+  EXPECT_THAT(ran.output, testing::HasSubstr("PPQ_TEST_DEVICE=gpu: nothing was tested: [device] unknown device"));
 }
 
 TEST(TestDevice, ADeviceThatCannotBeUsedEndsTheProgram) {
