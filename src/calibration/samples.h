@@ -20,6 +20,8 @@ struct Part {
   /// Halves, to choose by the one what is judged by the other. A single sample is in both.
   static Part even() { return {0, 2}; }
   static Part odd() { return {1, 2}; }
+  /// Every fourth one from `number` on, 0 to 3.
+  static Part quarter(size_t number) { return {number, 4}; }
   Part first(size_t count) const { return {start, step, count, false}; }
   Part spread(size_t count) const { return {start, step, count, true}; }
   bool operator==(const Part&) const = default;

@@ -53,18 +53,22 @@ size_t Sweep::want(const Value* value, std::function<Gathering()> make, const Pa
   return wishes_.size() - 1;
 }
 
-/// Wishes for all samples alone make one group. Where halves are wanted too, each half is a group of its own batches.
+/// Wishes for all samples alone make one group. Where parts are wanted too, each part is a group of its own batches.
 std::vector<Sweep::Group> Sweep::groups() const {
-  auto asleep_but = [&](const Part& part) {
-    std::vector<bool> asleep;
-    for (const Part& wanted : parts_) asleep.push_back(!(wanted == Part::all() || wanted == part));
-    return asleep;
+  std::vector<Part> wanted;
+  auto add = [&](const Part& part) {
+    if (part != Part::all() && std::find(wanted.begin(), wanted.end(), part) == wanted.end()) wanted.push_back(part);
   };
-  auto wants = [&](const Part& part) { return std::find(parts_.begin(), parts_.end(), part) != parts_.end(); };
-  if (!wants(Part::even()) && !wants(Part::odd())) return {{Part::all(), {}}};
+  for (const Part& part : parts_) add(part);
+  if (wanted.empty()) return {{Part::all(), {}}};
+  // Who wants all samples wants the other half too.
+  if (std::find(parts_.begin(), parts_.end(), Part::all()) != parts_.end()) add(Part::even()), add(Part::odd());
   std::vector<Group> result;
-  for (const Part& half : {Part::even(), Part::odd()})
-    if (wants(half) || wants(Part::all())) result.push_back({half, asleep_but(half)});
+  for (const Part& part : wanted) {
+    std::vector<bool> asleep;
+    for (const Part& mine : parts_) asleep.push_back(!(mine == Part::all() || mine == part));
+    result.push_back({part, std::move(asleep)});
+  }
   return result;
 }
 

@@ -21,7 +21,8 @@ class Sweep {
   Sweep(const Graph& graph, LowerOptions lowering, const RunContext& context, std::string what)
       : graph_(graph), lowering_(std::move(lowering)), context_(context), what_(std::move(what)) {}
 
-  /// Shows `value` of the samples of `part` (all, even or odd) to what `make` makes. Returns the wish's number.
+  /// Shows `value` of the samples of `part` to what `make` makes. Returns the wish's number. Parts share no samples; beside wishes for
+  /// all samples they are the halves.
   size_t want(const Value* value, std::function<Gathering()> make, const Part& part = Part::all());
   /// One statistic of a kind, made anew for each device.
   template <class S, class... Arguments>

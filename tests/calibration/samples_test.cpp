@@ -22,6 +22,14 @@ TEST(Part, ASingleSampleIsInBothHalves) {
   EXPECT_THAT(Part::even().indices(1), ElementsAre(0));
   EXPECT_THAT(Part::odd().indices(1), ElementsAre(0));
   EXPECT_THAT(Part::odd().indices(0), IsEmpty());
+  EXPECT_THAT(Part::quarter(3).indices(1), ElementsAre(0));
+}
+
+TEST(Part, QuartersAreDisjointAndCoverAll) {
+  EXPECT_THAT(Part::quarter(0).indices(6), ElementsAre(0, 4));
+  EXPECT_THAT(Part::quarter(1).indices(6), ElementsAre(1, 5));
+  EXPECT_THAT(Part::quarter(2).indices(6), ElementsAre(2));
+  EXPECT_THAT(Part::quarter(3).indices(3), IsEmpty());
 }
 
 TEST(Part, FirstOnesOrSpreadOverAll) {

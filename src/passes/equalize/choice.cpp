@@ -58,7 +58,8 @@ class Choice {
     const bool clips = context_.setting->extra.cross_clip_equalization;
     if (!has_pairs(false, false) && !has_pairs(true, false) && !(clips && (has_pairs(false, true) || has_pairs(true, true))))
       return {best_, {}};
-    statistics_ = equalization_statistics(graph_, context_);
+    StatisticsOfHalves statistics = equalization_statistics_of_halves(graph_, context_);
+    statistics_ = std::move(statistics.even);
     const Attempt untouched = attempt(best_, {}, 1);
     least_ = untouched;
     said_ = "none " + short_number(untouched.error());
@@ -78,7 +79,7 @@ class Choice {
       if (best_.setting.iterations > 0) record_effects(untouched);
     }
     if (context_.outputs) context_.outputs->means = means_;
-    return {best_, std::move(statistics_)};
+    return {best_, std::move(statistics.all)};
   }
 
  private:
@@ -165,7 +166,7 @@ class Choice {
   Trial trial_;
   FloatMeans means_;  ///< of the network as it came
   std::vector<std::string> rest_;
-  EqualizationStatistics statistics_;
+  EqualizationStatistics statistics_;  ///< of samples that do not judge
   EqualizationVariant best_, last_;
   Attempt least_;
   std::string said_;

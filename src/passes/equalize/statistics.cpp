@@ -50,47 +50,62 @@ at::Tensor expected(const Half& half, const std::string& name, double bound) {
   return at::maximum(half.clips.at(name).high / kMargin, moments.mean + kDeviations * deviation).clamp_min(bound / kMostGrowth);
 }
 
-/// One sweep over all samples, each half on its own.
-std::array<Half, 2> observe_halves(const Graph& graph, const std::vector<const Value*>& values, const std::vector<BoundedValue>& clips,
-                                   const PassContext& context) {
-  Sweep sweep(graph, {}, context, "channel moments");
-  for (const Part& half : {Part::even(), Part::odd()})
-    for (const Value* value : values) {
-      const auto clip = std::find_if(clips.begin(), clips.end(), [&](const BoundedValue& one) { return one.value == value; });
-      sweep.want<MomentStatistic>(value, half, clip == clips.end() ? kUnbounded : clip->bound);
-    }
-  std::array<Half, 2> halves;
-  if (sweep.empty()) return halves;
-  sweep.run(context.calibration);
-  if (context.work && !context.trial) ++context.work->float_visits;
-  for (size_t i = 0; i < 2 * values.size(); ++i) {
-    const auto& one = sweep.found<MomentStatistic>(i);
-    if (!one.seen()) continue;
-    Half& half = halves[i / values.size()];
-    const std::string& name = values[i % values.size()]->name();
-    half.moments[name] = one.moments();
-    half.clips[name] = one.reach();
+/// What is watched: inputs of layers, and what flows into bounds.
+struct Watched {
+  std::vector<const Value*> values;
+  std::vector<BoundedValue> clips;
+
+  explicit Watched(const Graph& graph) : values(layer_inputs(graph)), clips(clipped_values(graph)) {
+    for (const BoundedValue& clip : clips)
+      if (std::find(values.begin(), values.end(), clip.value) == values.end()) values.push_back(clip.value);
   }
-  return halves;
-}
+  double bound(const Value* value) const {
+    const auto clip = std::find_if(clips.begin(), clips.end(), [&](const BoundedValue& one) { return one.value == value; });
+    return clip == clips.end() ? kUnbounded : clip->bound;
+  }
+};
+
+/// One sweep over all samples, each quarter on its own.
+class Quarters {
+ public:
+  Quarters(const Graph& graph, const Watched& watched, const PassContext& context)
+      : watched_(watched), sweep_(graph, {}, context, "channel moments") {
+    for (size_t quarter = 0; quarter < 4; ++quarter)
+      for (const Value* value : watched.values) sweep_.want<MomentStatistic>(value, Part::quarter(quarter), watched.bound(value));
+    if (sweep_.empty()) return;
+    sweep_.run(context.calibration);
+    if (context.work && !context.trial) ++context.work->float_visits;
+  }
+  /// Of the samples of these quarters together.
+  Half joined(std::initializer_list<size_t> quarters) const {
+    Half half;
+    for (size_t i = 0; i < watched_.values.size(); ++i) {
+      MomentStatistic all;
+      for (const size_t quarter : quarters) all.merge(sweep_.found<MomentStatistic>(quarter * watched_.values.size() + i));
+      if (!all.seen()) continue;
+      half.moments[watched_.values[i]->name()] = all.moments();
+      half.clips[watched_.values[i]->name()] = all.reach();
+    }
+    return half;
+  }
+
+ private:
+  const Watched& watched_;
+  Sweep sweep_;
+};
 
 /// Both halves count alike.
 ChannelMoments both(const ChannelMoments& a, const ChannelMoments& b) {
   return {at::maximum(a.magnitude, b.magnitude), (a.mean + b.mean) / 2, (a.square + b.square) / 2};
 }
 
-}  // namespace
-
-EqualizationStatistics equalization_statistics(const Graph& graph, const PassContext& context) {
-  const auto clips = clipped_values(graph);
-  std::vector<const Value*> values = layer_inputs(graph);
-  for (const BoundedValue& value : clips)
-    if (std::find(values.begin(), values.end(), value.value) == values.end()) values.push_back(value.value);
-  const auto halves = observe_halves(graph, values, clips, context);
+/// Two halves, which foretell each other; a half of which nothing was seen is as the other.
+EqualizationStatistics statistics_of(const Half& seen, const Half& other, const std::vector<BoundedValue>& clips) {
+  const std::array<Half, 2> halves{seen, other.moments.empty() ? seen : other};
   EqualizationStatistics result;
   for (const auto& [name, moments] : halves[0].moments)
-    if (const auto other = halves[1].moments.find(name); other != halves[1].moments.end())
-      result.moments[name] = both(moments, other->second);
+    if (const auto found = halves[1].moments.find(name); found != halves[1].moments.end())
+      result.moments[name] = both(moments, found->second);
   for (const auto& [value, bound] : clips) {
     const std::string& name = value->name();
     if (!halves[0].clips.count(name) || !halves[1].clips.count(name) || !result.moments.count(name)) continue;
@@ -102,6 +117,19 @@ EqualizationStatistics equalization_statistics(const Graph& graph, const PassCon
     result.clips[name] = reach;
   }
   return result;
+}
+
+}  // namespace
+
+EqualizationStatistics equalization_statistics(const Graph& graph, const PassContext& context) {
+  return equalization_statistics_of_halves(graph, context).all;
+}
+
+StatisticsOfHalves equalization_statistics_of_halves(const Graph& graph, const PassContext& context) {
+  const Watched watched(graph);
+  const Quarters quarters(graph, watched, context);
+  return {statistics_of(quarters.joined({0}), quarters.joined({2}), watched.clips),
+          statistics_of(quarters.joined({0, 2}), quarters.joined({1, 3}), watched.clips)};
 }
 
 }  // namespace ppq::passes

@@ -27,4 +27,10 @@ struct EqualizationStatistics {
 /// how much a tensor's channels exceed what is expected of them, all its channels are given more room.
 EqualizationStatistics equalization_statistics(const Graph& graph, const PassContext& context);
 
+/// The same of every other sample alone, for candidates that the rest of the samples will judge, and of all, from one sweep.
+struct StatisticsOfHalves {
+  EqualizationStatistics even, all;
+};
+StatisticsOfHalves equalization_statistics_of_halves(const Graph& graph, const PassContext& context);
+
 }  // namespace ppq::passes
