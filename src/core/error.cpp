@@ -59,6 +59,9 @@ void rethrow_with_context(ErrorKind kind, std::string_view where) {
     throw Error(ErrorKind::Resource, std::string(where), "out of memory", "try a smaller batch size or less memory for activations");
   } catch (const c10::Error& e) {
     const std::string text = first_line(e.what_without_backtrace());
+    if (text.find("device-side assert") != std::string::npos)
+      throw Error(kind, std::string(where), "a check on the GPU failed, such as that of an index beyond its tensor (" + text + ")",
+                  "--device cpu names the node and the index");
     if (mentions_memory(text))
       throw Error(ErrorKind::Resource, std::string(where), text, "try a smaller batch size or less memory for activations");
     throw Error(kind, std::string(where), text);

@@ -91,7 +91,11 @@ void allow_tf32(bool allowed) {
 void prepare_device(at::Device device) {
   if (!device.is_cuda()) return;
   if (!tf32_chosen().load()) allow_tf32(false);
-  at::globalContext().setBenchmarkCuDNN(true);
+  // cuDNN's own choice. Trying its algorithms takes 30 to 100 ms for every shape, of which a job has hundreds, and which one wins
+  // changes from run to run, and with it the last bits.
+  at::globalContext().setBenchmarkCuDNN(false);
 }
+
+bool prefers_channels_last(at::Device device) { return !device.is_cuda() || at::globalContext().allowTF32CuDNN(); }
 
 }  // namespace ppq

@@ -204,11 +204,12 @@ class Lowering {
     return requantized_[key] = quantize_step(slot, quant, on_host ? Place::Host : Place::Device, "value " + value->name());
   }
 
-  /// Two-dimensional convolutions run channels-last: a weight that lies so makes LibTorch compute, and leave its output, that
-  /// way, and what follows keeps it.
-  static at::MemoryFormat wanted_format(const Node& node, size_t index, const Value& value) {
+  /// Two-dimensional convolutions run channels-last where that is quicker: a weight that lies so makes LibTorch compute, and leave
+  /// its output, that way, and what follows keeps it.
+  at::MemoryFormat wanted_format(const Node& node, size_t index, const Value& value) const {
     const at::Tensor& weight = value.constant();
-    return index == 1 && node.is("Conv") && weight.defined() && weight.dim() == 4 && weight.is_floating_point()
+    return prefers_channels_last(options_.device) && index == 1 && node.is("Conv") && weight.defined() && weight.dim() == 4 &&
+                   weight.is_floating_point()
                ? at::MemoryFormat::ChannelsLast
                : at::MemoryFormat::Contiguous;
   }

@@ -51,8 +51,11 @@ void run_steps(const Program& program, std::vector<at::Tensor>& frame, const Wat
 /// its copies, on any machine.
 std::shared_ptr<const Program> lower_with_host_apart(const Graph& graph, const LowerOptions& options);
 
-/// CUDA: autotuned convolutions, and no TF32 unless `allow_tf32` said so.
+/// CUDA: cuDNN chooses its algorithms without trying them, and no TF32 unless `allow_tf32` said so.
 void prepare_device(at::Device device);
+/// Whether two-dimensional convolutions are quicker with their channels last: on CPUs, and on a GPU with TF32. In float32 proper an
+/// H200 is a sixth quicker with NCHW (docs/gpu.md).
+bool prefers_channels_last(at::Device device);
 
 /// Kernel of If, Loop or Scan; null for other nodes. Its inputs are the node's own, then `captured` values by name.
 ops::Kernel make_control_flow(const Node& node, int64_t opset, const std::vector<std::string>& captured, const Graph& scope,

@@ -73,7 +73,11 @@ at::Tensor power(const at::Tensor& a, const at::Tensor& b) {
   const auto type = a.scalar_type(), exponent = b.scalar_type();
   if (type == exponent && !is_wide_unsigned(type)) return at::pow(a, b);
   if (at::isFloatingType(type)) return at::pow(a, b.to(type));
-  if (at::isFloatingType(exponent)) return at::pow(a.to(at::kDouble), b.to(at::kDouble)).to(type);
+  if (at::isFloatingType(exponent)) {
+    // A GPU's power may lie a few last places below the integer that it is, before the fraction is cut off.
+    const at::Tensor power = at::pow(a.to(at::kDouble), b.to(at::kDouble)), near = power.round();
+    return at::where((power - near).abs() <= near.abs() * 1e-14, near, power).to(type);
+  }
   return at::pow(a.to(at::kLong), b.to(at::kLong)).to(type);
 }
 

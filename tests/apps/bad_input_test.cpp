@@ -397,7 +397,8 @@ TEST(CutShort, KilledAtAnyMomentItLeavesNoHalfFile) {
     const std::string out = place.path("killed");
     std::filesystem::remove_all(out);
     Arguments arguments = place.work.quantize({"--output", out, "--quiet"});
-    std::vector<char*> argv = {const_cast<char*>(PPQ_BINARY)};
+    std::string command = program();
+    std::vector<char*> argv = {command.data()};
     for (auto& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
     const pid_t child = fork();

@@ -18,6 +18,7 @@
 #include "data/npy.h"
 #include "ppq/onnx.h"
 #include "support/device.h"
+#include "support/places.h"
 #include "support/share.h"
 
 namespace ppq::test {
@@ -40,7 +41,7 @@ inline std::string quoted(const std::string& text) {
 /// Runs the program as a user would. `before` goes in front of it on the shell's line ("cd x && ").
 inline Result ppq_torch(const std::vector<std::string>& arguments, const std::string& before = "") {
   static const std::string folder = temporary_dir("command");
-  std::string line = before + quoted(PPQ_BINARY);
+  std::string line = before + quoted(program());
   for (const auto& argument : arguments) line += " " + quoted(argument);
   line = "{ " + line + "; } >" + quoted(folder + "/out") + " 2>" + quoted(folder + "/err") + " </dev/null";
   const auto start = std::chrono::steady_clock::now();

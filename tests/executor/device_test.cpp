@@ -65,14 +65,17 @@ TEST(ResolveDevice, WantsOneDevice) {
 
 TEST(PrepareDevice, CudaComputesFloat32UnlessTf32IsAllowed) {
   auto& context = at::globalContext();
-  context.setBenchmarkCuDNN(false);
+  context.setBenchmarkCuDNN(true);
   prepare_device(at::kCPU);
-  EXPECT_FALSE(context.benchmarkCuDNN());
-  prepare_device(at::Device(at::kCUDA, 0));
   EXPECT_TRUE(context.benchmarkCuDNN());
+  prepare_device(at::Device(at::kCUDA, 0));
+  EXPECT_FALSE(context.benchmarkCuDNN()) << "which algorithm is quickest changes from run to run, and the last bits with it";
   EXPECT_FALSE(context.allowTF32CuDNN());
   EXPECT_FALSE(context.allowTF32CuBLAS());
+  EXPECT_FALSE(prefers_channels_last(at::Device(at::kCUDA, 0)));
+  EXPECT_TRUE(prefers_channels_last(at::kCPU));
   allow_tf32(true);
+  EXPECT_TRUE(prefers_channels_last(at::Device(at::kCUDA, 0)));
   prepare_device(at::Device(at::kCUDA, 0));
   EXPECT_TRUE(context.allowTF32CuDNN());
   EXPECT_TRUE(context.allowTF32CuBLAS());

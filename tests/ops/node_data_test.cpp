@@ -15,6 +15,7 @@
 #include "ppq/executor.h"
 #include "ppq/onnx.h"
 #include "support/device.h"
+#include "support/places.h"
 
 namespace ppq::test {
 namespace {
@@ -25,8 +26,8 @@ constexpr int kShards = 8;
 std::vector<std::string> folders() {
   std::vector<std::string> names;
   const char* filter = std::getenv("PPQ_NODE_FILTER");
-  if (fs::is_directory(PPQ_NODE_TESTS))
-    for (const auto& entry : fs::directory_iterator(PPQ_NODE_TESTS)) {
+  if (fs::is_directory(node_tests()))
+    for (const auto& entry : fs::directory_iterator(node_tests())) {
       const std::string name = entry.path().filename().string();
       if (entry.is_directory() && (!filter || name.find(filter) != std::string::npos)) names.push_back(name);
     }
@@ -114,7 +115,7 @@ Tensors channels_last(const Tensors& tensors) {
 
 /// Runs one folder; an empty text means that every output is as expected.
 std::string run_folder(const std::string& name) {
-  const fs::path folder = fs::path(PPQ_NODE_TESTS) / name;
+  const fs::path folder = fs::path(node_tests()) / name;
   try {
     const auto graph = read_onnx((folder / "model.onnx").string(), {.infer_shapes = false, .check = false});
     if (const auto missing = unsupported_nodes(*graph); !missing.empty()) return "unsupported: " + missing.front();
@@ -150,7 +151,7 @@ class NodeData : public ::testing::TestWithParam<int> {};
 TEST_P(NodeData, AgreesWithOnnx) {
   const auto names = folders();
   if (!std::getenv("PPQ_NODE_FILTER")) {
-    ASSERT_GT(names.size(), 1000u) << "no node tests at " << PPQ_NODE_TESTS;
+    ASSERT_GT(names.size(), 1000u) << "no node tests at " << node_tests();
   }
   size_t ran = 0, skipped = 0;
   for (size_t i = 0; i < names.size(); ++i) {

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "ppq/executor.h"
 #include "ppq/onnx.h"
+#include "support/places.h"
 #include "support/python.h"
 #include "support/share.h"
 
@@ -64,7 +65,7 @@ void expect_agreement_with_onnxruntime(const std::string& family) {
   const std::string folder = temporary_dir(family);
   std::string script;
   for (const char* part : {"exact_products", "integer_product_cases", "onnxruntime_tensor_cases", "onnxruntime_cases"})
-    script += read_file(PPQ_SOURCE_DIR "/tests/ops/" + std::string(part) + ".py");
+    script += read_file(source_dir() + "/tests/ops/" + std::string(part) + ".py");
   run_python(script, {family, folder});
   std::vector<fs::path> cases;
   for (const auto& entry : fs::directory_iterator(folder)) cases.push_back(entry.path());

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "support/places.h"
 #include "support/share.h"
 
 namespace ppq::test {
@@ -20,12 +21,12 @@ std::string quoted(const std::string& text) {
 
 }  // namespace
 
-bool have_python() { return std::filesystem::exists(PPQ_TEST_PYTHON); }
+bool have_python() { return std::filesystem::exists(test_python()); }
 
 std::string run_python(const std::string& script, const std::vector<std::string>& arguments, const std::string& interpreter) {
   const std::string file = temporary_dir("python") + "/script.py";
   std::ofstream(file) << script;
-  std::string command = quoted(interpreter.empty() ? PPQ_TEST_PYTHON : interpreter) + " " + quoted(file);
+  std::string command = quoted(interpreter.empty() ? test_python() : interpreter) + " " + quoted(file);
   for (const std::string& argument : arguments) command += " " + quoted(argument);
   std::FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
   if (!pipe) {

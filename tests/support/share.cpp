@@ -6,13 +6,15 @@
 #include <filesystem>
 #include <vector>
 
+#include "support/places.h"
+
 namespace ppq::test {
 
 namespace fs = std::filesystem;
 
 std::string shared_dir() {
   const char* given = std::getenv("PPQ_SHARED");
-  const fs::path path = given ? fs::path(given) : fs::path(PPQ_SOURCE_DIR) / ".." / "shared";
+  const fs::path path = given ? fs::path(given) : fs::path(source_dir()) / ".." / "shared";
   return fs::is_directory(path / "models") ? fs::canonical(path).string() : "";
 }
 

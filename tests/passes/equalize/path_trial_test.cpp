@@ -30,7 +30,7 @@ TEST(PathTrial, SeesWhatFlowsThroughThePair) {
     EXPECT_EQ(trial.sources()[0]->name(), i == 0 ? "x" : "b");
     // Behind the second layer a Relu belongs to it; behind the third comes something else.
     EXPECT_EQ(trial.results()[0]->name(), i == 0 ? "d" : "e");
-    for (size_t batch = 0; batch < trial.inputs.size(); ++batch)
+    for (size_t batch = 0; batch < inputs.size(); ++batch)
       EXPECT_LE(relative_difference(run_float(trial.graph(), trial.inputs[batch]), trial.outputs[batch]), 1e-6);
   });
   EXPECT_THAT(visited, testing::ElementsAre(0u, 1u));
@@ -43,8 +43,10 @@ TEST(PathTrial, ErrorIsThatOfThePairAlone) {
   passes::visit_paths(*q.graph, pairs, 6, q.context, [&](size_t i, const passes::PathTrial& trial) {
     if (i != 0) return;
     double low = 1e30, high = -1e30, most = 0;
-    for (const Tensors& in : trial.inputs)
-      low = std::min(low, in[0].min().item<double>()), high = std::max(high, in[0].max().item<double>());
+    std::vector<Tensors> inputs, outputs;
+    for (const Tensors& in : trial.inputs) inputs.push_back(on_cpu(in));
+    for (const Tensors& out : trial.outputs) outputs.push_back(on_cpu(out));
+    for (const Tensors& in : inputs) low = std::min(low, in[0].min().item<double>()), high = std::max(high, in[0].max().item<double>());
     auto each = [](const at::Tensor& x, double scale, double offset) {
       at::Tensor result = x.clone().contiguous();
       for (int64_t k = 0; k < result.numel(); ++k)
@@ -60,13 +62,12 @@ TEST(PathTrial, ErrorIsThatOfThePairAlone) {
       return of_range(w, w.min().item<double>(), w.max().item<double>());
     };
     // What the observer sees between the layers: weights rounded, activations not.
-    for (const Tensors& in : trial.inputs) most = std::max(most, at::relu(at::conv2d(in[0], weight("first"))).max().item<double>());
+    for (const Tensors& in : inputs) most = std::max(most, at::relu(at::conv2d(in[0], weight("first"))).max().item<double>());
     double noise = 0, signal = 0;
     for (size_t batch = 0; batch < trial.inputs.size(); ++batch) {
-      const at::Tensor between = of_range(at::relu(at::conv2d(of_range(trial.inputs[batch][0], low, high), weight("first"))), 0, most);
+      const at::Tensor between = of_range(at::relu(at::conv2d(of_range(inputs[batch][0], low, high), weight("first"))), 0, most);
       const at::Tensor out = at::relu(at::conv2d(between, weight("second")));
-      noise += (out - trial.outputs[batch][0]).square().sum().item<double>(),
-          signal += trial.outputs[batch][0].square().sum().item<double>();
+      noise += (out - outputs[batch][0]).square().sum().item<double>(), signal += outputs[batch][0].square().sum().item<double>();
     }
     EXPECT_NEAR(trial.error(trial.graph()) / (noise / signal), 1, 0.02);
     q.setting.bias_correct = true;

@@ -1,0 +1,50 @@
+# The programs of scripts/package: the objects of the build linked once more, with run paths that move with the folder.
+# `ninja package_programs` puts them into <build>/package/libexec.
+# PPQ_PACKAGE_ARCHS: kernels for these architectures only (an empty list: those of the build).
+set(PPQ_PACKAGE_ARCHS "" CACHE STRING "CUDA architectures of scripts/package (empty: those of the build)")
+set(package_dir "${PROJECT_BINARY_DIR}/package")
+
+set(package_kernels)
+if(PPQ_CUDA AND PPQ_PACKAGE_ARCHS)
+  set(gencode)
+  foreach(arch ${PPQ_PACKAGE_ARCHS})
+    list(APPEND gencode "SHELL:-gencode arch=compute_${arch},code=sm_${arch}")
+  endforeach()
+  add_library(ppq_package_cuda OBJECT EXCLUDE_FROM_ALL ${cuda_kernels})
+  target_include_directories(ppq_package_cuda PRIVATE "${PROJECT_SOURCE_DIR}")
+  set_target_properties(ppq_package_cuda PROPERTIES CUDA_STANDARD 20 POSITION_INDEPENDENT_CODE ON)
+  target_compile_options(ppq_package_cuda PRIVATE ${gencode} --fmad=false -O3 --expt-relaxed-constexpr)
+  set(package_kernels $<TARGET_OBJECTS:ppq_package_cuda>)
+elseif(PPQ_CUDA)
+  set(package_kernels $<TARGET_OBJECTS:ppq_cuda>)
+endif()
+
+add_library(ppq_package STATIC EXCLUDE_FROM_ALL $<TARGET_OBJECTS:ppq> $<TARGET_OBJECTS:ppq_onnx> ${package_kernels})
+target_link_libraries(ppq_package PUBLIC ppq_torch_libs ppq_onnx_libs JPEG::JPEG PNG::PNG)
+if(PPQ_CUDA)
+  target_link_libraries(ppq_package PUBLIC ${cudart})
+endif()
+set_target_properties(ppq_package PROPERTIES LINKER_LANGUAGE CXX)
+
+add_custom_target(package_programs)
+# A program of the package from the objects of targets.
+function(ppq_package_program program)
+  set(objects)
+  foreach(target ${ARGN})
+    list(APPEND objects $<TARGET_OBJECTS:${target}>)
+  endforeach()
+  add_executable(package_${program} EXCLUDE_FROM_ALL ${objects})
+  target_link_libraries(package_${program} PRIVATE ppq_package)
+  set_target_properties(package_${program} PROPERTIES OUTPUT_NAME ${program} LINKER_LANGUAGE CXX BUILD_WITH_INSTALL_RPATH ON
+    INSTALL_RPATH "$ORIGIN/../lib" RUNTIME_OUTPUT_DIRECTORY "${package_dir}/libexec")
+  add_dependencies(package_programs package_${program})
+endfunction()
+ppq_package_program(ppq_torch ppq_torch)
+if(PPQ_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+  # The tests that a device adds something to, in one program: the library is in it once.
+  ppq_package_program(test_device ppq_test_support test_cuda test_ops test_executor test_passes test_calibration test_job test_apps)
+  target_link_libraries(package_test_device PRIVATE GTest::gtest GTest::gmock)
+  ppq_package_program(bench_cuda bench_cuda)
+  ppq_package_program(bench_calibration bench_calibration)
+endif()
