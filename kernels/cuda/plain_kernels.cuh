@@ -98,8 +98,8 @@ __device__ inline uint32_t column_scale(const ColumnMap& map, uint32_t e) {
 }
 
 template <class T, class U>
-__global__ void __launch_bounds__(kElementThreads) plain_columns_kernel(const __grid_constant__ Elementwise work, U* out, uint32_t vectors,
-                                                                        const __grid_constant__ ColumnMap map) {
+__global__ void __launch_bounds__(kElementThreads)
+    plain_columns_kernel(const __grid_constant__ Elementwise work, U* out, uint32_t vectors, const __grid_constant__ ColumnMap map) {
   uint32_t high = fast_divide(blockIdx.x, map.by_blocks), wide = blockIdx.x - high * map.blocks;
   uint32_t row = fast_divide(threadIdx.x, map.by_width), column = wide * map.width + (threadIdx.x - row * map.width);
   uint32_t step = map.height * map.columns, first = (high * kElementVectors * map.height + row) * map.columns + column;
@@ -175,29 +175,29 @@ bool launch_plain(const Elementwise& work, U* out, Stream stream) {
   if constexpr (sizeof(U) * kWidth > 16) {
     return false;  // 32-bit integers of 16-bit numbers
   } else {
-  int64_t vectors = work.count / kWidth;
-  if (!is_plain(work.rule) || vectors >= int64_t{1} << 30 || reinterpret_cast<uintptr_t>(work.x) % 16 != 0 ||
-      reinterpret_cast<uintptr_t>(out) % (sizeof(U) * kWidth) != 0)
-    return false;
-  uint32_t count = static_cast<uint32_t>(vectors), whole = count / kPlainTile;
-  int64_t blocks = vectors < 1 ? 1 : (vectors + kPlainTile - 1) / kPlainTile;
-  if (!work.map.mapped) {
-    launch_kernel(plain_tensor_kernel<T, U>, blocks, kElementThreads, 0, stream, work, out, count, whole);
+    int64_t vectors = work.count / kWidth;
+    if (!is_plain(work.rule) || vectors >= int64_t{1} << 30 || reinterpret_cast<uintptr_t>(work.x) % 16 != 0 ||
+        reinterpret_cast<uintptr_t>(out) % (sizeof(U) * kWidth) != 0)
+      return false;
+    uint32_t count = static_cast<uint32_t>(vectors), whole = count / kPlainTile;
+    int64_t blocks = vectors < 1 ? 1 : (vectors + kPlainTile - 1) / kPlainTile;
+    if (!work.map.mapped) {
+      launch_kernel(plain_tensor_kernel<T, U>, blocks, kElementThreads, 0, stream, work, out, count, whole);
+      return true;
+    }
+    VectorMap by_vector;
+    if (plan_vectors(work, kWidth, by_vector)) {
+      launch_kernel(plain_vectors_kernel<T, U>, blocks, kElementThreads, 0, stream, work, out, count, whole, by_vector);
+      return true;
+    }
+    ColumnMap by_column;
+    if (!plan_columns(work, kWidth, by_column)) return false;
+    int64_t rows = (work.count + by_column.columns * kWidth - 1) / (by_column.columns * kWidth), high = by_column.height * kElementVectors;
+    int64_t highs = (rows + high - 1) / high;
+    if ((highs * high + high) * by_column.columns >= int64_t{1} << 31) return false;
+    launch_kernel(plain_columns_kernel<T, U>, highs * by_column.blocks, static_cast<int>(by_column.width * by_column.height), 0, stream,
+                  work, out, count, by_column);
     return true;
-  }
-  VectorMap by_vector;
-  if (plan_vectors(work, kWidth, by_vector)) {
-    launch_kernel(plain_vectors_kernel<T, U>, blocks, kElementThreads, 0, stream, work, out, count, whole, by_vector);
-    return true;
-  }
-  ColumnMap by_column;
-  if (!plan_columns(work, kWidth, by_column)) return false;
-  int64_t rows = (work.count + by_column.columns * kWidth - 1) / (by_column.columns * kWidth), high = by_column.height * kElementVectors;
-  int64_t highs = (rows + high - 1) / high;
-  if ((highs * high + high) * by_column.columns >= int64_t{1} << 31) return false;
-  launch_kernel(plain_columns_kernel<T, U>, highs * by_column.blocks, static_cast<int>(by_column.width * by_column.height), 0, stream, work,
-                out, count, by_column);
-  return true;
   }
 }
 
