@@ -172,8 +172,8 @@ inline bool plan_columns(const Elementwise& work, int64_t width, ColumnMap& map)
 template <class T, class U>
 bool launch_plain(const Elementwise& work, U* out, Stream stream) {
   constexpr int64_t kWidth = kVector<T>;
-  if constexpr (sizeof(U) * kWidth > 16) {
-    return false;  // 32-bit integers of 16-bit numbers
+  if constexpr (!std::is_same_v<T, U> && sizeof(U) * kWidth > 8) {
+    return false;  // integers as wide as the numbers: rare, and spill a register on some architectures
   } else {
     int64_t vectors = work.count / kWidth;
     if (!is_plain(work.rule) || vectors >= int64_t{1} << 30 || reinterpret_cast<uintptr_t>(work.x) % 16 != 0 ||
