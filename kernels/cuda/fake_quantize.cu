@@ -1,8 +1,9 @@
 // Fake quantization: out = (clamp(round(x / scale) + offset) - offset) × scale, or the minifloat equivalent.
+// Linear formats rounded half to even: plain_kernels.cuh. Others, and what is not aligned: the kernel here.
 // Blocks: 256 threads, 4 vectors of 16 bytes each (see elementwise.cuh). Traffic: reads x once, writes out once; scales come
 // from the cache. Rounding, NaN: kernels/numerics.h; NaN stays NaN. Every element is independent, so the result is the same
 // in every run and equal to the CPU's.
-#include "kernels/cuda/elementwise.cuh"
+#include "kernels/cuda/plain_kernels.cuh"
 
 namespace ppq::kernels::cuda {
 namespace {
@@ -55,6 +56,7 @@ void launch_fake_quantize(const Elementwise& work, void* out, Stream stream) {
   if (work.count == 0) return;
   with_storage(work.dtype, [&](auto storage) {
     using T = decltype(storage);
+    if (launch_plain<T>(work, static_cast<T*>(out), stream)) return;
     auto kernel = work.map.mapped ? fake_quantize_kernel<T, true> : fake_quantize_kernel<T, false>;
     launch_kernel(kernel, element_blocks<T>(work), kElementThreads, 0, stream, work, static_cast<T*>(out));
   });

@@ -1,6 +1,7 @@
-// The integers of the linear format, for export. Blocks as in elementwise.cuh. Traffic: reads x once, writes 1, 2 or 4 bytes
-// an element, as many elements a store as one 16-byte load brings. NaN becomes the offset's code (kernels/numerics.h).
-#include "kernels/cuda/elementwise.cuh"
+// The integers of the linear format, for export. Rounded half to even: plain_kernels.cuh; the kernel here takes the rest. Blocks as in
+// elementwise.cuh. Traffic: reads x once, writes 1, 2 or 4 bytes an element, as many elements a store as one 16-byte load brings. NaN
+// becomes the offset's code (kernels/numerics.h).
+#include "kernels/cuda/plain_kernels.cuh"
 
 namespace ppq::kernels::cuda {
 namespace {
@@ -46,6 +47,7 @@ template <class U>
 void launch_as(const Elementwise& work, void* out, Stream stream) {
   with_storage(work.dtype, [&](auto storage) {
     using T = decltype(storage);
+    if (launch_plain<T>(work, static_cast<U*>(out), stream)) return;
     launch_kernel(quantize_to_int_kernel<T, U>, element_blocks<T>(work), kElementThreads, 0, stream, work, static_cast<U*>(out));
   });
 }

@@ -1,4 +1,9 @@
+#include <cmath>
+#include <limits>
+#include <random>
+
 #include "kernels/kernels.h"
+#include "kernels/numerics.h"
 #include "tests/cuda/backend.h"
 
 namespace ppq::test {
@@ -123,9 +128,10 @@ TEST_P(FakeQuantizeKernel, Blocks) {
     std::vector<int64_t> sizes;
     int64_t axis, block;
   };
-  for (const Case& c : {Case{{6, 64}, 1, 16}, Case{{6, 64}, 0, 3}, Case{{5, 12, 7}, 1, 4}, Case{{8, 3, 3, 3}, 0, 2}, Case{{3, 4100}, 1, 5},
-                        Case{{3, 4100}, 1, 4100}, Case{{6, 65}, 1, 16}, Case{{7, 40}, 0, 3}, Case{{2, 13, 7}, 1, 4}, Case{{3, 4101}, 1, 5},
-                        Case{{3, 9}, 1, 20}, Case{{4, 30}, 1, 1}, Case{{0, 8}, 1, 4}}) {
+  for (const Case& c :
+       {Case{{6, 64}, 1, 16}, Case{{6, 64}, 0, 3}, Case{{5, 12, 7}, 1, 4}, Case{{8, 3, 3, 3}, 0, 2}, Case{{3, 4100}, 1, 5},
+        Case{{3, 4100}, 1, 4100}, Case{{6, 65}, 1, 16}, Case{{7, 40}, 0, 3}, Case{{2, 13, 7}, 1, 4}, Case{{3, 4101}, 1, 5},
+        Case{{3, 96}, 1, 32}, Case{{40, 320}, 1, 32}, Case{{5, 72}, 1, 16}, Case{{3, 9}, 1, 20}, Case{{4, 30}, 1, 1}, Case{{0, 8}, 1, 4}}) {
     at::Tensor x = sample(c.sizes, 7, 0.1f, true);
     std::vector<int64_t> blocked = c.sizes;
     blocked[c.axis] = (blocked[c.axis] + c.block - 1) / c.block;
@@ -136,6 +142,64 @@ TEST_P(FakeQuantizeKernel, Blocks) {
       EXPECT_TRUE(same(result, expected)) << x.sizes() << " axis " << c.axis << " block " << c.block;
     }
   }
+}
+
+// The rule without a division (kernels/cuda/plain.cuh): every tie and its neighbours, the clamps, special values.
+TEST_P(FakeQuantizeKernel, TiesOfManyScales) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  std::mt19937 random(5);
+  for (int trial = 0; trial < 60; ++trial) {
+    float scale = numerics::float_of_bits((random() & 0x7fffffu) | (trial < 40 ? 110 + random() % 30 : 27 + random() % 201) << 23);
+    std::vector<float> values{0.0f, -0.0f, kInfinity, -kInfinity, NAN, 1e-45f, -1e-45f, 1e-38f, 3e38f, -3e38f};
+    for (int i = 0; i < 300; ++i) {
+      float tie = (static_cast<float>(static_cast<int>(random() % 600) - 300) + 0.5f) * scale, below = tie, above = tie;
+      values.push_back(tie);
+      for (int step = 0; step < 4; ++step) {
+        values.push_back(below = std::nextafter(below, -kInfinity));
+        values.push_back(above = std::nextafter(above, kInfinity));
+      }
+    }
+    at::Tensor x = at::tensor(values);
+    float offset = static_cast<float>(static_cast<int>(random() % 400) - 100);
+    check(*backend_, x, at::tensor({scale}), at::tensor({offset}), -1, kUint8, "ties");
+    check(*backend_, x, at::tensor({scale}), at::tensor({-offset}), -1, {-32768, 32767}, "ties, 16 bits");
+    check(*backend_, x, at::tensor({scale}), at::tensor({-0.0f}), -1, {-0.0, 15}, "negative zeros");
+    check(*backend_, x, at::tensor({scale}), at::tensor({-0.0f}), -1, {-8, 0}, "nothing above zero");
+  }
+}
+
+TEST_P(FakeQuantizeKernel, ScalesOutsideTheCommonRule) {
+  at::Tensor x = sample({4, 5, 4, 4}, 11, 0.1f, true);
+  const float kInfinity = std::numeric_limits<float>::infinity();
+  for (float scale :
+       {0x1p-100f, 0x1p100f, 0x1.fffffep-101f, 0x1.000002p100f, 1e-40f, 3e38f, -0.1f, 0.0f, kInfinity, static_cast<float>(NAN)}) {
+    check(*backend_, x, at::full({1}, scale), at::zeros({1}), -1, kInt8, "odd scale");
+    check(*backend_, x * 1e-31, at::full({1}, scale), at::zeros({1}), -1, kInt8, "odd scale, small values");
+    at::Tensor of_channels = at::full({5}, 0.1f);
+    of_channels.slice(0, 2, 3).fill_(scale);
+    check(*backend_, x, of_channels, offsets(5), 1, kInt8, "odd scale of a channel");
+    check(*backend_, x.contiguous(at::MemoryFormat::ChannelsLast), of_channels, offsets(5), 1, kInt8, "odd scale of a column");
+  }
+  for (float offset : {0.5f, 131000.0f, -65408.0f, -65409.0f, 65408.0f, 65409.0f, 1e20f})
+    check(*backend_, x, at::full({1}, 0.1f), at::full({1}, offset), -1, kInt8, "odd offset");
+  check(*backend_, x, at::full({1}, 0.1f), at::zeros({1}), -1, {-7.5, 7.25}, "limits that are no integers");
+  check(*backend_, x, at::full({1}, 1e-5f), at::zeros({1}), -1, {-65536, 65536}, "largest limits");
+  check(*backend_, x, at::full({1}, 1e-5f), at::zeros({1}), -1, {-65537, 65537}, "larger limits");
+}
+
+TEST_P(FakeQuantizeKernel, ColumnsOfAnyNumberOfChannels) {
+  for (int64_t channels : {2, 3, 4, 7, 8, 12, 24, 29, 32, 58, 64, 116, 128, 257, 320, 1000, 1280, 2100})
+    for (int64_t rows : {1, 2, 9, 40, 300}) {
+      if (channels * rows > 50000) continue;
+      check(*backend_, sample({rows, channels}, channels, 0.1f, true), scales(channels), offsets(channels), 1, kInt8, "columns");
+      check(*backend_, sample({rows, 3, channels, 1}, rows).contiguous(at::MemoryFormat::ChannelsLast), scales(3), offsets(3), 1, kUint8,
+            "three channels");
+    }
+  for (int64_t inner : {2, 4, 7, 8, 12, 49, 196, 200})
+    for (int64_t channels : {3, 16, 40}) {
+      check(*backend_, sample({3, channels, inner}, inner, 0.1f, true), scales(channels), offsets(channels), 1, kInt8, "short rows");
+      check(*backend_, sample({channels, inner}, inner), scales(channels), offsets(channels), 0, kUint8, "rows");
+    }
 }
 
 TEST_P(FakeQuantizeKernel, EveryIntegerType) {

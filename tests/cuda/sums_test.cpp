@@ -53,6 +53,27 @@ TEST_P(BackwardKernel, EveryAxisAndLayout) {
   }
 }
 
+// Whole vectors of the common rule, and what leaves it: ragged last tiles, scales and offsets of some channels.
+TEST_P(BackwardKernel, CommonRule) {
+  for (at::IntArrayRef sizes : std::vector<std::vector<int64_t>>{{4, 6, 8, 4}, {3, 2, 1544, 1}, {67, 16, 1, 2}}) {
+    at::Tensor x = sample(sizes, 5) * 3, special = sample(sizes, 6, 0.1f, true);
+    for (int64_t axis : {-1, 1}) {
+      check(x, axis, kUint4, axis < 0, "common");
+      check(x.contiguous(at::MemoryFormat::ChannelsLast), axis, kInt8, axis > 0, "common, channels-last");
+    }
+    for (auto [odd, shift] : {std::pair{0x1p-101f, 0.0f}, {0x1p-100f, 0.5f}, {0x1p101f, 0.0f}, {0.05f, 131000.0f}, {0.05f, 0.0f}}) {
+      at::Tensor scale = at::full({sizes[1]}, 0.06f), offset = at::zeros({sizes[1]}), dy = sample(sizes, 7);
+      scale.slice(0, 1, 2).fill_(odd), offset.slice(0, 0, 1).fill_(shift);
+      for (auto layout : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+        at::Tensor in = special.contiguous(layout);
+        Gradients mine = backend_->fake_quantize_backward(there(dy), there(in), there(scale), there(offset), 1, kInt8, true);
+        Gradients cpu = kernels::fake_quantize_backward(dy, in, scale, offset, 1, kInt8, true);
+        EXPECT_TRUE(same(mine.input, cpu.input)) << odd << " " << shift;
+      }
+    }
+  }
+}
+
 TEST_P(BackwardKernel, EveryRoundingAndFormat) {
   at::Tensor x = sample({2, 1500}, 2) * 8;
   for (int rounding = 0; rounding < 8; ++rounding) {
