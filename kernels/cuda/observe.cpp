@@ -20,11 +20,29 @@ HistogramState state_of(Histogram& histogram) {
 
 int64_t round_up(int64_t bytes) { return (bytes + 15) / 16 * 16; }
 
+/// Blocks that take several channels: see partition. Else the fewest parts of a channel that leave few multiprocessors idle while
+/// the last blocks run, of a tile or more each.
+Partition observe_partition(const ChannelView& view, DType dtype, int64_t bins) {
+  const int64_t size = element_size(dtype), resident = (size == 4 ? 2 : 3) * multiprocessors(), tile = 8192 * size;
+  Partition result = partition(view, dtype, bins * 4, 2 * multiprocessors());
+  if (result.group > 1) return result;
+  const int64_t most = std::clamp<int64_t>(std::min(view.outer * view.inner * size / tile, 4 * resident / view.channels), 1, 4096);
+  double best = 0;
+  for (int64_t splits = 1; splits <= most; ++splits) {
+    const int64_t blocks = view.channels * splits, waves = (blocks + resident - 1) / resident;
+    const double busy = static_cast<double>(blocks) / static_cast<double>(waves * resident);
+    if (busy <= best + (best > 0.9 ? 0.02 : 0)) continue;
+    best = busy;
+    result.splits = splits;
+  }
+  return result;
+}
+
 /// Observations with the same element type, bins and device, at most kObserveBatch.
 void observe_batch(const std::vector<Observation>& observations) {
   const at::Tensor& front = observations.front().x;
   OnDevice device(front.device());
-  int64_t bins = observations.front().histogram->bins(), blocks = 2 * multiprocessors(), bytes = 0;
+  int64_t bins = observations.front().histogram->bins(), bytes = 0;
   DType dtype = dtype_of(front, "observe");
   std::array<ObserveWork, kObserveBatch> works{};
   std::array<int64_t, kObserveBatch> counts_at{}, headers_at{};
@@ -35,7 +53,7 @@ void observe_batch(const std::vector<Observation>& observations) {
     ObserveWork& work = works[i];
     work.x = inputs.back().const_data_ptr();
     work.view = channel_view(inputs.back(), observation.axis, observation.histogram->channels(), "observe");
-    work.partition = partition(work.view, dtype, bins * 4, blocks);
+    work.partition = observe_partition(work.view, dtype, bins);
     work.state = state_of(*observation.histogram);
     int64_t parts = work.view.channels * work.partition.splits;
     headers_at[i] = bytes;

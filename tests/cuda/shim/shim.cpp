@@ -214,6 +214,15 @@ uint64_t shuffle_xor(uint64_t value, int step, const char* file, int line) {
   return slots[self.thread ^ static_cast<unsigned>(step)];
 }
 
+bool any_lane(bool predicate, const char* file, int line) {
+  Fiber& self = *machine.running;
+  uint64_t* slots = machine.block->lanes.data() + (self.shuffles++ % 2) * machine.block->fibers.size();
+  slots[self.thread] = predicate ? 1 : 0;
+  give_up(State::AtShuffle, file, line);
+  const size_t begin = self.thread / 32 * 32, end = std::min<size_t>(begin + 32, machine.block->fibers.size());
+  return std::any_of(slots + begin, slots + end, [](uint64_t lane) { return lane != 0; });
+}
+
 void may_switch() {
   if (machine.seed != 0 && machine.random() % 16 == 0) give_up(State::Ready);
 }
