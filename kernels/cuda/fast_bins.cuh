@@ -83,19 +83,32 @@ __device__ Bounds bounds_of(const Words (&vectors)[count]) {
   return bounds;
 }
 
-/// Bins of a window. No value is inside where the window's numbers are no floats (2^-e above 2^127, first odd and below -2^23).
+/// Bins of a window. Where its numbers are no floats no value is inside (first odd and below -2^23), or zeros only (2^-e above 2^127,
+/// as for a channel that is always zero).
 struct FastBins {
   float inverse = 0, start = 0;
   __device__ uint32_t bits(float x) const { return numerics::bits_of_float(__fmaf_rd(x, inverse, start)); }
   __device__ bool holds(Bounds bounds, uint32_t bins) const {
-    return bits(bounds.low) - kBinZero < bins && bits(bounds.high) - kBinZero < bins;
+    return (inverse != 0 || (bounds.low == 0 && bounds.high == 0)) && bits(bounds.low) - kBinZero < bins &&
+           bits(bounds.high) - kBinZero < bins;
   }
 };
 __device__ inline FastBins fast_bins(Window window) {
-  if (window.exponent < -127 || !starts_exactly(window.first)) return {};
+  if (window.exponent == kNoExponent || !starts_exactly(window.first)) return {};
+  if (window.exponent < -127) return {0, static_cast<float>((1 << 23) - window.first)};
   return {window.exponent <= 126 ? numerics::pow2f(-window.exponent) : numerics::float_of_bits(1u << (149 - window.exponent)),
           static_cast<float>((1 << 23) - window.first)};
 }
+/// A flag that others may raise at any time.
+template <class Flag>
+__device__ uint32_t called_by(Flag flag) {
+#ifdef __CUDA_ARCH__
+  return *const_cast<const volatile uint32_t*>(&flag[0]);
+#else
+  return atomicAdd(&flag[0], 0u);
+#endif
+}
+
 /// The counters of a block in shared memory, as places for bits of FastBins.
 template <class Counts>
 class BitCounters {

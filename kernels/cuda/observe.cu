@@ -1,13 +1,15 @@
 // The one-sweep observer: minimum, maximum, non-finite count and growing histogram of each channel, in one read of x.
 //
-// observe_rows_kernel and observe_groups_kernel: a block walks its part of one channel, or of several with short rows (rows.cuh),
+// observe_rows_kernel, observe_columns_kernel and observe_groups_kernel: a block walks its part of one channel, of 32 with one
+// element a row, or of several with short rows,
 // with a histogram of its own in shared memory. It loads the next tile while it counts this one, and grows its window of bins
 // where a value leaves it (rare after the first tiles: a block starts from the window reached in earlier batches). At its end it
 // writes its bins to `partial_counts`, in no order with the others. prepare_kernel (a block a channel) takes the union of the
 // ranges, moves the old counts to the window that follows from it, and accumulate_kernel adds the blocks' bins to them.
-// Traffic: x once, plus 4 × bins bytes a block written and read (two or three blocks a multiprocessor, so it stays in L2), plus
+// Traffic: x once, plus 4 × bins bytes a block written and read (one to three blocks a multiprocessor), plus
 // 16 × bins bytes a channel. Counts are integers and the window is a function of the range alone, so the result does not
 // depend on the order of blocks, threads or batches, and equals the CPU's bit for bit.
+#include "kernels/cuda/observe_columns.cuh"
 #include "kernels/cuda/observe_groups.cuh"
 #include "kernels/cuda/observe_rows.cuh"
 
@@ -73,7 +75,8 @@ __global__ void __launch_bounds__(kPrepareThreads, 1) prepare_kernel(const __gri
 }
 
 /// Counts of a partial histogram that fall into grid bin `index` at an exponent larger by `by`.
-__device__ unsigned long long gather(const uint32_t* counts, int bins, int32_t first, int32_t index, int by) {
+template <class Count>
+__device__ unsigned long long gather(const Count* counts, int bins, int32_t first, int32_t index, int by) {
   int shift = by < 26 ? by : 26;
   int64_t begin = (static_cast<int64_t>(index) << shift) - first, end = begin + (int64_t{1} << shift);
   if (begin < 0) begin = 0;
@@ -98,7 +101,10 @@ __global__ void __launch_bounds__(kSumBins* kSumLanes) accumulate_kernel(const _
       int64_t part = channel * splits + split;
       int32_t exponent = work.headers[part].exponent;
       if (exponent == kNoExponent) continue;
-      sum += gather(work.partial_counts + part * bins, bins, work.headers[part].first, window.first + bin, window.exponent - exponent);
+      const int32_t first = work.headers[part].first, index = window.first + bin;
+      sum += work.columns ? gather(reinterpret_cast<const uint16_t*>(work.partial_counts + part * column_words(bins)), bins, first, index,
+                                   window.exponent - exponent)
+                          : gather(work.partial_counts + part * bins, bins, first, index, window.exponent - exponent);
     }
   }
   sums[threadIdx.x] = sum;
@@ -132,9 +138,9 @@ __global__ void __launch_bounds__(kPrepareThreads, 1) merge_kernel(HistogramStat
 void launch_observe(const ObserveWork* works, int count, int64_t bins, DType dtype, Stream stream) {
   with_storage(dtype, [&](auto storage) {
     using T = decltype(storage);
-    // By how the blocks take their channels: several each, one, one with ragged rows.
-    enum Kind { kGroups, kRows, kRaggedRows };
-    for (const Kind kind : {kGroups, kRows, kRaggedRows}) {
+    // By how the blocks take their channels: columns, several each, one, one with ragged rows.
+    enum Kind { kColumns, kGroups, kRows, kRaggedRows };
+    for (const Kind kind : {kColumns, kGroups, kRows, kRaggedRows}) {
       ObserveTable table{};
       table.bins = static_cast<int>(bins);
       int used = 0;
@@ -144,7 +150,7 @@ void launch_observe(const ObserveWork* works, int count, int64_t bins, DType dty
         const ObserveWork& work = works[i];
         const bool grouped = work.partition.group > 1;
         const RowPlan plan = plan_rows<T>(work.x, work.view, work.partition, grouped ? kGroupUnits<T> : kRowUnits<T>);
-        if ((grouped ? kGroups : plan.ragged ? kRaggedRows : kRows) != kind) continue;
+        if ((work.columns ? kColumns : grouped ? kGroups : plan.ragged ? kRaggedRows : kRows) != kind) continue;
         ObserveEntry& entry = table.entries[used++];
         entry.work = work;
         entry.plan = plan;
@@ -153,10 +159,15 @@ void launch_observe(const ObserveWork* works, int count, int64_t bins, DType dty
         group = work.partition.group > group ? work.partition.group : group;
       }
       if (used == 0) continue;
-      auto kernel = kind == kGroups ? observe_groups_kernel<T>
-                    : kind == kRows ? observe_rows_kernel<T, false>
-                                    : observe_rows_kernel<T, true>;
-      launch_kernel(kernel, blocks, kind == kGroups ? kGroupThreads : kRowThreads, group * bins * 4, stream, table);
+      auto kernel = kind == kColumns  ? observe_columns_kernel<T>
+                    : kind == kGroups ? observe_groups_kernel<T>
+                    : kind == kRows   ? observe_rows_kernel<T, false>
+                                      : observe_rows_kernel<T, true>;
+      launch_kernel(kernel, blocks,
+                    kind == kColumns  ? kColumnsThreads
+                    : kind == kGroups ? kGroupThreads
+                                      : kRowThreads,
+                    kind == kColumns ? column_bytes(bins) : group * bins * 4, stream, table);
       launch_kernel(prepare_kernel, channels, kPrepareThreads, 0, stream, table);
       launch_kernel(accumulate_kernel, channels * ((bins + kSumBins - 1) / kSumBins), kSumBins * kSumLanes, 0, stream, table);
     }

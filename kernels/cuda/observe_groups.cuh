@@ -55,7 +55,8 @@ __global__ void __launch_bounds__(kGroupThreads, 1) observe_groups_kernel(const 
   int bins = table.bins, thread = static_cast<int>(threadIdx.x);
   uint32_t splits = static_cast<uint32_t>(work.partition.splits), group = place.block / splits, split = place.block - group * splits;
   int64_t channel = group * work.partition.group;
-  int channels = static_cast<int>(work.view.channels - channel < work.partition.group ? work.view.channels - channel : work.partition.group);
+  int channels =
+      static_cast<int>(work.view.channels - channel < work.partition.group ? work.view.channels - channel : work.partition.group);
 
   for (int i = thread; i < channels * bins; i += kGroupThreads) counts[i] = 0;
   if (thread < channels) {

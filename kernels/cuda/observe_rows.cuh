@@ -20,8 +20,13 @@ template <class T>
 constexpr int kRowVectors = sizeof(T) == 4 ? 4 : 2;
 template <class T>
 constexpr int kRowUnits = kRowThreads* kRowVectors<T>;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800  // it has fewer threads
+template <class T>
+constexpr int kRowBlocks = 1;
+#else
 template <class T>
 constexpr int kRowBlocks = sizeof(T) == 4 ? 2 : 3;
+#endif
 
 /// What a thread holds of a tile. Bit v × kVector + k of `valid`: element k of vector v is to be counted.
 template <class T>
@@ -96,16 +101,6 @@ class RowLoader {
   const Words* base_ = nullptr;
 };
 
-/// A flag that others may raise at any time.
-template <class Flag>
-__device__ uint32_t called_by(Flag flag) {
-#ifdef __CUDA_ARCH__
-  return *const_cast<const volatile uint32_t*>(&flag[0]);
-#else
-  return atomicAdd(&flag[0], 0u);
-#endif
-}
-
 /// Takes the threads' ranges into the block's. For all threads.
 template <class Keys>
 __device__ void share_range(float low, float high, Keys lowest, Keys highest) {
@@ -119,7 +114,8 @@ __device__ void share_range(float low, float high, Keys lowest, Keys highest) {
 }
 
 template <class T, bool kRagged>
-__global__ void __launch_bounds__(kRowThreads, kRagged ? 1 : kRowBlocks<T>) observe_rows_kernel(const __grid_constant__ ObserveTable table) {
+__global__ void __launch_bounds__(kRowThreads, kRagged ? 1 : kRowBlocks<T>)
+    observe_rows_kernel(const __grid_constant__ ObserveTable table) {
   PPQ_DYNAMIC_SHARED(uint32_t, counts);
   PPQ_SHARED(int32_t, lowest, 1);
   PPQ_SHARED(int32_t, highest, 1);
@@ -229,8 +225,7 @@ __global__ void __launch_bounds__(kRowThreads, kRagged ? 1 : kRowBlocks<T>) obse
       const RowPiece piece = loader.piece(tile, v);
       PPQ_UNROLL for (int k = 0; k < kVector<T>; ++k) {
         const float value = element<T>(piece.words, k);
-        if ((piece.valid >> k & 1) && numerics::is_finite(value))
-          atomicAdd(&counts[numerics::bin_index(value, scale) - window.first], 1u);
+        if ((piece.valid >> k & 1) && numerics::is_finite(value)) atomicAdd(&counts[numerics::bin_index(value, scale) - window.first], 1u);
       }
     }
     tile += splits;

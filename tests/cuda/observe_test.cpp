@@ -145,6 +145,31 @@ TEST_P(ObserveKernel, ManyTilesABlock) {
   check({at::cat({at::full({100000}, 2047.0f), at::full({100000}, -1e-40f), at::full({100000}, -0.0f)})}, -1, 2049, "just below zero");
 }
 
+/// Many channels with one element a row each: whole and partial groups of 32, several tiles a block, few strays and floods of them.
+TEST_P(ObserveKernel, ChannelsLast) {
+  for (int64_t channels : {17, 34}) {
+    at::Tensor x = sample({3001, channels}, channels);
+    at::Tensor wider = x * at::linspace(0.1, 8, 3001).unsqueeze(1) - at::linspace(0, 90, channels);
+    at::Tensor strays = x.clone();
+    strays.slice(0, 1500, 3001, 97) *= 40;
+    strays[2500][3] = kNaN;
+    strays[3000][channels - 1] = -kInfinity;
+    strays.select(1, 5).fill_(-1.9999999f);
+    strays.select(1, 6).zero_();
+    check({wider, strays}, 1, 700, "growth");
+    check({strays, x, wider * -3}, 1, 2048, "strays");
+    check({x.slice(0, 0, 64), x.slice(0, 0, 512), x.slice(0, 0, 513)}, 1, 2047, "few rows");
+    check({wider * 1e-39, x}, 1, 100, "denormals");
+  }
+  check({sample({3, 32, 21, 40}, 40).contiguous(at::MemoryFormat::ChannelsLast)}, 1, 2048, "images");
+  at::Tensor base = there(sample({64 * 100 + 1}, 41).to(at::kHalf));
+  Histogram mine = kernels::make_histogram(64, 512, backend_->device), cpu = kernels::make_histogram(64, 512, at::kCPU);
+  at::Tensor x = base.slice(0, 1).view({100, 64});
+  backend_->observe(x, 1, mine);
+  kernels::observe(x.cpu(), 1, cpu);
+  EXPECT_TRUE(same(mine, cpu)) << "halves that are not aligned to words";
+}
+
 TEST_P(ObserveKernel, RowsOfEveryShape) {
   for (int64_t inner : {3136, 3137, 260, 196, 132, 129, 64}) {
     at::Tensor x = sample({120000 / (3 * inner) + 1, 3, inner}, inner);

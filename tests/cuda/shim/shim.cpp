@@ -179,7 +179,7 @@ void break_barrier(const std::string& broken_place) {
 
 void run_grid(int64_t grid, int block, int64_t shared_bytes, const std::function<void()>& kernel) {
   if (grid <= 0) return;
-  if (block < 1 || block > 1024 || shared_bytes > 48 << 10 || grid > 0x7fffffff) throw std::runtime_error("shim: launch configuration");
+  if (block < 1 || block > 1024 || shared_bytes > 227 << 10 || grid > 0x7fffffff) throw std::runtime_error("shim: launch configuration");
   if (machine.stack_count < static_cast<size_t>(block)) {
     if (machine.stacks != nullptr) munmap(machine.stacks, machine.stack_count * kStack);
     machine.stack_count = static_cast<size_t>(block);

@@ -166,6 +166,9 @@ inline float __fmaf_rd(float a, float b, float c) {
   const float result = static_cast<float>(sum);
   return result > sum || (result == sum && rest < 0) ? std::nextafter(result, -std::numeric_limits<float>::infinity()) : result;
 }
+inline uint32_t __funnelshift_r(uint32_t low, uint32_t high, uint32_t by) {
+  return static_cast<uint32_t>((static_cast<uint64_t>(high) << 32 | low) >> (by & 31));
+}
 inline uint32_t __umulhi(uint32_t a, uint32_t b) { return static_cast<uint32_t>(static_cast<uint64_t>(a) * b >> 32); }
 
 // Atomics on global memory (one host thread runs all: a switch only happens before them) and on shared memory.
