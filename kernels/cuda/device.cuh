@@ -29,6 +29,7 @@ template <class... Parameters, class... Arguments>
 void launch_kernel(void (*kernel)(Parameters...), int64_t grid, int block, int64_t shared_bytes, cudaStream_t stream,
                    const Arguments&... arguments) {
   if (grid <= 0) return;
+  if (shared_bytes > 48 << 10) cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
   // clang-format would part the closing brackets, and nvcc does not take them then.
   // clang-format off
   kernel<<<static_cast<unsigned>(grid), block, static_cast<size_t>(shared_bytes), stream>>>(arguments...);

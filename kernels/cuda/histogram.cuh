@@ -24,8 +24,13 @@ struct Window {
 /// grown_index in 32 bits: grid indices stay within ±2^25, so 26 steps are as good as any more.
 __device__ inline int32_t grow_index(int32_t index, int by) { return index >> (by < 26 ? by : 26); }
 
+/// Whether 2^23 - first is a float (see fast_bins.cuh).
+__device__ inline bool starts_exactly(int32_t first) {
+  int32_t start = (1 << 23) - first;
+  return static_cast<int32_t>(static_cast<float>(start)) == start;
+}
 /// The window of a block for data in [low, high]: at least `old`'s exponent, and old's place if that holds the data, else
-/// centred, so that little growth needs no move.
+/// centred, so that little growth needs no move. It starts exactly wherever there is room for that.
 __device__ inline Window block_window(float low, float high, Window old, int bins) {
   int exponent = numerics::grid_exponent(low, high, bins);
   if (old.exponent != kNoExponent && old.exponent > exponent) exponent = old.exponent;
@@ -33,9 +38,11 @@ __device__ inline Window block_window(float low, float high, Window old, int bin
   int32_t highest = static_cast<int32_t>(numerics::grid_index(high, exponent));
   if (old.exponent != kNoExponent) {
     int32_t first = grow_index(old.first, exponent - old.exponent);
-    if (first <= lowest && highest - first < bins) return {exponent, first};
+    if (first <= lowest && highest - first < bins && starts_exactly(first)) return {exponent, first};
   }
-  return {exponent, lowest - (bins - 1 - (highest - lowest)) / 2};
+  int32_t first = lowest - (bins - 1 - (highest - lowest)) / 2;
+  if (!starts_exactly(first) && highest - first < bins - 1) --first;
+  return {exponent, first};
 }
 /// The window of a finished histogram: a pure function of the range.
 __device__ inline Window state_window(float low, float high, int bins) {

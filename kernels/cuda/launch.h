@@ -17,6 +17,8 @@ inline constexpr int64_t element_size(DType dtype) { return dtype == DType::Floa
 
 /// Multiprocessors of the current device.
 int multiprocessors();
+/// Shared memory that a block of the current device may have, in bytes.
+int shared_limit();
 
 /// n / divisor for n < 2^31 by a multiplication (Granlund and Montgomery, "Division by invariant integers").
 struct FastDivide {
@@ -144,7 +146,11 @@ struct ObserveWork {
   HistogramState state;
   uint32_t* partial_counts;  ///< [channels, splits, bins]
   PartialHeader* headers;    ///< [channels, splits]
+  bool columns;              ///< by observe_columns_kernel: groups of kColumnGroup, partial_counts of 16 bits
 };
+/// Rows of one element a channel: channels a block, and what its counters need at most besides their own size.
+inline constexpr int64_t kColumnGroup = 32, kColumnTile = 512, kColumnBins = 2048;
+PPQ_HD inline int64_t column_bytes(int64_t bins) { return (bins + 7) / 8 * 16 * kColumnGroup; }
 inline constexpr int kObserveBatch = 16;
 /// The bins of a block live in shared memory. Histograms with more are counted by launch_count_bins.
 inline constexpr int64_t kMaxBins = 8192;

@@ -20,11 +20,43 @@ HistogramState state_of(Histogram& histogram) {
 
 int64_t round_up(int64_t bytes) { return (bytes + 15) / 16 * 16; }
 
+/// Whether observe_columns_kernel takes a tensor: enough channels to fill its lanes, rows to be worth its counters' size.
+bool by_columns(const ObserveWork& work, DType dtype, int64_t bins) {
+  const bool words = dtype == DType::Float32 || (work.view.channels % 2 == 0 && reinterpret_cast<uintptr_t>(work.x) % 4 == 0);
+  return words && work.view.inner == 1 && work.view.channels >= 16 && work.view.outer >= 64 && bins <= kColumnBins &&
+         column_bytes(bins) + (8 << 10) <= shared_limit();
+}
+
+/// Blocks that take several channels: see partition. Else the fewest parts of a channel that leave few multiprocessors idle while
+/// the last blocks run, of a tile or more each.
+Partition observe_partition(const ChannelView& view, DType dtype, int64_t bins, bool columns) {
+  const int64_t size = element_size(dtype), resident = (columns ? 1 : size == 4 ? 2 : 3) * multiprocessors();
+  Partition result = partition(view, dtype, bins * 4, 2 * multiprocessors());
+  int64_t tiles = view.outer * view.inner / 8192, least = 1;
+  if (columns) {
+    result.group = kColumnGroup;
+    result.groups = (view.channels + kColumnGroup - 1) / kColumnGroup;
+    tiles = (view.outer + kColumnTile - 1) / kColumnTile;
+    least = (tiles + 126) / 127;  // 16-bit counters
+  }
+  if (result.group > 1 && !columns) return result;
+  const int64_t most = std::max(least, std::clamp<int64_t>(std::min(tiles, 4 * resident / result.groups), 1, 4096));
+  double best = 0;
+  for (int64_t splits = least; splits <= most; ++splits) {
+    const int64_t blocks = result.groups * splits, waves = (blocks + resident - 1) / resident;
+    const double busy = static_cast<double>(blocks) / static_cast<double>(waves * resident);
+    if (busy <= best + (best > 0.9 ? 0.02 : 0)) continue;
+    best = busy;
+    result.splits = splits;
+  }
+  return result;
+}
+
 /// Observations with the same element type, bins and device, at most kObserveBatch.
 void observe_batch(const std::vector<Observation>& observations) {
   const at::Tensor& front = observations.front().x;
   OnDevice device(front.device());
-  int64_t bins = observations.front().histogram->bins(), blocks = 2 * multiprocessors(), bytes = 0;
+  int64_t bins = observations.front().histogram->bins(), bytes = 0;
   DType dtype = dtype_of(front, "observe");
   std::array<ObserveWork, kObserveBatch> works{};
   std::array<int64_t, kObserveBatch> counts_at{}, headers_at{};
@@ -35,7 +67,8 @@ void observe_batch(const std::vector<Observation>& observations) {
     ObserveWork& work = works[i];
     work.x = inputs.back().const_data_ptr();
     work.view = channel_view(inputs.back(), observation.axis, observation.histogram->channels(), "observe");
-    work.partition = partition(work.view, dtype, bins * 4, blocks);
+    work.columns = by_columns(work, dtype, bins);
+    work.partition = observe_partition(work.view, dtype, bins, work.columns);
     work.state = state_of(*observation.histogram);
     int64_t parts = work.view.channels * work.partition.splits;
     headers_at[i] = bytes;

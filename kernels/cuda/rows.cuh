@@ -11,7 +11,8 @@ namespace ppq::kernels::cuda {
 struct RowPlan {
   int64_t units_a_row = 1, tiles = 0;
   FastDivide by_units, by_inner;
-  bool narrow = true;  ///< unit numbers fit 31 bits
+  bool narrow = true;   ///< unit numbers fit 31 bits
+  bool ragged = false;  ///< there are rows that do not consist of whole vectors on 16-byte boundaries, and not one a channel
 };
 
 template <class T>
@@ -26,6 +27,7 @@ RowPlan plan_rows(const void* x, const ChannelView& view, const Partition& parti
   plan.tiles = (units + units_a_tile - 1) / units_a_tile;
   plan.narrow = units + units_a_tile < int64_t{1} << 31;
   if (plan.narrow) plan.by_units = make_fast_divide(plan.units_a_row);
+  plan.ragged = view.outer > 1 && (slack != 0 || width % kVector<T> != 0 || !plan.narrow);
   if (view.inner > 0 && view.inner < int64_t{1} << 30) plan.by_inner = make_fast_divide(view.inner);
   return plan;
 }

@@ -39,8 +39,10 @@ std::vector<std::pair<std::string, std::function<void()>>> launches(const void* 
     cuda::RowTop2Work top{};
     top.x = x, top.rows = 6, top.length = 40, top.steps = 255;
     list.emplace_back("row_top2" + of, [=] { cuda::launch_row_top2(top, dtype, 8, nullptr); });
-    cuda::ObserveWork observe{x, view, rows, {}, nullptr, nullptr};
+    cuda::ObserveWork observe{x, view, rows, {}, nullptr, nullptr, false};
     list.emplace_back("observe" + of, [=] { cuda::launch_observe(&observe, 1, 2048, dtype, nullptr); });
+    const cuda::ObserveWork columns{x, {64, 32, 1}, {32, 1, 1}, {}, nullptr, nullptr, true};
+    list.emplace_back("observe by columns" + of, [=] { cuda::launch_observe(&columns, 1, 2048, dtype, nullptr); });
     cuda::CountWork count{x, view, rows, {}, 20000};
     list.emplace_back("count_bins" + of, [=] { cuda::launch_count_bins(count, dtype, nullptr); });
     list.emplace_back("error_sums" + of, [=] { cuda::launch_error_sums(x, x, 240, dtype, nullptr, nullptr, nullptr); });
@@ -48,6 +50,7 @@ std::vector<std::pair<std::string, std::function<void()>>> launches(const void* 
   list.emplace_back("merge", [] { cuda::launch_merge({}, {}, 3, 2048, nullptr); });
   list.emplace_back("search", [] { cuda::launch_search(nullptr, 1, 1, nullptr, 2049, 1, nullptr, nullptr); });
   list.emplace_back("ppq_search", [] { cuda::launch_ppq_search(nullptr, 1, 1, 1, nullptr, nullptr); });
+  list.emplace_back("shared_limit", [] { cuda::shared_limit(); });
   list.emplace_back("multiprocessors", [] { cuda::multiprocessors(); });
   return list;
 }

@@ -44,6 +44,22 @@ bool all_kernels_agree() {
     kernels::observe(columns * factor - 3, 1, cpu12);
   }
   good = good && same(mine12, cpu12);
+  // Channels-last: growth and strays in later tiles.
+  at::Tensor lanes = sample({6000, 17}, 10);
+  at::Tensor wider = lanes * at::linspace(0.1, 8, 6000).unsqueeze(1) - at::linspace(-40, 40, 17);
+  lanes.slice(0, 1500, 6000, 53) *= 30;
+  kernels::Histogram mine17 = kernels::make_histogram(17, 1100, at::kCPU), cpu17 = kernels::make_histogram(17, 1100, at::kCPU);
+  at::Tensor even = at::arange(6000 * 17).view({6000, 17}).remainder(1001).to(at::kFloat) / 1024;  // grows by one step and moves down
+  even.slice(0, 1500, 6000, 253) = 1.98828125f;
+  kernels::Histogram moved = kernels::make_histogram(17, 1020, at::kCPU), moved_cpu = kernels::make_histogram(17, 1020, at::kCPU);
+  backend.observe(even, 1, moved);
+  kernels::observe(even, 1, moved_cpu);
+  good = good && same(moved, moved_cpu);
+  for (const at::Tensor& x : {lanes, wider * -3 + 100}) {
+    backend.observe(x, 1, mine17);
+    kernels::observe(x, 1, cpu17);
+  }
+  good = good && same(mine17, cpu17);
   for (int64_t axis : {-1, 1}) {
     int64_t channels = axis < 0 ? 1 : 12;
     kernels::Range range = kernels::make_range(channels, at::kCPU), cpu_range = kernels::make_range(channels, at::kCPU);

@@ -124,6 +124,74 @@ TEST_P(ObserveKernel, LongAndShortChannels) {
   check({sample({900, 7, 3}, 18)}, 1, 1024, "short runs");
 }
 
+/// What only a tile beyond the first shows: growth, values that are not finite, ranges that one rounding cannot count, in tensors
+/// of several tiles a block.
+TEST_P(ObserveKernel, ManyTilesABlock) {
+  const int64_t tiles = 300000;
+  at::Tensor plain = sample({tiles}, 30), late = plain.clone(), odd = plain.clone();
+  for (int64_t at : {150001, 210000, 299999}) late[at] = 900.0f * static_cast<float>(at) / 1e5f;
+  odd.slice(0, 130000, 130003) = kNaN;
+  odd[200001] = -kInfinity;
+  check({plain, plain * 0.5 + 0.1}, -1, 2048, "the window of earlier batches");
+  check({late, plain}, -1, 2048, "late growth");
+  check({odd, odd.clone()}, -1, 2048, "not finite");
+  check({at::relu(late)}, -1, 2048, "zeros");
+  check({at::cat({at::zeros({100000}), plain, at::zeros({100000})})}, -1, 700, "zeros first");
+  check({plain * 1e-38, plain * 1e-42, plain}, -1, 2048, "below the floats' exponents, then not");
+  check({plain * 3e37, late * 1e35}, -1, 3, "wide bins");
+  check({at::full({tiles}, -1.9999999f), at::full({20000}, 1.9999999f)}, -1, 2048, "a window that starts at an odd number");
+  check({at::full({tiles}, -1.9999999f)}, -1, 2, "no room to move it");
+  check({at::arange(tiles).to(at::kFloat) / 128 - 1000}, -1, 2048, "edges of bins");
+  check({at::cat({at::full({100000}, 2047.0f), at::full({100000}, -1e-40f), at::full({100000}, -0.0f)})}, -1, 2049, "just below zero");
+}
+
+/// Many channels with one element a row each: whole and partial groups of 32, several tiles a block, few strays and floods of them.
+TEST_P(ObserveKernel, ChannelsLast) {
+  for (int64_t channels : {17, 34}) {
+    at::Tensor x = sample({3001, channels}, channels);
+    at::Tensor wider = x * at::linspace(0.1, 8, 3001).unsqueeze(1) - at::linspace(0, 90, channels);
+    at::Tensor strays = x.clone();
+    strays.slice(0, 1500, 3001, 97) *= 40;
+    strays[2500][3] = kNaN;
+    strays[3000][channels - 1] = -kInfinity;
+    strays.select(1, 5).fill_(-1.9999999f);
+    strays.select(1, 6).zero_();
+    check({wider, strays}, 1, 700, "growth");
+    check({strays, x, wider * -3}, 1, 2048, "strays");
+    check({x.slice(0, 0, 64), x.slice(0, 0, 512), x.slice(0, 0, 513)}, 1, 2047, "few rows");
+    check({wider * 1e-39, x}, 1, 100, "denormals");
+  }
+  check({sample({3, 32, 21, 40}, 40).contiguous(at::MemoryFormat::ChannelsLast)}, 1, 2048, "images");
+  at::Tensor base = there(sample({64 * 100 + 1}, 41).to(at::kHalf));
+  Histogram mine = kernels::make_histogram(64, 512, backend_->device), cpu = kernels::make_histogram(64, 512, at::kCPU);
+  at::Tensor x = base.slice(0, 1).view({100, 64});
+  backend_->observe(x, 1, mine);
+  kernels::observe(x.cpu(), 1, cpu);
+  EXPECT_TRUE(same(mine, cpu)) << "halves that are not aligned to words";
+}
+
+TEST_P(ObserveKernel, RowsOfEveryShape) {
+  for (int64_t inner : {3136, 3137, 260, 196, 132, 129, 64}) {
+    at::Tensor x = sample({120000 / (3 * inner) + 1, 3, inner}, inner);
+    x[0][1][inner / 2] = kNaN;
+    x[x.size(0) - 1][2][inner - 1] = 77.0f;
+    check({x, x * 2 - 1}, 1, 512, "rows of " + std::to_string(inner));
+  }
+  for (int64_t shift : {1, 2, 4}) {
+    at::Tensor x = there(sample({120000 + shift}, 31)).slice(0, shift).view({10, 3, 4000});
+    for (at::ScalarType type : {at::kFloat, at::kHalf}) {
+      at::Tensor typed = there(at::zeros({120000 + shift}, type)).slice(0, shift).view({10, 3, 4000}).copy_(x);
+      for (int64_t axis : {-1, 0, 1}) {
+        int64_t channels = axis < 0 ? 1 : typed.size(axis);
+        Histogram mine = kernels::make_histogram(channels, 512, backend_->device), cpu = kernels::make_histogram(channels, 512, at::kCPU);
+        backend_->observe(typed, axis, mine);
+        kernels::observe(typed.cpu(), axis, cpu);
+        EXPECT_TRUE(same(mine, cpu)) << shift << ", axis " << axis;
+      }
+    }
+  }
+}
+
 TEST_P(ObserveKernel, MisalignedPointers) {
   at::Tensor base = there(sample({20000}, 19));
   for (int64_t shift = 0; shift < 5; ++shift) {

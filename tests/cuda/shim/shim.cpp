@@ -179,7 +179,7 @@ void break_barrier(const std::string& broken_place) {
 
 void run_grid(int64_t grid, int block, int64_t shared_bytes, const std::function<void()>& kernel) {
   if (grid <= 0) return;
-  if (block < 1 || block > 1024 || shared_bytes > 48 << 10 || grid > 0x7fffffff) throw std::runtime_error("shim: launch configuration");
+  if (block < 1 || block > 1024 || shared_bytes > 227 << 10 || grid > 0x7fffffff) throw std::runtime_error("shim: launch configuration");
   if (machine.stack_count < static_cast<size_t>(block)) {
     if (machine.stacks != nullptr) munmap(machine.stacks, machine.stack_count * kStack);
     machine.stack_count = static_cast<size_t>(block);
@@ -212,6 +212,15 @@ uint64_t shuffle_xor(uint64_t value, int step, const char* file, int line) {
   slots[self.thread] = value;
   give_up(State::AtShuffle, file, line);
   return slots[self.thread ^ static_cast<unsigned>(step)];
+}
+
+bool any_lane(bool predicate, const char* file, int line) {
+  Fiber& self = *machine.running;
+  uint64_t* slots = machine.block->lanes.data() + (self.shuffles++ % 2) * machine.block->fibers.size();
+  slots[self.thread] = predicate ? 1 : 0;
+  give_up(State::AtShuffle, file, line);
+  const size_t begin = self.thread / 32 * 32, end = std::min<size_t>(begin + 32, machine.block->fibers.size());
+  return std::any_of(slots + begin, slots + end, [](uint64_t lane) { return lane != 0; });
 }
 
 void may_switch() {

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -27,6 +29,8 @@ void barrier(const char* file, int line);
 int barrier_or(bool predicate, const char* file, int line);
 /// Value of the lane `lane ^ step` of the calling warp.
 uint64_t shuffle_xor(uint64_t value, int step, const char* file, int line);
+/// Whether `predicate` holds in any lane of the calling warp.
+bool any_lane(bool predicate, const char* file, int line);
 /// A place where a random schedule may switch threads.
 void may_switch();
 [[noreturn]] void fail(const std::string& problem);
@@ -131,6 +135,7 @@ inline Index thread_index, block_index, block_size, grid_size;
 #define __syncthreads() ::shim::barrier(__FILE__, __LINE__)
 #define __syncthreads_or(predicate) ::shim::barrier_or((predicate) != 0, __FILE__, __LINE__)
 #define __shfl_xor_sync(mask, value, step) ::shim::shuffle(value, step, __FILE__, __LINE__)
+#define __any_sync(mask, predicate) ::shim::any_lane(predicate, __FILE__, __LINE__)
 #define PPQ_UNROLL
 #define PPQ_ROLLED
 #define PPQ_SHARED(type, name, count)                      \
@@ -154,6 +159,16 @@ T shuffle(T value, int step, const char* file, int line) {
 
 }  // namespace shim
 
+/// a × b + c rounded once, downwards; a × b must be exact in double (as all products of floats are).
+inline float __fmaf_rd(float a, float b, float c) {
+  const double product = static_cast<double>(a) * b, sum = product + c, part = sum - product;
+  const double rest = (product - (sum - part)) + (c - part);  // what the sum lost
+  const float result = static_cast<float>(sum);
+  return result > sum || (result == sum && rest < 0) ? std::nextafter(result, -std::numeric_limits<float>::infinity()) : result;
+}
+inline uint32_t __funnelshift_r(uint32_t low, uint32_t high, uint32_t by) {
+  return static_cast<uint32_t>((static_cast<uint64_t>(high) << 32 | low) >> (by & 31));
+}
 inline uint32_t __umulhi(uint32_t a, uint32_t b) { return static_cast<uint32_t>(static_cast<uint64_t>(a) * b >> 32); }
 
 // Atomics on global memory (one host thread runs all: a switch only happens before them) and on shared memory.

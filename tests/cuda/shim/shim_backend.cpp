@@ -25,6 +25,7 @@
 namespace ppq::kernels::cuda {
 /// Few, so that small tensors already make the kernels share work in uneven parts.
 int multiprocessors() { return 3; }
+int shared_limit() { return 227 << 10; }
 }  // namespace ppq::kernels::cuda
 
 #include "kernels/cuda/backward.cu"
