@@ -76,6 +76,8 @@ class BatchLoader {
   };
   /// The next batch, or nullopt at the end. Rethrows loading errors.
   std::optional<Batch> next();
+  /// From now on batches of several samples are put together in pinned memory, which a GPU copies from by itself.
+  void collate_pinned();
   size_t batch_count() const;
 
  private:

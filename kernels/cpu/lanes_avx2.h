@@ -62,6 +62,7 @@ static inline Float rint_of(Float a) { return {_mm256_round_ps(a.v, _MM_FROUND_T
 static inline Float floor_of(Float a) { return {_mm256_floor_ps(a.v)}; }
 static inline Float ceil_of(Float a) { return {_mm256_ceil_ps(a.v)}; }
 static inline Float trunc_of(Float a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)}; }
+static inline Int cut_to_int(Float a) { return {_mm256_cvttps_epi32(a.v)}; }
 static inline Int floor_to_int(Float a) { return {_mm256_cvttps_epi32(_mm256_floor_ps(a.v))}; }
 
 static inline Mask operator<(Float a, Float b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ)}; }

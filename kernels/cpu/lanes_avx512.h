@@ -62,6 +62,7 @@ static inline Int floor_of_scaled(Float x, Float inverse, Float first_float, Int
   constexpr int kDown = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
   return {_mm512_cvt_roundps_epi32(_mm512_fmsub_round_ps(x.v, inverse.v, first_float.v, kDown), kDown)};
 }
+static inline Int cut_to_int(Float a) { return {_mm512_cvttps_epi32(a.v)}; }
 static inline Int floor_to_int(Float a) { return {_mm512_cvt_roundps_epi32(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)}; }
 
 static inline Mask operator<(Float a, Float b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }

@@ -43,6 +43,7 @@ static inline Float floor_of(Float a) { return {floorf(a.v)}; }
 static inline Float ceil_of(Float a) { return {ceilf(a.v)}; }
 static inline Float trunc_of(Float a) { return {truncf(a.v)}; }
 /// floor(a) as an integer; NaN and what does not fit give INT32_MIN.
+static inline Int cut_to_int(Float a) { return {a.v >= -2147483648.0f && a.v < 2147483648.0f ? static_cast<int32_t>(a.v) : INT32_MIN}; }
 static inline Int floor_to_int(Float a) {
   float whole = floorf(a.v);
   return {whole >= -2147483648.0f && whole < 2147483648.0f ? static_cast<int32_t>(whole) : INT32_MIN};

@@ -226,7 +226,7 @@ static inline void with_int_task(const QuantizeTask& task, IntType type, Body bo
 template <int mode>
 static inline Int quantize_lanes_to_int(Float x, Float scale, Float offset, Float low, Float high) {
   Float q = clamp_lanes(round_lanes<mode>(x / scale) + offset, low, high);
-  return floor_to_int(select(x <= x, q, clamp_lanes(offset, low, high)));
+  return cut_to_int(select(x <= x, q, clamp_lanes(offset, low, high)));
 }
 /// One row; scale and offset of element i from `parameters(i)`, of a vector from `lanes(i)`.
 template <int mode, class T, class I, class Lanes, class One>

@@ -6,17 +6,36 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <cstring>
 #include <exception>
 #include <mutex>
 #include <thread>
 
+#include "kernels/cpu/parallel.h"
 #include "ppq/dataset.h"
 #include "ppq/error.h"
 
 namespace ppq {
 namespace {
 
-at::Tensor concatenated(const std::vector<Tensors>& samples, size_t input, const Dataset& dataset, size_t first) {
+/// at::cat along the first dimension, by all threads: a batch is megabytes, and a GPU waits for it.
+at::Tensor put_together(const std::vector<at::Tensor>& parts, bool pinned) {
+  for (const at::Tensor& part : parts)
+    if (!part.is_cpu() || !part.is_contiguous()) return at::cat(parts);
+  std::vector<size_t> places = {0};
+  int64_t rows = 0;
+  for (const at::Tensor& part : parts) rows += part.size(0), places.push_back(places.back() + part.nbytes());
+  std::vector<int64_t> sizes = parts[0].sizes().vec();
+  sizes[0] = rows;
+  at::Tensor whole = at::empty(sizes, parts[0].options().pinned_memory(pinned));
+  char* to = static_cast<char*>(whole.mutable_data_ptr());
+  kernels::cpu::parallel_for(static_cast<int64_t>(parts.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) std::memcpy(to + places[i], parts[i].const_data_ptr(), parts[i].nbytes());
+  });
+  return whole;
+}
+
+at::Tensor concatenated(const std::vector<Tensors>& samples, size_t input, const Dataset& dataset, size_t first, bool pinned) {
   std::vector<at::Tensor> parts;
   for (size_t i = 0; i < samples.size(); ++i) {
     if (samples[i].size() != samples[0].size())
@@ -32,7 +51,7 @@ at::Tensor concatenated(const std::vector<Tensors>& samples, size_t input, const
                       to_string(samples[0][input].sizes()),
                   "use a batch size of 1, or bring the samples to one size");
   }
-  return at::cat(parts);
+  return put_together(parts, pinned);
 }
 
 /// Every thread that meets OpenMP has a team of its own: sixteen that load samples would have as many as the machine has cores
@@ -60,7 +79,7 @@ struct BatchLoader::State {
   std::vector<Slot> slots;  ///< batch b lives in slot b % slots.size()
   size_t next_sample = 0;   ///< to be claimed by a worker
   size_t next_batch = 0;    ///< to be handed out
-  bool stop = false;
+  bool stop = false, pinned = false;
   std::exception_ptr failed;
   std::vector<std::thread> workers;
 
@@ -130,6 +149,8 @@ BatchLoader::~BatchLoader() {
   for (std::thread& worker : state_->workers) worker.join();
 }
 
+void BatchLoader::collate_pinned() { state_->pinned = true; }
+
 size_t BatchLoader::batch_count() const { return state_->batches; }
 
 std::optional<BatchLoader::Batch> BatchLoader::next() {
@@ -156,7 +177,7 @@ std::optional<BatchLoader::Batch> BatchLoader::next() {
   }
   state.room.notify_all();
   for (size_t input = 0; input < samples[0].size(); ++input)
-    batch.tensors.push_back(concatenated(samples, input, *state.dataset, batch.first));
+    batch.tensors.push_back(concatenated(samples, input, *state.dataset, batch.first, state.pinned));
   return batch;
 }
 

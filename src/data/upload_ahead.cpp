@@ -48,7 +48,9 @@ struct UploadedBatches::State {
   std::thread worker;
 
   State(BatchLoader& batches, at::Device where) : loader(batches), device(where) {
-    if (!device.is_cpu()) stream = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device, /*isHighPriority=*/true);
+    if (device.is_cpu()) return;
+    stream = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device, /*isHighPriority=*/true);
+    loader.collate_pinned();
   }
 
   Upload start(BatchLoader::Batch batch) const {
@@ -60,7 +62,7 @@ struct UploadedBatches::State {
     // The allocator of pinned memory keeps a block that is let go until the copies from it are done.
     for (at::Tensor& tensor : upload.batch.tensors) {
       const Transfer transfer = transfer_of(tensor.device(), device);
-      if (transfer == Transfer::Staged) tensor = tensor.pin_memory();
+      if (transfer == Transfer::Staged && !tensor.is_pinned()) tensor = tensor.pin_memory();
       if (transfer != Transfer::None) tensor = tensor.to(device, /*non_blocking=*/true);
     }
     upload.arrival.emplace(device.type());

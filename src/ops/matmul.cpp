@@ -8,11 +8,11 @@
 namespace ppq::ops {
 namespace {
 
-/// LibTorch multiplies integer matrices of these types on the CPU only; elsewhere, and for unsigned ones, wider types serve.
-at::ScalarType product_type(const at::Tensor& x) {
-  if (at::isFloatingType(x.scalar_type()) || at::isComplexType(x.scalar_type())) return x.scalar_type();
-  return x.is_cuda() ? at::kDouble : at::kLong;
-}
+/// Integers are multiplied as 64 bits wide. LibTorch does that on the CPU only, and a GPU's double is not exact: they go there and
+/// back, which waits.
+bool is_inexact_type(const at::Tensor& x) { return at::isFloatingType(x.scalar_type()) || at::isComplexType(x.scalar_type()); }
+at::Tensor operand(const at::Tensor& x) { return is_inexact_type(x) ? x : x.cpu().to(at::kLong); }
+at::Tensor product_as(const at::Tensor& product, const at::Tensor& like) { return product.to(like.options()); }
 
 Kernel make_gemm(const OpSpec& spec) {
   return
@@ -27,10 +27,9 @@ Kernel make_einsum(const OpSpec& spec) {
   const std::string equation = spec.node.attributes.get_string("equation", "");
   if (equation.empty()) fail(spec.node, "equation: got none, expected a string such as ij,jk->ik");
   return [equation](Inputs in, Outputs out) {
-    const at::ScalarType type = product_type(in[0]);
     std::vector<at::Tensor> operands;
-    for (const at::Tensor& x : in) operands.push_back(x.to(type));
-    out[0] = at::einsum(equation, operands).to(in[0].scalar_type());
+    for (const at::Tensor& x : in) operands.push_back(operand(x));
+    out[0] = product_as(at::einsum(equation, operands), in[0]);
   };
 }
 
@@ -71,9 +70,7 @@ at::Tensor gemm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, c
 }
 
 at::Tensor matrix_product(const at::Tensor& a, const at::Tensor& b) {
-  const at::ScalarType type = product_type(a);
-  if (type == a.scalar_type()) return at::matmul(a, b);
-  return at::matmul(a.to(type), b.to(type)).to(a.scalar_type());
+  return is_inexact_type(a) ? at::matmul(a, b) : product_as(at::matmul(operand(a), operand(b)), a);
 }
 
 Rows matmul() {

@@ -337,6 +337,8 @@ def expected_outputs(model, op, inputs, feed, attributes):
     try:
         results = make_session(model).run(None, feed)
     except Exception as error:  # onnxruntime lacks a kernel for this combination: a case to take out
+        if os.environ.get("PPQ_OTHER_ONNXRUNTIME"):  # not the version that the cases were chosen for
+            return None
         sys.exit("%s: %s" % (description, error))
     if exact is not None and disagreement(exact, results[0]):
         sys.exit("%s: onnxruntime against exact arithmetic: %s" % (description, disagreement(exact, results[0])))
@@ -349,6 +351,8 @@ def main(family, out_dir):
         model = make_model(op, opset, inputs, outputs, domain, attributes)
         feed = {"x%d" % i: np.asarray(x) for i, x in enumerate(inputs) if x is not None}
         results = expected_outputs(model, op, inputs, feed, attributes)
+        if results is None:
+            continue
         # Full type information lets the reader check the model.
         del model.graph.output[:]
         model.graph.output.extend(helper.make_tensor_value_info("y%d" % i, helper.np_dtype_to_tensor_dtype(r.dtype), r.shape) for i, r in enumerate(results))

@@ -196,7 +196,7 @@ std::string test_name(const testing::TestParamInfo<std::string>& info) {
 INSTANTIATE_TEST_SUITE_P(Pages, Docs, testing::ValuesIn(pages()), test_name);
 
 TEST(DocsTest, ScriptsThatAreNotRunParse) {
-  for (const char* script : {"demo", "test", "setup", "build"}) {
+  for (const char* script : {"demo", "test", "setup", "build", "package", "with_libtorch"}) {
     const auto [output, code] = shell("bash -n '" PPQ_SOURCE_DIR "/scripts/" + std::string(script) + "'");
     EXPECT_EQ(code, 0) << script << output;
   }

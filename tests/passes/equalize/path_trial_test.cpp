@@ -30,8 +30,8 @@ TEST(PathTrial, SeesWhatFlowsThroughThePair) {
     EXPECT_EQ(trial.sources()[0]->name(), i == 0 ? "x" : "b");
     // Behind the second layer a Relu belongs to it; behind the third comes something else.
     EXPECT_EQ(trial.results()[0]->name(), i == 0 ? "d" : "e");
-    for (size_t batch = 0; batch < inputs.size(); ++batch)
-      EXPECT_LE(relative_difference(run_float(trial.graph(), trial.inputs[batch]), trial.outputs[batch]), 1e-6);
+    for (size_t batch = 0; batch < trial.inputs.size(); ++batch)
+      EXPECT_LE(relative_difference(run_float(trial.graph(), on_cpu(trial.inputs[batch])), on_cpu(trial.outputs[batch])), 1e-6);
   });
   EXPECT_THAT(visited, testing::ElementsAre(0u, 1u));
 }
@@ -64,7 +64,7 @@ TEST(PathTrial, ErrorIsThatOfThePairAlone) {
     // What the observer sees between the layers: weights rounded, activations not.
     for (const Tensors& in : inputs) most = std::max(most, at::relu(at::conv2d(in[0], weight("first"))).max().item<double>());
     double noise = 0, signal = 0;
-    for (size_t batch = 0; batch < trial.inputs.size(); ++batch) {
+    for (size_t batch = 0; batch < inputs.size(); ++batch) {
       const at::Tensor between = of_range(at::relu(at::conv2d(of_range(inputs[batch][0], low, high), weight("first"))), 0, most);
       const at::Tensor out = at::relu(at::conv2d(between, weight("second")));
       noise += (out - outputs[batch][0]).square().sum().item<double>(), signal += outputs[batch][0].square().sum().item<double>();
