@@ -19,12 +19,14 @@ PPQ_RULE int cell_of(double scale) {
   memcpy(&bits, &scale, sizeof bits);
   int cell = static_cast<int>(bits >> 52 & 0x7ff) - 1023 - kLowest;
   bits = (bits & 0xfffffffffffffull) | 0x3ff0000000000000ull;
-  double m;  // 1 <= m < 2
-  memcpy(&m, &bits, sizeof m);
   for (int digit = kPerOctave; digit > 1; digit /= 2) {
+    double m;  // 1 <= m < 2
+    memcpy(&m, &bits, sizeof m);
     m *= m;
-    cell = 2 * cell + (m >= 2);
-    if (m >= 2) m *= 0.5;
+    memcpy(&bits, &m, sizeof bits);
+    const uint64_t one = (bits >> 52) - 1023;  // m >= 2: halve it
+    bits -= one << 52;
+    cell = 2 * cell + static_cast<int>(one);
   }
   return cell;
 }

@@ -72,7 +72,7 @@ bool all_kernels_agree() {
     good = good && at::allclose(a.scale, b.scale) && at::allclose(a.offset, b.offset);
   }
   kernels::RowTop2 top2 = kernels::make_row_top2(at::kCPU), cpu_top2 = kernels::make_row_top2(at::kCPU);
-  for (const at::Tensor& rows : {sample({30, 2100}, 8), sample({20, 9}, 9)}) {
+  for (const at::Tensor& rows : {sample({30, 2100}, 8), sample({20, 9}, 9), sample({400, 380}, 10), sample({20, 600}, 11)}) {
     backend.observe_row_top2(rows, false, 254.49, top2);
     kernels::observe_row_top2(rows, false, 254.49, cpu_top2);
   }

@@ -61,6 +61,31 @@ TEST_P(RowTop2Kernel, SpecialValues) {
   check({one}, "one finite value a row");
 }
 
+/// Several tiles a block, and several rows a lane to be counted; each length in another number of lanes, words odd and even.
+TEST_P(RowTop2Kernel, ManyTiles) {
+  for (const std::vector<int64_t>& sizes : std::vector<std::vector<int64_t>>{{7000, 10},
+                                                                             {9001, 3},
+                                                                             {3500, 16},
+                                                                             {4000, 15},
+                                                                             {2100, 32},
+                                                                             {2000, 33},
+                                                                             {1100, 63},
+                                                                             {900, 96},
+                                                                             {700, 200},
+                                                                             {250, 384},
+                                                                             {131, 511}})
+    check({sample(sizes, sizes[1]), sample(sizes, sizes[0], 0.001f, true)}, "rows of " + std::to_string(sizes[1]));
+  check({sample({3300, 520}, 2), sample({101, 1031}, 3, 0.001f, true)}, "a warp a row");
+  check({sample({500, 4100}, 4, 0.0001f, true)}, "a block a row");
+  for (int64_t shift : {1, 2, 3, 5}) {
+    const at::Tensor base = sample({4000 * 10 + shift}, shift).to(at::kHalf), moved = there(base);
+    RowTop2 mine = kernels::make_row_top2(backend_->device), cpu = kernels::make_row_top2(at::kCPU);
+    backend_->observe_row_top2(moved.slice(0, shift).view({4000, 10}), true, 126.49, mine);
+    kernels::observe_row_top2(base.slice(0, shift).view({4000, 10}), true, 126.49, cpu);
+    EXPECT_TRUE(same_state(mine, cpu)) << shift;
+  }
+}
+
 TEST_P(RowTop2Kernel, TiesSignsAndConstants) {
   check({at::full({50, 12}, 0.25), at::zeros({4, 9}), at::full({3, 6000}, -2)}, "constant rows");
   check({-sample({70, 30}, 1).abs() - 0.5}, "all negative");
