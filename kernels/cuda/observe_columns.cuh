@@ -210,9 +210,7 @@ __global__ void __launch_bounds__(kColumnsThreads, 1) observe_columns_kernel(con
         column_bounds<T, kWords>(now, side, bounds);
         PPQ_UNROLL for (int j = 0; j < kOf; ++j) inside = inside && fast[j].holds(bounds[j], static_cast<uint32_t>(bins));
         if (inside) {
-          PPQ_UNROLL for (int j = 0; j < kOf; ++j) {
-            seen[j] = {fminf(seen[j].low, bounds[j].low), fmaxf(seen[j].high, bounds[j].high)};
-          }
+          PPQ_UNROLL for (int j = 0; j < kOf; ++j) { seen[j] = {fminf(seen[j].low, bounds[j].low), fmaxf(seen[j].high, bounds[j].high)}; }
           PPQ_UNROLL for (int r = 0; r < kWords; ++r) {
             const uint32_t word = turned(now[r]);
             PPQ_UNROLL for (int j = 0; j < kOf; ++j) counters[j].add(fast[j].bits(word_element<T>(word, j)));

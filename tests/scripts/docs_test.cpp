@@ -29,6 +29,7 @@ const std::map<std::string, std::string> kElsewhere = {
     {"scripts/build", "scripts/test runs it first"},
     {"scripts/demo",
      "downloads a model: its job is the README's second command, run here on a stand-in; its options and syntax are checked below"},
+    {"scripts/package", "links every program once more; its syntax is checked below, its launcher in package_test"},
     {"cmake --preset", "another build tree; the presets are checked below"},
 };
 /// Run from here on less: the same program with these arguments.

@@ -1,5 +1,4 @@
-// scripts/package: the launcher against LibTorch folders that are right and wrong, the archive in a folder of its own, and
-// scripts/check_device where there is no device.
+// scripts/package: its launcher against LibTorch folders that are right and wrong; scripts/check_device where there is no device.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -34,7 +33,8 @@ class WithLibTorch : public testing::Test {
     fs::create_directories(folder_ + "/libexec");
     fs::create_directories(folder_ + "/lib");
     std::string text = read_file(PPQ_SOURCE_DIR "/scripts/with_libtorch");
-    for (const auto& [name, value] : {std::pair("@TORCH_VERSION@", "2.11.0"), {"@CUDA_MAJOR@", "13"}, {"@GLIBC_VERSION@", "2.17"}, {"@GLIBCXX_VERSION@", "3.4"}}) {
+    for (const auto& [name, value] :
+         {std::pair("@TORCH_VERSION@", "2.11.0"), {"@CUDA_MAJOR@", "13"}, {"@GLIBC_VERSION@", "2.17"}, {"@GLIBCXX_VERSION@", "3.4"}}) {
       ASSERT_NE(text.find(name), std::string::npos) << name;
       text.replace(text.find(name), std::string(name).size(), value);
     }
@@ -97,23 +97,6 @@ TEST_F(WithLibTorch, SaysWhatIsWrong) {
   expect(launch_here(), "expected 9.99 or newer");
   write_file(file, std::string(text).replace(text.find("glibcxx=3.4"), 11, "glibcxx=9.9"));
   expect(launch_here(), "expected one with GLIBCXX_9.9");
-}
-
-/// The package of this build, copied away from it, with nothing in the environment that leads back.
-TEST(Package, RunsFromAnyFolder) {
-  const std::string folder = temporary_dir("package") + "/any where";
-  const auto [made, failed] = shell("'" PPQ_SOURCE_DIR "/scripts/package' --build '" PPQ_BUILD_DIR "' --folder '" + folder + "'");
-  ASSERT_EQ(failed, 0) << made;
-  for (const char* file : {"README", "LICENSE", "check_device", "libexec/test_device", "libexec/bench_cuda", "libexec/bench_calibration"})
-    EXPECT_TRUE(fs::exists(folder + "/" + file)) << file;
-  const std::string alone = "cd / && env -i PATH=/usr/bin:/bin PPQ_LIBTORCH='" PPQ_LIBTORCH_DIR "' '" + folder + "/";
-  auto [output, code] = shell(alone + "ppq_torch' --version");
-  EXPECT_EQ(code, 0) << output;
-  EXPECT_EQ(output, shell("'" PPQ_BINARY "' --version").first);
-  std::tie(output, code) = shell(alone + "libexec/with_libtorch' '" + folder + "/libexec/test_device' --gtest_filter=Shape.*:NodeDataList.*");
-  EXPECT_EQ(code, 0) << output;
-  std::tie(output, code) = shell("LC_ALL=C ldd '" + folder + "/libexec/ppq_torch' | grep -E 'libjpeg|libpng'");
-  EXPECT_THAT(output, AllOf(HasSubstr(folder + "/lib"), testing::Not(HasSubstr("not found"))));
 }
 
 TEST(CheckDevice, WithoutADeviceItSaysSo) {
