@@ -23,6 +23,9 @@ constexpr int kRowUnits = kRowThreads* kRowVectors<T>;
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800  // it has fewer threads
 template <class T>
 constexpr int kRowBlocks = 1;
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000  // its code wants more registers
+template <class T>
+constexpr int kRowBlocks = sizeof(T) == 4 ? 1 : 2;
 #else
 template <class T>
 constexpr int kRowBlocks = sizeof(T) == 4 ? 2 : 3;

@@ -183,8 +183,8 @@ __global__ void __launch_bounds__(kTop2Threads) row_top2_tiles_kernel(const __gr
   };
   auto value = [&](int element_at) {
     if constexpr (sizeof(T) == 4) return numerics::float_of_bits(stage[element_at]);
-    const uint32_t word = stage[element_at / 2];
-    return element<T>(Words{{word, 0, 0, 0}}, element_at % 2);
+    const uint32_t word = stage[element_at / 2] >> element_at % 2 * 16;
+    return element<T>(Words{{word, 0, 0, 0}}, 0);
   };
   Extremes range;
   Kept kept;
