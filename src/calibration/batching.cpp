@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "ppq/error.h"
@@ -66,11 +67,11 @@ bool same_shapes(const Tensors& a, const Tensors& b) {
 BatchChoice choose_batch_size(const Graph& graph, const Dataset& dataset, at::Device device, size_t memory_bytes, size_t most) {
   if (dataset.size() < 2 || most < 2) return {1, "one sample"};
   const Tensors a = dataset.sample(0), b = dataset.sample(1);
-  if (!same_shapes(a, b)) return {1, "samples differ in shape"};
   LowerOptions options;
   options.device = device;
   auto plain = lower(graph, options);
   const size_t live = std::max<size_t>(1, live_bytes(*plain, a));
+  if (!same_shapes(a, b)) return {1, "samples differ in shape", 1, live};
   const size_t fitting = std::clamp<size_t>(memory_bytes / live, 1, std::min(most, dataset.size()));
   if (fitting < 2) return {1, "one sample fills the memory set aside for activations", 1, live};
   for (const Value* value : graph.values())
@@ -87,6 +88,10 @@ BatchChoice choose_batch_size(const Graph& graph, const Dataset& dataset, at::De
     return {1, "a batch of 2 does not run: " + e.problem(), 1, live};
   }
   return {fitting, "", most, live};
+}
+
+size_t samples_at_once(size_t sample_bytes, size_t memory_bytes, size_t most) {
+  return std::bit_floor(std::clamp<size_t>(memory_bytes / std::max<size_t>(sample_bytes, 1), 1, most));
 }
 
 }  // namespace ppq

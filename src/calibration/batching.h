@@ -19,4 +19,8 @@ struct BatchChoice {
 /// together must hold what the two runs alone hold (range, sum and leading dimension), else 1.
 BatchChoice choose_batch_size(const Graph& graph, const Dataset& dataset, at::Device device, size_t memory_bytes, size_t most);
 
+/// How many samples a step that looks at all of them at once may hold: what fits into `memory_bytes`, a power of two, at most
+/// `most`. It depends on the network alone, not on the batch size or the device, so neither changes what is found.
+size_t samples_at_once(size_t sample_bytes, size_t memory_bytes, size_t most);
+
 }  // namespace ppq

@@ -112,17 +112,21 @@ Reference::Course Reference::course(const Graph& quantized, const Part& part, co
   const Kept& all = kept(part);
   OutputErrors errors;
   Course course;
-  size_t seen = 0;
   bool hopeless = false;
-  visit(part, [&](const Tensors& inputs, const Tensors& expected, size_t count) {
-    if (hopeless) return;
-    errors.add(ppq::run(*simulated, inputs), expected);
-    if (context_.work) context_.work->simulated_forwards += count;
-    seen += count;
-    const size_t batch = course.growth.size();
+  auto add = [&](const Tensors& got, const Tensors& expected) {
+    errors.add(got, expected);
+    const size_t step = course.growth.size();
     course.growth.push_back(errors.sum());
     hopeless = !all.rest && errors.least_sum(all.exact) > share * rival.error;
-    if (seen >= kFewest && batch < rival.growth.size()) hopeless |= course.growth[batch] > kFarBehind * share * rival.growth[batch];
+    if (step + 1 >= kFewest && step < rival.growth.size()) hopeless |= course.growth[step] > kFarBehind * share * rival.growth[step];
+  };
+  visit(part, [&](const Tensors& inputs, const Tensors& expected, size_t count) {
+    if (hopeless) return;
+    const Tensors got = ppq::run(*simulated, inputs);
+    if (context_.work) context_.work->simulated_forwards += count;
+    // What is given up must not depend on the batch size.
+    if (count == 1 || !divides(got, count) || !divides(expected, count)) return add(got, expected);
+    for (size_t i = 0; i < count && !hopeless; ++i) add(rows_of(got, count, i, 1), rows_of(expected, count, i, 1));
   });
   if (!hopeless) course.error = errors.sum();
   return course;

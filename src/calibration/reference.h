@@ -43,10 +43,11 @@ class Reference {
   /// Errors of the simulated network on a part.
   OutputErrors errors(const Graph& quantized, const Part& part);
 
-  /// How a candidate's error grew, batch by batch: what a later one is held against.
+  /// How a candidate's error grew, sample by sample: what a later one is held against. Where outputs cannot be divided by samples
+  /// it grows batch by batch.
   struct Course {
     double error = std::numeric_limits<double>::infinity();  ///< noise over signal, summed over outputs, on all samples
-    std::vector<double> growth;                              ///< the same after each batch
+    std::vector<double> growth;                              ///< the same after each sample
   };
   /// The course of the simulated network on a part. It is given up, with an infinite error, once it is certain to end above
   /// `share` of the rival's error, or, from the fourth sample on, where it is half as much again above that share of what the

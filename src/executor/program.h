@@ -47,6 +47,12 @@ class Program {
 /// Runs steps over a frame of slots that holds the inputs already.
 void run_steps(const Program& program, std::vector<at::Tensor>& frame, const Watcher& watcher);
 
+/// Called with the index of a watched value and what it is in each batch.
+using SideBySideWatcher = std::function<void(size_t index, const Tensors& values)>;
+/// Runs several batches side by side, every step for all of them before the next one: for a watcher that looks at all samples
+/// before any step reads on. Takes the memory of one batch of them all. Throws as `run` does.
+void run_side_by_side(const Program& program, const std::vector<Tensors>& batches, const SideBySideWatcher& watcher);
+
 /// As `lower`, with host and device told apart even where the device is the CPU: what a program for another device does, with
 /// its copies, on any machine.
 std::shared_ptr<const Program> lower_with_host_apart(const Graph& graph, const LowerOptions& options);

@@ -43,32 +43,62 @@ std::vector<at::Tensor> start_frame(const Program& program, const Tensors& input
 
 }  // namespace
 
-void run_steps(const Program& program, std::vector<at::Tensor>& frame, const Watcher& watcher) {
+namespace {
+
+/// One step over one frame. `in` and `out` are room that is used again.
+void run_step(const Step& step, std::vector<at::Tensor>& frame, std::vector<at::Tensor>& in, std::vector<at::Tensor>& out) {
+  in.clear();
+  for (int slot : step.inputs) in.push_back(slot == kNoSlot ? at::Tensor() : frame[slot]);
+  // The kernel gets the last reference to what dies here, and may write into it (ops/expendable.h).
+  for (int slot : step.dies) frame[slot].reset();
+  out.assign(step.outputs.size(), at::Tensor());
+  try {
+    step.kernel(in, out);
+  } catch (...) {
+    rethrow_with_context(ErrorKind::Model, "node " + step.where);
+  }
+  in.clear();
+  for (size_t i = 0; i < out.size(); ++i)
+    if (step.outputs[i] != kNoSlot) frame[step.outputs[i]] = std::move(out[i]);
+}
+
+/// Every step over every frame; `report` gets each watched value where it is made.
+template <typename Report>
+void run_frames(const Program& program, at::ArrayRef<std::vector<at::Tensor>*> frames, const Report& report) {
   size_t next_watch = 0;
-  auto report = [&](int after) {
+  auto report_after = [&](int after) {
     for (; next_watch < program.watches.size() && program.watches[next_watch].after == after; ++next_watch)
-      if (watcher) watcher(program.watches[next_watch].index, frame[program.watches[next_watch].slot]);
+      report(program.watches[next_watch]);
   };
-  report(-1);
+  report_after(-1);
   std::vector<at::Tensor> in, out;
   for (size_t s = 0; s < program.steps.size(); ++s) {
-    const Step& step = program.steps[s];
-    in.clear();
-    for (int slot : step.inputs) in.push_back(slot == kNoSlot ? at::Tensor() : frame[slot]);
-    // The kernel gets the last reference to what dies here, and may write into it (ops/expendable.h).
-    for (int slot : step.dies) frame[slot].reset();
-    out.assign(step.outputs.size(), at::Tensor());
-    try {
-      step.kernel(in, out);
-    } catch (...) {
-      rethrow_with_context(ErrorKind::Model, "node " + step.where);
-    }
-    in.clear();
-    for (size_t i = 0; i < out.size(); ++i)
-      if (step.outputs[i] != kNoSlot) frame[step.outputs[i]] = std::move(out[i]);
-    report(static_cast<int>(s));
-    for (int slot : step.dies_unread) frame[slot].reset();
+    for (auto* frame : frames) run_step(program.steps[s], *frame, in, out);
+    report_after(static_cast<int>(s));
+    for (auto* frame : frames)
+      for (int slot : program.steps[s].dies_unread) (*frame)[slot].reset();
   }
+}
+
+}  // namespace
+
+void run_steps(const Program& program, std::vector<at::Tensor>& frame, const Watcher& watcher) {
+  run_frames(program, {&frame}, [&](const Watch& watch) {
+    if (watcher) watcher(watch.index, frame[watch.slot]);
+  });
+}
+
+void run_side_by_side(const Program& program, const std::vector<Tensors>& batches, const SideBySideWatcher& watcher) {
+  at::AutoDispatchBelowAutograd no_autograd;
+  std::vector<std::vector<at::Tensor>> frames;
+  for (const Tensors& inputs : batches) frames.push_back(start_frame(program, inputs));
+  std::vector<std::vector<at::Tensor>*> all;
+  for (auto& frame : frames) all.push_back(&frame);
+  run_frames(program, all, [&](const Watch& watch) {
+    Tensors values;
+    for (const auto& frame : frames) values.push_back(frame[watch.slot]);
+    watcher(watch.index, values);
+  });
 }
 
 Tensors run(const Program& program, const Tensors& inputs, const Watcher& watcher) {

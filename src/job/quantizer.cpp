@@ -70,12 +70,9 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   const auto nodes = graph_->nodes();
   if (std::all_of(nodes.begin(), nodes.end(), [](const Node* n) { return n->dispatch == Dispatch::ByPlatform; }))
     dispatch_graph(*graph_, *platform_, setting.dispatcher);
-  BatchChoice batching{batch_size_, "", batch_size_, 0};
-  if (batch_size_ == 0) {
-    const size_t memory = max_memory_ ? max_memory_ : executor.device().is_cuda() ? kCudaBatchBytes : kCpuBatchBytes;
-    batching = choose_batch_size(*graph_, *samples, executor.device(), memory, kMostBatch);
-    batch_size_ = batching.batch;
-  }
+  const size_t memory = max_memory_ ? max_memory_ : executor.device().is_cuda() ? kCudaBatchBytes : kCpuBatchBytes;
+  const BatchChoice batching = choose_batch_size(*graph_, *samples, executor.device(), memory, kMostBatch);
+  if (batch_size_ == 0) batch_size_ = batching.batch;
 
   PassContext context;
   context.platform = platform_.get();

@@ -91,5 +91,13 @@ TEST(Batching, SamplesMustBeAlikeAndTwo) {
   EXPECT_EQ(choose(signature, body, samples(5), kPlenty, 1).batch, 1u);
 }
 
+TEST(SamplesAtOnce, AreAPowerOfTwoThatFits) {
+  EXPECT_EQ(samples_at_once(100, 99, 32), 1u);
+  EXPECT_EQ(samples_at_once(100, 399, 32), 2u);
+  EXPECT_EQ(samples_at_once(100, 400, 32), 4u);
+  EXPECT_EQ(samples_at_once(100, 1 << 20, 32), 32u);
+  EXPECT_EQ(samples_at_once(0, 1 << 20, 16), 16u) << "not measured";
+}
+
 }  // namespace
 }  // namespace ppq

@@ -84,6 +84,32 @@ TEST(Reference, GivesUpWhatIsFarBehind) {
   EXPECT_EQ(forwards_against(1.6), 4u);
 }
 
+/// Whatever the batch, errors grow sample by sample, and a candidate is given up at the same sample.
+TEST(Reference, GivesUpAtTheSameSampleInBatches) {
+  const auto course_of = [](size_t batch, double behind) {
+    Quantizing q("(float[N,1] x) => (float[N,1] y)", "[neg] y = Neg(x)");
+    std::vector<at::Tensor> samples;
+    for (int i = 0; i < 8; ++i) samples.push_back(at::full({1, 1}, 1.25 + 0.01 * i));
+    q.calibrate_with(samples);
+    q.context.batch_size = batch;
+    const auto plain = q.graph->clone();
+    q.node("neg").output_quant = {active(0.5, 128)};
+    q.node("neg").quantized = true;
+    Reference reference(*plain, q.context.calibration, q.context);
+    Reference::Course rival;
+    for (int i = 0; i < 8; ++i) rival.growth.push_back((i < 5 ? 1 : 0.02) / behind);
+    return reference.course(*q.graph, Part::all(), rival);
+  };
+  const Reference::Course alone = course_of(1, 1);
+  EXPECT_THAT(alone.growth, SizeIs(6)) << "given up at the sixth sample";
+  EXPECT_TRUE(std::isinf(alone.error));
+  for (const size_t batch : {3u, 8u}) {
+    const Reference::Course together = course_of(batch, 1);
+    EXPECT_THAT(together.growth, testing::Pointwise(testing::DoubleNear(1e-12), alone.growth)) << batch;
+    EXPECT_TRUE(std::isinf(together.error));
+  }
+}
+
 TEST(Reference, FloatChangeComparesTwoFloatNetworks) {
   Quantizing q("(float[N,2] x) => (float[N,2] y) <float k = {2}>", "y = Mul(x, k)");
   q.calibrate_with({at::ones({1, 2}), at::full({1, 2}, 3.0)});

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <thread>
 
+#include "executor/program.h"
 #include "ppq/executor.h"
 #include "ppq/onnx.h"
 #include "support/device.h"
@@ -184,6 +185,36 @@ TEST(LiveBytes, GrowsWithTheBatch) {
 }
 
 TEST(ReserveMemory, TakesNothingOnTheCpu) { EXPECT_NO_THROW(reserve_memory(at::kCPU, size_t{1} << 60)); }
+
+/// Each step for all batches before the next: what the watcher writes into the tensors of all, the following steps read.
+TEST(SideBySide, TheWatcherSeesAllBatchesBeforeAnyGoesOn) {
+  const auto graph = read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]>
+    g (float[N,2] x) => (float[N,2] y) { a = Neg(x) b = Relu(a) y = Neg(b) })");
+  LowerOptions options = test::on_test_device();
+  for (const char* name : {"x", "a", "y"}) options.watch.push_back(graph->find_value(name));
+  const auto program = lower(*graph, options);
+  const std::vector<Tensors> batches = {{floats({1, -2}).reshape({1, 2})}, {floats({-3, 4, 5, -6}).reshape({2, 2})}};
+  std::vector<size_t> seen;
+  run_side_by_side(*program, batches, [&](size_t index, const Tensors& values) {
+    seen.push_back(index);
+    ASSERT_EQ(values.size(), 2u);
+    if (index == 0) {
+      EXPECT_TENSOR(values[0].cpu(), batches[0][0]);
+      EXPECT_TENSOR(values[1].cpu(), batches[1][0]);
+    }
+    const at::Tensor largest = at::maximum(values[0].max(), values[1].max());
+    if (index == 1) {
+      for (const at::Tensor& value : values) value.sub_(largest);  // of both: 6
+    }
+    if (index == 2) {
+      EXPECT_TENSOR(values[0].cpu(), -at::relu(-batches[0][0] - 6));
+      EXPECT_TENSOR(values[1].cpu(), -at::relu(-batches[1][0] - 6));
+      EXPECT_EQ(largest.item<float>(), 0);
+    }
+  });
+  EXPECT_THAT(seen, testing::ElementsAre(0, 1, 2));
+  EXPECT_THAT(thrown([&] { run_side_by_side(*program, {{}}, [](size_t, const Tensors&) {}); }).what(), HasSubstr("got 0, expected 1"));
+}
 
 }  // namespace
 }  // namespace ppq

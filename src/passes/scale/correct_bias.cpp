@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <numeric>
 
 #include "calibration/batching.h"
 #include "calibration/reference.h"
 #include "calibration/visit.h"
+#include "executor/program.h"
 #include "graph/readers.h"
 #include "ops/op_facts.h"
 #include "passes/equalize/pairs.h"
@@ -14,23 +16,23 @@
 
 /// Empirical bias correction (arXiv 1906.04721, section 4.2): rounding weights and activations moves the mean of each output
 /// channel; the bias takes the shift back.
-/// For each batch of samples the float network gives the means of every Conv, ConvTranspose and Gemm output; then the simulated
-/// network runs, and each output is moved to its float mean before the next operation reads it, so that every layer sees
-/// corrected inputs. The shifts, averaged over the samples, go into the biases.
-/// A batch is as large as memory allows: the larger, the less a layer's shift owes to single samples that the layers before it
-/// were moved for.
+/// For each group of samples the float network gives the means of every Conv, ConvTranspose and Gemm output; then the simulated
+/// network runs on the whole group, step by step, and each output is moved to its float mean before the next operation reads it,
+/// so that every layer sees corrected inputs. The shifts, averaged over the samples, go into the biases.
+/// A group is as large as memory allows: the larger, the less a layer's shift owes to single samples that the layers before it
+/// were moved for. Its size is the network's: neither the batch size nor the device changes what is found.
 /// Does not fire for a layer whose weight is not quantized. Kept only where it lowers the error of the network's outputs on
 /// every other sample (with 64 samples or more these gave no means): all layers, or none. In a trial on a copy it is kept: the trial judges
 /// the copy.
 namespace ppq::passes {
 namespace {
 
-constexpr size_t kMostSamples = 32, kMostJudged = 16, kLargestBatch = 32;
-constexpr size_t kBatchBytes = size_t{256} << 20;  ///< activations of one batch, where the user set no limit
+constexpr size_t kMostSamples = 32, kMostJudged = 16, kLargestGroup = 32;
+constexpr size_t kGroupBytes = size_t{256} << 20;  ///< activations of one group, where the user set no limit
 
 struct Layer {
   Node* node;
-  at::Tensor batch_shift;  ///< float mean - quantized mean of that batch
+  at::Tensor group_shift;  ///< float mean - quantized mean of a group
   at::Tensor shift;        ///< Σ over samples
 };
 
@@ -49,9 +51,7 @@ class CorrectBias final : public Pass {
       throw Error(ErrorKind::Data, "bias correction", "no samples: got 0, expected at least 1");
     collect(graph, context);
     if (layers_.empty()) return 0;
-    PassContext wide = context;
-    wide.batch_size = batch_size(graph, context);
-    const size_t samples = measure_shifts(graph, wide);
+    const size_t samples = measure_shifts(graph, context);
     const auto before = context.trial ? nullptr : graph.clone();
     std::vector<at::Tensor> old;
     const Pinned pinned(graph);
@@ -73,13 +73,19 @@ class CorrectBias final : public Pass {
     }
   }
 
-  /// As large as memory allows, where the network allows batches at all.
-  static size_t batch_size(const Graph& graph, const PassContext& context) {
-    const size_t memory = context.max_memory ? context.max_memory : kBatchBytes;
-    if (context.largest_batch == 0)
-      return std::max(context.batch_size, choose_batch_size(graph, *context.calibration, context.device, memory, kLargestBatch).batch);
-    const size_t fitting = memory / std::max<size_t>(context.sample_bytes, 1);
-    return std::max(context.batch_size, std::min({fitting, kLargestBatch, context.largest_batch}));
+  /// Samples that are looked at together, and how many of them go into a batch.
+  struct Group {
+    size_t samples, batch;
+  };
+  static Group group_of(const Graph& graph, const PassContext& context) {
+    const size_t memory = context.max_memory ? context.max_memory : kGroupBytes;
+    size_t bytes = context.sample_bytes, largest = context.largest_batch;
+    if (largest == 0) {
+      const BatchChoice choice = choose_batch_size(graph, *context.calibration, context.device, memory, kLargestGroup);
+      bytes = choice.sample_bytes, largest = choice.largest;
+    }
+    const size_t samples = samples_at_once(bytes, memory, kLargestGroup);
+    return {samples, std::min(samples, largest)};
   }
 
   size_t measure_shifts(const Graph& graph, const PassContext& context) {
@@ -88,31 +94,68 @@ class CorrectBias final : public Pass {
     const Part fit = (enough ? Part::even() : Part::all()).spread(kMostSamples);
     const DatasetPtr samples = part_of(context.calibration, fit);
     FloatMeans own, &means = context.outputs ? context.outputs->means : own;
-    means.know(graph, means_wanted(), samples, context);
+    const Group group = group_of(graph, context);
+    PassContext grouped = context;
+    grouped.batch_size = group.batch;
+    means.know(graph, means_wanted(), samples, grouped);
     LowerOptions simulated;
     simulated.mode = ExecutionMode::Simulated;
     simulated.device = context.device;
     for (const Layer& layer : layers_) simulated.watch.push_back(layer.node->output());
     const auto program = lower(graph, simulated);
     const std::vector<size_t> places = places_of(samples);
-    visit_samples(samples, context, "correct bias", [&](const Tensors& inputs, size_t first, size_t count) {
-      const std::vector<size_t> here(places.begin() + static_cast<std::ptrdiff_t>(first),
-                                     places.begin() + static_cast<std::ptrdiff_t>(first + count));
-      ppq::run(*program, inputs, [&](size_t i, const at::Tensor& value) {
-        Layer& layer = layers_[i];
-        layer.batch_shift =
-            means.mean(layer.node->output()->name(), here) - channel_means(value, output_channel_axis(*layer.node, value.dim()));
-        // The output was just made and nobody has read it: moved in place, it is what a corrected layer would give.
-        value.add_(broadcast_channels(*layer.node, layer.batch_shift, value.dim()).to(value.scalar_type()));
-      });
-      // Only now: memory may have run out before.
-      for (Layer& layer : layers_) {
-        const at::Tensor shift = layer.batch_shift * static_cast<double>(count);
-        layer.shift = layer.shift.defined() ? layer.shift + shift : shift;
-      }
-      if (context.work) context.work->simulated_forwards += count;
+    std::vector<Tensors> waiting;
+    std::vector<size_t> counts;  // samples of each
+    size_t first = 0, held = 0;
+    visit_samples(samples, grouped, "correct bias", [&](const Tensors& inputs, size_t start, size_t count) {
+      waiting.push_back(inputs), counts.push_back(count), held += count;
+      if (held < group.samples && start + count < samples->size()) return;
+      shift_group(*program, waiting, counts, at::ArrayRef<size_t>(places).slice(first, held), means, context);
+      first += held, held = 0;
+      waiting.clear(), counts.clear();
     });
     return samples->size();
+  }
+
+  /// Moves a group's outputs and adds its shifts; in halves, with a warning, where memory does not suffice.
+  void shift_group(const Program& program, at::ArrayRef<Tensors> batches, at::ArrayRef<size_t> counts, at::ArrayRef<size_t> places,
+                   const FloatMeans& means, const PassContext& context) {
+    try {
+      run_side_by_side(program, batches.vec(), [&](size_t i, const Tensors& values) {
+        Layer& layer = layers_[i];
+        at::Tensor mean;
+        for (size_t k = 0; k < values.size(); ++k) {
+          const double share = static_cast<double>(counts[k]) / static_cast<double>(places.size());
+          const at::Tensor one = channel_means(values[k], output_channel_axis(*layer.node, values[k].dim())) * share;
+          mean = mean.defined() ? mean + one : one;
+        }
+        layer.group_shift = means.mean(layer.node->output()->name(), places.vec()) - mean;
+        // The outputs were just made and nobody has read them: moved in place, they are what a corrected layer would give.
+        for (const at::Tensor& value : values)
+          value.add_(broadcast_channels(*layer.node, layer.group_shift, value.dim()).to(value.scalar_type()));
+      });
+    } catch (...) {
+      if (places.size() < 2 || (batches.size() == 1 && !divides(batches[0], counts[0])) || !out_of_memory()) throw;
+      context.warn(halving_text(places.size(), (places.size() + 1) / 2));
+      std::vector<Tensors> parts = batches.vec();
+      std::vector<size_t> sizes = counts.vec();
+      if (parts.size() == 1) {
+        const size_t all = sizes[0], half = (all + 1) / 2;
+        parts = {rows_of(batches[0], all, 0, half), rows_of(batches[0], all, half, all - half)}, sizes = {half, all - half};
+      }
+      const size_t half = parts.size() / 2;
+      const size_t samples = std::accumulate(sizes.begin(), sizes.begin() + static_cast<std::ptrdiff_t>(half), size_t{0});
+      const at::ArrayRef<Tensors> all_parts = parts;
+      const at::ArrayRef<size_t> all_sizes = sizes;
+      shift_group(program, all_parts.slice(0, half), all_sizes.slice(0, half), places.slice(0, samples), means, context);
+      return shift_group(program, all_parts.slice(half), all_sizes.slice(half), places.slice(samples), means, context);
+    }
+    // Only now: memory may have run out before.
+    for (Layer& layer : layers_) {
+      const at::Tensor shift = layer.group_shift * static_cast<double>(places.size());
+      layer.shift = layer.shift.defined() ? layer.shift + shift : shift;
+    }
+    if (context.work) context.work->simulated_forwards += places.size();
   }
 
   std::vector<FloatMeans::Layer> means_wanted() const {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "calibration/batching.h"
 #include "calibration/sweep.h"
 #include "graph/readers.h"
 #include "observers/observer.h"
@@ -223,10 +224,9 @@ std::unordered_map<const TensorQuant*, QuantParams> scales_by_output(const Graph
   if (slots.empty()) return result;
   RunContext one_device = context;
   one_device.devices.clear();  // means taken off so far depend on the order of the samples
-  // Each batch rounds every weight by every candidate.
-  if (context.largest_batch > 1)
-    one_device.batch_size = std::max(
-        context.batch_size, std::min({kMostSamples, context.largest_batch, kBatchBytes / std::max<size_t>(1, context.sample_bytes)}));
+  // Each batch rounds every weight by every candidate, and means are taken off as of the batches so far.
+  one_device.batch_size =
+      context.largest_batch > 1 ? std::min(context.largest_batch, samples_at_once(context.sample_bytes, kBatchBytes, kMostSamples)) : 1;
   const Pinned pinned(graph);
   Sweep sweep(graph, {}, one_device, "scales of weights");
   auto candidates = candidate_scales(slots);

@@ -1,3 +1,5 @@
+#include <array>
+
 #include "passes/quantizing.h"
 
 namespace ppq::test {
@@ -100,6 +102,67 @@ TEST(CorrectBias, LayersSeeCorrectedInputs) {
   // 0.6 rounds to 0.5: means 0.9 and 0.75. 2.0 is exact, so the second layer has nothing left to correct.
   EXPECT_NEAR(q.node("one").constant_input(2).item<double>(), 0.15, 1e-6);
   EXPECT_NEAR(q.node("two").constant_input(2).item<double>(), 0, 1e-6);
+}
+
+/// Two products with a Relu between them: what the second one loses depends on how far the first was moved, so on which samples
+/// are looked at together. By a plain loop over groups of samples.
+struct TwoLayers : Quantizing {
+  TwoLayers()
+      : Quantizing("(float[N,1] x) => (float[N,1] y) <float[1,1] v = {0.6}, float[1] b = {0.1}, float[1,1] w = {1.1}, float[1] c = {0}>",
+                   "[one] a = Gemm(x, v, b) r = Relu(a) [two] y = Gemm(r, w, c)") {
+    for (const char* name : {"one", "two"}) {
+      node(name).quantized = true;
+      node(name).input_quant = {nullptr, quarters(), nullptr};
+      node(name).output_quant = {nullptr};
+    }
+    std::vector<at::Tensor> samples;
+    for (const float x : kSamples) samples.push_back(at::full({1, 1}, x));
+    calibrate_with(samples);
+    context.trial = true;  // kept without a judge
+  }
+  std::pair<double, double> found() {
+    EXPECT_EQ(pass("correct-bias"), 2u);
+    return {node("one").constant_input(2).item<double>() - 0.1, node("two").constant_input(2).item<double>()};
+  }
+  static std::pair<double, double> expected(size_t group) {
+    double one = 0, two = 0;
+    for (size_t first = 0; first < kSamples.size(); first += group) {
+      const size_t last = std::min(first + group, kSamples.size());
+      double moved = 0, wanted = 0, got = 0;
+      for (size_t i = first; i < last; ++i) moved += (0.6 - 0.5) * kSamples[i];
+      one += moved;
+      moved /= static_cast<double>(last - first);
+      for (size_t i = first; i < last; ++i) {
+        wanted += 1.1 * std::max(0.0, 0.6 * kSamples[i] + 0.1);
+        got += 1.0 * std::max(0.0, 0.5 * kSamples[i] + 0.1 + moved);
+      }
+      two += wanted - got;
+    }
+    return {one / kSamples.size(), two / kSamples.size()};
+  }
+  static constexpr std::array<float, 8> kSamples = {1, -2, 3, -4, 0.5, 6, -0.25, 2};
+};
+
+TEST(CorrectBias, DoesNotDependOnTheBatchSize) {
+  for (const size_t largest : {0u, 1u, 32u})  // not known, a network that mixes samples, one that does not
+    for (const size_t batch : {1u, 3u, 8u}) {
+      TwoLayers q;
+      q.context.batch_size = batch, q.context.largest_batch = largest;
+      const auto [one, two] = q.found();
+      EXPECT_NEAR(one, TwoLayers::expected(8).first, 1e-6) << batch << " of " << largest;
+      EXPECT_NEAR(two, TwoLayers::expected(8).second, 1e-6) << batch << " of " << largest;
+    }
+}
+
+TEST(CorrectBias, LooksAtAsManySamplesAsFit) {
+  for (const size_t fitting : {1u, 2u, 4u})
+    for (const size_t largest : {1u, 32u}) {
+      TwoLayers q;
+      q.context.batch_size = 8, q.context.largest_batch = largest, q.context.sample_bytes = 100;
+      q.context.max_memory = fitting * 100 + 99;
+      EXPECT_NEAR(q.found().second, TwoLayers::expected(fitting).second, 1e-6) << fitting << " of " << largest;
+    }
+  EXPECT_GT(std::abs(TwoLayers::expected(1).second - TwoLayers::expected(8).second), 0.01) << "the size matters";
 }
 
 }  // namespace
