@@ -1,5 +1,4 @@
 #include <malloc.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <climits>
@@ -64,22 +63,10 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, INT_MAX);
 }
 
-/// OpenMP's threads spin while they wait for one another; with another job on the same cores that makes both many times
-/// slower. The runtime reads its wish before main, so the program starts once more with it, for the commands that compute.
-void wait_without_spinning(const Args& args, char** argv) {
-  const bool computes =
-      !args.empty() && args[0] != "list" && args[0] != "inspect" && args[0] != "compare" && args[0] != "--version" &&
-      std::none_of(args.begin(), args.end(), [](const std::string& a) { return a == "--help" || a == "-h" || a == "help"; });
-  if (!computes || std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
-  setenv("OMP_WAIT_POLICY", "passive", 1);
-  execv("/proc/self/exe", argv);  // returns only where it cannot: then it goes on as it is
-}
-
 }  // namespace
 }  // namespace ppq::app
 
 int main(int argc, char** argv) {
-  ppq::app::wait_without_spinning({argv + 1, argv + argc}, argv);
   ppq::app::keep_freed_memory();
   ppq::leave_with_last_words();
   std::signal(SIGPIPE, SIG_IGN);

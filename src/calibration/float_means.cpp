@@ -30,17 +30,23 @@ void FloatMeans::know(const Graph& graph, const std::vector<Layer>& layers, cons
   const auto program = lower(graph, lowering);
   RunContext quiet = context;
   quiet.progress = nullptr;
-  visit_samples(subset(samples, missing), quiet, "", [&](const Tensors& inputs, size_t first, size_t count) {
-    ppq::run(*program, inputs, [&](size_t i, const at::Tensor& output) {
-      const int64_t rows = output.size(0) / static_cast<int64_t>(count);
-      for (size_t k = 0; k < count; ++k) {
-        const at::Tensor one = count == 1 ? output : output.narrow(0, static_cast<int64_t>(k) * rows, rows);
-        means_[layers[i].value->name()][places[missing[first + k]]] =
-            channel_means(one, layers[i].axis < 0 ? one.dim() - 1 : layers[i].axis);
-      }
-    });
-    if (context.work) context.work->float_forwards += count;
-  });
+  visit_samples_at_once(subset(samples, missing), quiet, "",
+                        [&](const Tensors& inputs, size_t first, size_t count) -> std::function<void()> {
+                          std::vector<std::vector<at::Tensor>> found(layers.size());  // of each sample
+                          ppq::run(*program, inputs, [&](size_t i, const at::Tensor& output) {
+                            const int64_t rows = output.size(0) / static_cast<int64_t>(count);
+                            for (size_t k = 0; k < count; ++k) {
+                              const at::Tensor one = count == 1 ? output : output.narrow(0, static_cast<int64_t>(k) * rows, rows);
+                              found[i].push_back(channel_means(one, layers[i].axis < 0 ? one.dim() - 1 : layers[i].axis));
+                            }
+                          });
+                          return [&, first, count, found = std::move(found)] {
+                            for (size_t i = 0; i < layers.size(); ++i)
+                              for (size_t k = 0; k < found[i].size(); ++k)
+                                means_[layers[i].value->name()][places[missing[first + k]]] = found[i][k];
+                            if (context.work) context.work->float_forwards += count;
+                          };
+                        });
 }
 
 at::Tensor FloatMeans::mean(const std::string& value, const std::vector<size_t>& places) const {

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "calibration/visit.h"
+#include "executor/at_once.h"
 
 namespace ppq {
 namespace {
@@ -68,39 +69,57 @@ Reference::Kept& Reference::kept(const Part& part) {
   one->part = part;
   const std::vector<size_t> indices = part.indices(samples_->size());
   std::vector<size_t> rest;
-  visit_samples(subset(samples_, indices), context_, "", [&](const Tensors& inputs, size_t first, size_t count) {
-    if (all_->bytes >= kKeptBytes) {
-      for (size_t i = first; i < first + count; ++i) rest.push_back(indices[i]);
-      return;
-    }
-    Tensors expected = ppq::run(*plain_, inputs);
-    if (context_.work) context_.work->float_forwards += count;
-    all_->bytes += bytes_of(inputs) + bytes_of(expected);
-    one->exact.add(expected, expected);
-    one->batches.push_back({inputs, std::move(expected), count});
-  });
+  visit_samples_at_once(subset(samples_, indices), context_, "",
+                        [&](const Tensors& inputs, size_t first, size_t count) -> std::function<void()> {
+                          Tensors expected;
+                          if (all_->bytes < kKeptBytes) expected = ppq::run(*plain_, inputs);
+                          return [&, inputs, first, count, expected = std::move(expected)]() mutable {
+                            if (expected.empty() || all_->bytes >= kKeptBytes) {
+                              for (size_t i = first; i < first + count; ++i) rest.push_back(indices[i]);
+                              return;
+                            }
+                            if (context_.work) context_.work->float_forwards += count;
+                            all_->bytes += bytes_of(inputs) + bytes_of(expected);
+                            one->exact.add(expected, expected);
+                            one->batches.push_back({inputs, std::move(expected), count});
+                          };
+                        });
   if (!rest.empty()) one->rest = subset(samples_, rest);
   all_->parts.push_back(std::move(one));
   return *all_->parts.back();
 }
 
-void Reference::visit(const Part& part, const std::function<void(const Tensors&, const Tensors&, size_t)>& show) {
+void Reference::simulate(const Graph& quantized, const Part& part,
+                         const std::function<bool(const Tensors& got, const Tensors& expected, size_t count)>& add) {
+  const auto simulated = lowered(quantized, ExecutionMode::Simulated, context_);
   const Kept& all = kept(part);
-  for (const Batch& batch : all.batches) show(batch.inputs, batch.expected, batch.count);
-  if (!all.rest) return;
-  visit_samples(all.rest, context_, "", [&](const Tensors& inputs, size_t, size_t count) {
-    const Tensors expected = ppq::run(*plain_, inputs);
-    if (context_.work) context_.work->float_forwards += count;
-    show(inputs, expected, count);
+  const size_t most = batches_at_once(context_);
+  bool more = true;
+  for (size_t first = 0; more && first < all.batches.size(); first += most) {
+    const size_t count = std::min(most, all.batches.size() - first);
+    std::vector<Tensors> got(count);
+    for_each_at_once(context_.device, count, [&](size_t i) { got[i] = ppq::run(*simulated, all.batches[first + i].inputs); });
+    for (size_t i = 0; i < count; ++i) {
+      const Batch& batch = all.batches[first + i];
+      if (context_.work) context_.work->simulated_forwards += batch.count;
+      more = more && add(got[i], batch.expected, batch.count);
+    }
+  }
+  if (!all.rest || !more) return;
+  visit_samples_at_once(all.rest, context_, "", [&](const Tensors& inputs, size_t, size_t count) -> std::function<void()> {
+    Tensors expected = ppq::run(*plain_, inputs), got = ppq::run(*simulated, inputs);
+    return [&, count, expected = std::move(expected), got = std::move(got)] {
+      if (context_.work) context_.work->float_forwards += count, context_.work->simulated_forwards += count;
+      more = more && add(got, expected, count);
+    };
   });
 }
 
 OutputErrors Reference::errors(const Graph& quantized, const Part& part) {
-  const auto simulated = lowered(quantized, ExecutionMode::Simulated, context_);
   OutputErrors errors;
-  visit(part, [&](const Tensors& inputs, const Tensors& expected, size_t count) {
-    errors.add(ppq::run(*simulated, inputs), expected);
-    if (context_.work) context_.work->simulated_forwards += count;
+  simulate(quantized, part, [&](const Tensors& got, const Tensors& expected, size_t) {
+    errors.add(got, expected);
+    return true;
   });
   return errors;
 }
@@ -108,7 +127,6 @@ OutputErrors Reference::errors(const Graph& quantized, const Part& part) {
 Reference::Course Reference::course(const Graph& quantized, const Part& part, const Course& rival, double share) {
   constexpr size_t kFewest = 4;
   constexpr double kFarBehind = 1.5;
-  const auto simulated = lowered(quantized, ExecutionMode::Simulated, context_);
   const Kept& all = kept(part);
   OutputErrors errors;
   Course course;
@@ -120,13 +138,12 @@ Reference::Course Reference::course(const Graph& quantized, const Part& part, co
     hopeless = !all.rest && errors.least_sum(all.exact) > share * rival.error;
     if (step + 1 >= kFewest && step < rival.growth.size()) hopeless |= course.growth[step] > kFarBehind * share * rival.growth[step];
   };
-  visit(part, [&](const Tensors& inputs, const Tensors& expected, size_t count) {
-    if (hopeless) return;
-    const Tensors got = ppq::run(*simulated, inputs);
-    if (context_.work) context_.work->simulated_forwards += count;
+  simulate(quantized, part, [&](const Tensors& got, const Tensors& expected, size_t count) {
     // What is given up must not depend on the batch size.
-    if (count == 1 || !divides(got, count) || !divides(expected, count)) return add(got, expected);
-    for (size_t i = 0; i < count && !hopeless; ++i) add(rows_of(got, count, i, 1), rows_of(expected, count, i, 1));
+    const bool divided = count > 1 && divides(got, count) && divides(expected, count);
+    if (!divided) add(got, expected);
+    for (size_t i = 0; divided && i < count && !hopeless; ++i) add(rows_of(got, count, i, 1), rows_of(expected, count, i, 1));
+    return !hopeless;
   });
   if (!hopeless) course.error = errors.sum();
   return course;
@@ -135,10 +152,12 @@ Reference::Course Reference::course(const Graph& quantized, const Part& part, co
 double float_change(const Graph& changed, const Graph& plain, const DatasetPtr& samples, const RunContext& context) {
   const auto reference = lowered(plain, ExecutionMode::Float, context), other = lowered(changed, ExecutionMode::Float, context);
   OutputErrors errors;
-  visit_samples(samples, quiet(context), "", [&](const Tensors& inputs, size_t, size_t count) {
-    const Tensors expected = ppq::run(*reference, inputs);
-    errors.add(ppq::run(*other, inputs), expected);
-    if (context.work) context.work->float_forwards += 2 * count;
+  visit_samples_at_once(samples, quiet(context), "", [&](const Tensors& inputs, size_t, size_t count) -> std::function<void()> {
+    Tensors expected = ppq::run(*reference, inputs), got = ppq::run(*other, inputs);
+    return [&, count, expected = std::move(expected), got = std::move(got)] {
+      errors.add(got, expected);
+      if (context.work) context.work->float_forwards += 2 * count;
+    };
   });
   return errors.sum();
 }

@@ -38,8 +38,6 @@ class Reference {
   /// `plain` outlives this.
   Reference(const Graph& plain, DatasetPtr samples, const RunContext& context);
 
-  /// Calls `show` with the inputs and float outputs of each batch of the part.
-  void visit(const Part& part, const std::function<void(const Tensors& inputs, const Tensors& expected, size_t count)>& show);
   /// Errors of the simulated network on a part.
   OutputErrors errors(const Graph& quantized, const Part& part);
 
@@ -73,6 +71,9 @@ class Reference {
     size_t bytes = 0;
   };
   Kept& kept(const Part& part);
+  /// Shows `add` the simulated and float outputs of the part's batches, in order, until it says that it saw enough.
+  void simulate(const Graph& quantized, const Part& part,
+                const std::function<bool(const Tensors& got, const Tensors& expected, size_t count)>& add);
 
   std::shared_ptr<const Program> plain_;
   DatasetPtr samples_;

@@ -7,6 +7,8 @@
 #include <system_error>
 #include <thread>
 
+#include "calibration/visit.h"
+#include "executor/at_once.h"
 #include "ppq/error.h"
 
 namespace ppq {
@@ -21,8 +23,9 @@ DatasetPtr share_of(const DatasetPtr& samples, size_t batch_size, size_t share, 
   return subset(samples, std::move(indices));
 }
 
-/// Runs `work(k)` for each k < count, all but the first in threads of their own; rethrows the first error in order.
-void run_side_by_side(size_t count, std::atomic<bool>& failed, const std::function<void(size_t)>& work) {
+/// Runs `work(k)` for each k < count, all but the first in threads of their own; rethrows the first error in order. `alone`: the
+/// threads are the CPU's, and each computes alone.
+void run_shards(size_t count, bool alone, std::atomic<bool>& failed, const std::function<void(size_t)>& work) {
   std::vector<std::exception_ptr> errors(count);
   auto guarded = [&](size_t k) {
     try {
@@ -32,6 +35,12 @@ void run_side_by_side(size_t count, std::atomic<bool>& failed, const std::functi
       failed = true;
     }
   };
+  if (alone) {
+    for_each_at_once(at::kCPU, count, guarded);
+    for (const std::exception_ptr& error : errors)
+      if (error) std::rethrow_exception(error);
+    return;
+  }
   std::vector<std::thread> others;
   try {
     for (size_t k = 1; k < count; ++k) others.emplace_back(guarded, k);
@@ -72,11 +81,18 @@ std::vector<Sweep::Group> Sweep::groups() const {
   return result;
 }
 
+/// Who shares the batches. One CPU counts as many times as its threads work on batches of their own.
+std::vector<at::Device> Sweep::sharing() const {
+  if (in_order_) return {context_.device};
+  if (context_.devices.size() > 1) return context_.devices;
+  return std::vector<at::Device>(batches_at_once(context_), context_.device);
+}
+
 void Sweep::run(const DatasetPtr& samples) {
   if (!samples || samples->size() == 0) throw Error(ErrorKind::Data, what_, "no samples: got 0, expected at least 1");
   if (wishes_.empty()) return;
   const size_t batches = (samples->size() + context_.batch_size - 1) / context_.batch_size;
-  const std::vector<at::Device> devices = context_.devices.empty() ? std::vector<at::Device>{context_.device} : context_.devices;
+  const std::vector<at::Device> devices = sharing();
   for (size_t k = 0; k < std::max<size_t>(1, std::min(devices.size(), batches)); ++k)
     shards_.push_back(std::make_unique<SweepShard>(wishes_, devices[k]));
   const std::vector<Group> all = groups();
@@ -102,7 +118,8 @@ void Sweep::run_group(const DatasetPtr& samples, const Group& group, size_t& don
     const std::lock_guard lock(mutex);
     context_.warn(std::move(text));
   };
-  run_side_by_side(shards_.size(), failed, [&](size_t k) {
+  const bool alone = context_.devices.size() < 2 && context_.device.is_cpu();
+  run_shards(shards_.size(), alone, failed, [&](size_t k) {
     const DatasetPtr share = share_of(samples, context_.batch_size, k, shards_.size());
     if (share->size() == 0) return;
     SweepShard::Options options{context_.batch_size, context_.device_graphs ? capture_on(shards_[k]->device()) : nullptr, group.asleep};
@@ -113,7 +130,7 @@ void Sweep::run_group(const DatasetPtr& samples, const Group& group, size_t& don
 std::string Sweep::description() const {
   std::string text;
   for (const auto& shard : shards_) {
-    if (shards_.size() == 1 && shard->device().is_cpu()) continue;
+    if (context_.devices.size() < 2 && shard->device().is_cpu()) continue;
     text += (text.empty() ? "" : "; ") + shard->device().str() + ": " + std::to_string(shard->replays()) + " batches by a recorded graph";
     if (!shard->obstacle().empty()) text += " (" + shard->obstacle() + ")";
   }

@@ -12,8 +12,9 @@
 namespace ppq {
 
 /// One visit of samples by one network, for everybody who wants to see its tensors: all devices share the batches, batches of
-/// one shape are recorded and replayed where the device has graphs, the next batch is uploaded ahead, a batch that memory does
-/// not suffice for is halved, and an error on one device ends the others. Statistics of all devices are merged at the end.
+/// one shape are recorded and replayed where the device has graphs, the CPU's threads each take batches of their own, the next batch is
+/// uploaded ahead, a batch that memory does not suffice for is halved, and an error on one device ends the others. Statistics of all
+/// devices are merged at the end.
 class Sweep {
  public:
   /// `lowering`: how the network runs (mode, quantize_parameters). `what` names the sweep in progress reports. `graph` and
@@ -38,6 +39,8 @@ class Sweep {
         part);
   }
   bool empty() const { return wishes_.empty(); }
+  /// Shows the batches one after the other, on one device: for statistics that depend on the order.
+  void keep_order() { in_order_ = true; }
 
   /// Runs the network once over the samples (those of parts that nobody wants are left out). Throws Data without samples, and
   /// what networks and statistics throw.
@@ -60,6 +63,7 @@ class Sweep {
     std::vector<bool> asleep;
   };
   std::vector<Group> groups() const;
+  std::vector<at::Device> sharing() const;
   void run_group(const DatasetPtr& samples, const Group& group, size_t& done, size_t total);
 
   const Graph& graph_;
@@ -70,6 +74,7 @@ class Sweep {
   std::vector<Part> parts_;  ///< of each wish
   std::vector<std::unique_ptr<SweepShard>> shards_;
   size_t batch_size_ = 0;
+  bool in_order_ = false;
 };
 
 }  // namespace ppq

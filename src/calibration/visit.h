@@ -14,6 +14,15 @@ namespace ppq {
 void visit_samples(const DatasetPtr& samples, const RunContext& context, const std::string& what,
                    const std::function<void(const Tensors& inputs, size_t first, size_t count)>& show);
 
+/// How many batches the CPU works on at once, each in one thread: as many as it has threads and memory allows. 1 on other
+/// devices, whose kernels fill them.
+size_t batches_at_once(const RunContext& context);
+/// As visit_samples, for work that splits into what a batch needs alone, and a rest that takes turns: `work` is called for several
+/// batches at once where the CPU has the threads (one network a thread leaves none of them waiting for the others after each
+/// layer), and what it returns is called in the order of the samples.
+void visit_samples_at_once(const DatasetPtr& samples, const RunContext& context, const std::string& what,
+                           const std::function<std::function<void()>(const Tensors& inputs, size_t first, size_t count)>& work);
+
 /// Whether the exception in flight says that memory did not suffice. To be called while one is handled.
 bool out_of_memory();
 /// Whether the inputs of `samples` samples can be divided by samples along dimension 0.

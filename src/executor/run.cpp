@@ -3,6 +3,7 @@
 
 #include <unordered_set>
 
+#include "executor/at_once.h"
 #include "executor/program.h"
 #include "ppq/error.h"
 
@@ -73,7 +74,15 @@ void run_frames(const Program& program, at::ArrayRef<std::vector<at::Tensor>*> f
   report_after(-1);
   std::vector<at::Tensor> in, out;
   for (size_t s = 0; s < program.steps.size(); ++s) {
-    for (auto* frame : frames) run_step(program.steps[s], *frame, in, out);
+    if (frames.size() == 1) {
+      run_step(program.steps[s], *frames[0], in, out);
+    } else {
+      for_each_at_once(program.device, frames.size(), [&](size_t i) {
+        at::AutoDispatchBelowAutograd no_autograd;
+        std::vector<at::Tensor> own_in, own_out;
+        run_step(program.steps[s], *frames[i], own_in, own_out);
+      });
+    }
     report_after(static_cast<int>(s));
     for (auto* frame : frames)
       for (int slot : program.steps[s].dies_unread) (*frame)[slot].reset();

@@ -45,6 +45,7 @@ TEST(Reference, RunsTheFloatNetworkOnceAPartAlsoForCopies) {
 TEST(Reference, GivesUpWhatIsCertainToBeWorse) {
   Hits q;
   q.quantize(0.5);
+  q.context.sample_bytes = size_t{1} << 40;  // one sample at a time
   Reference reference(*q.plain, q.context.calibration, q.context);
   const Reference::Course first = reference.course(*q.graph, Part::all(), {});
   EXPECT_EQ(first.error, reference.errors(*q.graph, Part::all()).sum());
@@ -66,6 +67,7 @@ TEST(Reference, GivesUpWhatIsFarBehind) {
   std::vector<at::Tensor> samples;
   for (int i = 0; i < 8; ++i) samples.push_back(at::full({1, 1}, 1.25));
   q.calibrate_with(samples);
+  q.context.sample_bytes = size_t{1} << 40;  // one sample at a time
   q.context.work = std::make_shared<Work>();
   const auto plain = q.graph->clone();
   q.node("neg").output_quant = {active(0.5, 128)};

@@ -1,5 +1,13 @@
 #include "calibration/sweep.h"
 
+#include <ATen/Parallel.h>
+
+#include <atomic>
+#include <mutex>
+#include <new>
+#include <set>
+#include <thread>
+
 #include "calibration/channel_moments.h"
 #include "calibration/keep.h"
 #include "calibration/visit.h"
@@ -63,6 +71,7 @@ TEST(Sweep, SaysHowFarItIs) {
     EXPECT_EQ(total, 11u);
     done.push_back(now);
   };
+  q.context.sample_bytes = size_t{1} << 40;  // one batch at a time
   Sweep sweep(*q.graph, {}, q.context, "moments");
   sweep.want<MomentStatistic>(q.y(), Part::all());
   sweep.run(q.context.calibration);
@@ -94,12 +103,109 @@ TEST(Sweep, AnErrorOnOneDeviceIsTheSweeps) {
 TEST(Sweep, KeepsTensorsInOrder) {
   Tripled q;
   Sweep sweep(*q.graph, {}, q.context, "kept");
+  sweep.keep_order();
   const size_t wish = sweep.want<KeepStatistic>(q.y(), Part::all());
   sweep.run(q.context.calibration);
   const auto& batches = sweep.found<KeepStatistic>(wish).batches();
   ASSERT_EQ(batches.size(), 3u);
   EXPECT_EQ(batches[2].size(0), 3);
   EXPECT_EQ(batches[2][2][0].item<float>(), 30);
+}
+
+/// The CPU's threads each take batches of their own, and each batch is computed by one of them.
+TEST(Sweep, TheThreadsOfACpuShareTheBatches) {
+  if (batches_at_once(RunContext()) < 2) GTEST_SKIP() << "needs two threads";
+  Tripled q;
+  q.context.batch_size = 1;
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  struct Witness final : Statistic {
+    Witness(std::mutex& m, std::set<std::thread::id>& t) : mutex(m), threads(t) {}
+    void observe(const at::Tensor& value, int64_t) override {
+      const std::lock_guard lock(mutex);
+      threads.insert(std::this_thread::get_id());
+      sum += value.sum().item<double>();
+      EXPECT_TRUE(at::in_parallel_region());
+    }
+    void merge(const Statistic& other) override { sum += dynamic_cast<const Witness&>(other).sum; }
+    std::mutex& mutex;
+    std::set<std::thread::id>& threads;
+    double sum = 0;
+  };
+  Sweep sweep(*q.graph, {}, q.context, "witness");
+  const size_t wish = sweep.want(q.y(), [&] {
+    Gathering one;
+    one.statistics.push_back(std::make_unique<Witness>(mutex, threads));
+    one.shown.push_back(one.statistics.back().get());
+    return one;
+  });
+  sweep.run(q.context.calibration);
+  EXPECT_GE(threads.size(), 2u);
+  EXPECT_EQ(sweep.found<Witness>(wish).sum, 2 * 3 * 55);
+  EXPECT_EQ(sweep.description(), "");
+}
+
+TEST(BatchesAtOnce, AreAsManyAsThreadsAndMemoryAllow) {
+  RunContext context;
+  const auto threads = static_cast<size_t>(at::get_num_threads());
+  EXPECT_EQ(batches_at_once(context), threads) << "not measured";
+  context.sample_bytes = 100, context.batch_size = 2;
+  for (const size_t fitting : {size_t{1}, threads}) {
+    context.max_memory = 200 * fitting + 199;
+    EXPECT_EQ(batches_at_once(context), fitting);
+  }
+  context.max_memory = 1;
+  EXPECT_EQ(batches_at_once(context), 1u);
+  context.max_memory = 0;
+  context.device = at::Device(at::kCUDA, 0);
+  EXPECT_EQ(batches_at_once(context), 1u) << "kernels fill the device";
+}
+
+/// Batches may be worked on in any order; what is left of them comes in the order of the samples, and each sample once.
+TEST(VisitSamplesAtOnce, TheRestComesInOrder) {
+  for (const size_t batch : {1u, 4u, 32u}) {
+    Tripled q;
+    q.context.batch_size = batch;
+    std::atomic<size_t> worked = 0;
+    std::vector<float> seen;
+    visit_samples_at_once(q.context.calibration, q.context, "", [&](const Tensors& inputs, size_t, size_t count) {
+      worked += count;
+      return [&seen, count, x = inputs[0]] {
+        EXPECT_EQ(x.size(0), static_cast<int64_t>(count));
+        for (size_t i = 0; i < count; ++i) seen.push_back(x[static_cast<int64_t>(i)][0].item<float>());
+      };
+    });
+    EXPECT_EQ(worked, 11u);
+    EXPECT_THAT(seen, testing::ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)) << batch;
+  }
+}
+
+TEST(VisitSamplesAtOnce, HalvesABatchThatMemoryDoesNotSufficeFor) {
+  Tripled q;
+  std::vector<std::string> warnings;
+  q.context.warnings = &warnings;
+  std::vector<float> seen;
+  visit_samples_at_once(q.context.calibration, q.context, "", [&](const Tensors& inputs, size_t, size_t count) -> std::function<void()> {
+    if (count > 2) throw std::bad_alloc();
+    return [&seen, count, x = inputs[0]] {
+      for (size_t i = 0; i < count; ++i) seen.push_back(x[static_cast<int64_t>(i)][0].item<float>());
+    };
+  });
+  EXPECT_THAT(seen, testing::ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
+  EXPECT_THAT(warnings, testing::Contains(testing::HasSubstr("batches of 2")));
+}
+
+TEST(VisitSamplesAtOnce, ThrowsWhatTheWorkThrows) {
+  Tripled q;
+  size_t rests = 0;
+  const Error error = thrown([&] {
+    visit_samples_at_once(q.context.calibration, q.context, "", [&](const Tensors&, size_t first, size_t) -> std::function<void()> {
+      if (first > 0) throw Error(ErrorKind::Model, "node", "does not run");
+      return [&] { ++rests; };
+    });
+  });
+  EXPECT_EQ(error.kind(), ErrorKind::Model);
+  EXPECT_LE(rests, 1u);
 }
 
 /// Memory suffices for two samples at a time: every sample is shown once all the same.

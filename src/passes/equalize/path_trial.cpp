@@ -62,10 +62,10 @@ size_t bytes_of(const Value* value, size_t samples) {
 /// One sweep of the float network fills in what flows into and out of each path.
 void keep_samples(const Graph& graph, std::vector<std::unique_ptr<PathTrial>>& group, const DatasetPtr& samples,
                   const PassContext& context) {
-  RunContext one_device = context;
-  one_device.devices.clear();  // batches stay in order
-  one_device.progress = nullptr;
-  Sweep sweep(graph, {}, one_device, "paths");
+  RunContext in_order = context;
+  in_order.progress = nullptr;
+  Sweep sweep(graph, {}, in_order, "paths");
+  sweep.keep_order();
   std::unordered_map<const Value*, size_t> wish_of;
   for (const auto& trial : group)
     for (const auto* values : {&trial->sources(), &trial->results()})

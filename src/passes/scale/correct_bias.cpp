@@ -7,6 +7,7 @@
 #include "calibration/batching.h"
 #include "calibration/reference.h"
 #include "calibration/visit.h"
+#include "executor/at_once.h"
 #include "executor/program.h"
 #include "graph/readers.h"
 #include "ops/op_facts.h"
@@ -85,7 +86,8 @@ class CorrectBias final : public Pass {
       bytes = choice.sample_bytes, largest = choice.largest;
     }
     const size_t samples = samples_at_once(bytes, memory, kLargestGroup);
-    return {samples, std::min(samples, largest)};
+    // The CPU takes samples side by side, one a thread.
+    return {samples, context.device.is_cpu() ? std::min(samples, context.batch_size) : std::min(samples, largest)};
   }
 
   size_t measure_shifts(const Graph& graph, const PassContext& context) {
@@ -123,16 +125,17 @@ class CorrectBias final : public Pass {
     try {
       run_side_by_side(program, batches.vec(), [&](size_t i, const Tensors& values) {
         Layer& layer = layers_[i];
-        at::Tensor mean;
-        for (size_t k = 0; k < values.size(); ++k) {
+        Tensors own(values.size());
+        for_each_at_once(context.device, values.size(), [&](size_t k) {
           const double share = static_cast<double>(counts[k]) / static_cast<double>(places.size());
-          const at::Tensor one = channel_means(values[k], output_channel_axis(*layer.node, values[k].dim())) * share;
-          mean = mean.defined() ? mean + one : one;
-        }
-        layer.group_shift = means.mean(layer.node->output()->name(), places.vec()) - mean;
+          own[k] = channel_means(values[k], output_channel_axis(*layer.node, values[k].dim())) * share;
+        });
+        layer.group_shift = means.mean(layer.node->output()->name(), places.vec());
+        for (const at::Tensor& mean : own) layer.group_shift = layer.group_shift - mean;
         // The outputs were just made and nobody has read them: moved in place, they are what a corrected layer would give.
-        for (const at::Tensor& value : values)
-          value.add_(broadcast_channels(*layer.node, layer.group_shift, value.dim()).to(value.scalar_type()));
+        for_each_at_once(context.device, values.size(), [&](size_t k) {
+          values[k].add_(broadcast_channels(*layer.node, layer.group_shift, values[k].dim()).to(values[k].scalar_type()));
+        });
       });
     } catch (...) {
       if (places.size() < 2 || (batches.size() == 1 && !divides(batches[0], counts[0])) || !out_of_memory()) throw;

@@ -7,6 +7,7 @@
 
 #include "calibration/batching.h"
 #include "calibration/sweep.h"
+#include "executor/at_once.h"
 #include "graph/readers.h"
 #include "observers/observer.h"
 #include "ops/op_facts.h"
@@ -125,15 +126,17 @@ class LayerErrors final : public Statistic {
       squares_ = at::zeros({static_cast<int64_t>(candidates_.size()), channels}, exact.options().dtype(at::kDouble)),
       sums_ = at::zeros_like(squares_);
     count_ += exact.numel() / channels;
-    for (int64_t c = 0; c < squares_.size(0); ++c) {
-      const at::Tensor weight = fake_quantize(weight_, quant_->scheme, candidates_[static_cast<size_t>(c)]);
+    const auto add = [&](size_t candidate) {
+      const auto c = static_cast<int64_t>(candidate);
+      const at::Tensor weight = fake_quantize(weight_, quant_->scheme, candidates_[candidate]);
       at::Tensor rounded = ppq::run(*layer_, {rows, weight.to(x.device())})[0];
       if (mean_is_free_) {
         sums_[c] += (rounded - exact).sum(others_).to(at::kDouble);
         rounded = rounded - along_channels(sums_[c] / static_cast<double>(count_), rounded);
       }
       squares_[c] += at::linalg_vector_norm(activated(rounded) - wanted, 2, others_).to(at::kDouble).square();
-    }
+    };
+    for_each_at_once(x.device(), candidates_.size(), add);
   }
 
   void merge(const Statistic&) override { throw Error(ErrorKind::Internal, "scales of weights", "run on one device only"); }
@@ -222,13 +225,13 @@ std::unordered_map<const TensorQuant*, QuantParams> scales_by_output(const Graph
                                                                      const PassContext& context, bool mean_is_free) {
   std::unordered_map<const TensorQuant*, QuantParams> result;
   if (slots.empty()) return result;
-  RunContext one_device = context;
-  one_device.devices.clear();  // means taken off so far depend on the order of the samples
+  RunContext in_order = context;
   // Each batch rounds every weight by every candidate, and means are taken off as of the batches so far.
-  one_device.batch_size =
+  in_order.batch_size =
       context.largest_batch > 1 ? std::min(context.largest_batch, samples_at_once(context.sample_bytes, kBatchBytes, kMostSamples)) : 1;
   const Pinned pinned(graph);
-  Sweep sweep(graph, {}, one_device, "scales of weights");
+  Sweep sweep(graph, {}, in_order, "scales of weights");
+  sweep.keep_order();  // means are taken off as of the samples so far
   auto candidates = candidate_scales(slots);
   for (size_t i = 0; i < slots.size(); ++i)
     sweep.want(slots[i].node->input(0), [&graph, &pinned, &slots, &candidates, mean_is_free, i] {

@@ -313,6 +313,7 @@ TEST(Calibrate, ReportsProgressUpToTheLastSample) {
   Layer q;
   q.calibrate_with(samples());
   q.context.batch_size = 2;
+  q.context.sample_bytes = size_t{1} << 40;  // one batch at a time
   std::vector<size_t> done;
   q.context.progress = [&](const std::string&, size_t now, size_t total) {
     done.push_back(now);
