@@ -5,7 +5,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "exporters/exporter.h"
-#include "model.h"
+#include "job/model.h"
 #include "ppq/error.h"
 #include "ppq/executor.h"
 
@@ -19,7 +19,7 @@ int analyze_command(const Args& args) {
                                                                        cxxopts::value<std::string>())(
       "device", "auto, cpu, cuda or cuda:N", cxxopts::value<std::string>()->default_value("auto"))(
       "layerwise-samples", "samples of the layerwise analysis (0: none)", cxxopts::value<int64_t>()->default_value("4"));
-  line.add_data_options();
+  line.declare(DataOptions());
   line.add_common();
   if (!line.parse(args)) return 0;
   apply_threads(line);

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "commands.h"
-#include "model.h"
+#include "job/model.h"
 #include "ops/op_facts.h"
 #include "ppq/error.h"
 #include "ppq/executor.h"
@@ -104,7 +104,7 @@ int inspect_command(const Args& args) {
   line.add_common();
   if (!line.parse(args)) return 0;
   std::vector<std::pair<std::string, std::vector<int64_t>>> shapes;
-  for (const auto& shape : line.list("input-shape")) shapes.push_back(parse_input_shape(shape));
+  read_words(shapes, line.list("input-shape"), "--input-shape");
   const auto graph = read_model(line.required("model"), shapes);
   const Json json = describe(*graph);
   if (line.flag("json"))

@@ -16,52 +16,6 @@ namespace {
   throw Error(ErrorKind::Usage, where, problem, hint);
 }
 
-std::vector<double> parse_numbers(const std::string& option, const std::vector<std::string>& items) {
-  std::vector<double> numbers;
-  for (const std::string& item : items) {
-    size_t end = 0;
-    double value = 0;
-    try {
-      value = std::stod(item, &end);
-    } catch (const std::exception&) {
-      end = 0;
-    }
-    if (end != item.size() || item.empty()) usage(option, "got '" + item + "', expected a number");
-    numbers.push_back(value);
-  }
-  return numbers;
-}
-
-std::vector<int64_t> parse_sizes(const std::string& option, const std::string& text) {
-  std::vector<int64_t> sizes;
-  std::string digits;
-  for (char c : text + "x") {
-    if (c >= '0' && c <= '9') {
-      digits += c;
-      continue;
-    }
-    if ((c != 'x' && c != 'X' && c != ',') || digits.empty() || digits.size() > 12)
-      usage(option, "got '" + text + "', expected sizes such as 1x3x224x224");
-    sizes.push_back(std::stoll(digits));
-    digits.clear();
-  }
-  return sizes;
-}
-
-std::pair<int64_t, int64_t> parse_height_width(const std::string& option, const std::string& text) {
-  const auto sizes = parse_sizes(option, text);
-  if (sizes.size() == 1) return {sizes[0], sizes[0]};
-  if (sizes.size() != 2) usage(option, "got '" + text + "', expected HEIGHTxWIDTH");
-  return {sizes[0], sizes[1]};
-}
-
-Layout parse_layout(const std::string& option, const std::string& text) {
-  if (text == "nchw") return Layout::NCHW;
-  if (text == "nhwc") return Layout::NHWC;
-  if (text == "auto" && option == "--layout") return Layout::Auto;
-  usage(option, "got '" + text + "', expected nchw or nhwc");
-}
-
 }  // namespace
 
 CommandLine::CommandLine(std::string command, std::string summary)
@@ -75,18 +29,6 @@ void CommandLine::add_common() {
                                                                                            cxxopts::value<bool>()->default_value("false"))(
       "log-format", "text or json", cxxopts::value<std::string>()->default_value("text"))("no-progress", "no progress lines",
                                                                                           cxxopts::value<bool>()->default_value("false"));
-}
-
-void CommandLine::add_data_options() {
-  group("Data")("input-shape", "name:1x3x224x224; fixes symbolic dimensions (repeatable)", cxxopts::value<std::vector<std::string>>())(
-      "native-dtype", "raw files hold the input's own element type", cxxopts::value<bool>()->default_value("false"))(
-      "raw-layout", "layout of .bin and .raw files: nchw or nhwc", cxxopts::value<std::string>()->default_value("nchw"))(
-      "layout", "layout of the model's image input: auto, nchw or nhwc", cxxopts::value<std::string>()->default_value("auto"));
-  group("Images (no defaults that change pixel values)")("resize-shorter", "resize the shorter side to N", cxxopts::value<int64_t>())(
-      "image-size", "resize to HxW", cxxopts::value<std::string>())("crop", "centre crop HxW", cxxopts::value<std::string>())(
-      "mean", "a,b,c on the 0..255 scale", cxxopts::value<std::vector<std::string>>())(
-      "std", "a,b,c on the 0..255 scale", cxxopts::value<std::vector<std::string>>())("color", "rgb, bgr or gray",
-                                                                                      cxxopts::value<std::string>());
 }
 
 std::vector<std::string> CommandLine::names() const {
@@ -198,44 +140,11 @@ nlohmann::ordered_json CommandLine::effective() const {
   return config;
 }
 
-std::pair<std::string, std::vector<int64_t>> parse_input_shape(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  const std::string name = colon == std::string::npos ? "" : text.substr(0, colon);
-  return {name, parse_sizes("--input-shape", colon == std::string::npos ? text : text.substr(colon + 1))};
-}
-
-size_t parse_bytes(const std::string& text) {
-  size_t end = 0;
-  double value = -1;
-  try {
-    value = std::stod(text, &end);
-  } catch (const std::exception&) {
-  }
-  const std::string unit = text.substr(std::min(end, text.size()));
-  double factor = unit.empty() ? 1 : unit == "K" || unit == "k" ? 1 << 10 : unit == "M" ? 1 << 20 : unit == "G" ? 1 << 30 : 0;
-  if (value <= 0 || factor == 0) usage("--max-memory", "got '" + text + "', expected bytes such as 512M or 4G");
-  return static_cast<size_t>(value * factor);
-}
-
 DataOptions data_options(const CommandLine& line) {
   DataOptions options;
+  line.read(options);
   options.option_prefix = "--";
-  for (const std::string& shape : line.list("input-shape")) options.input_shapes.push_back(parse_input_shape(shape));
-  options.native_dtype = line.flag("native-dtype");
-  options.raw_layout = parse_layout("--raw-layout", line.text("raw-layout"));
-  options.layout = parse_layout("--layout", line.text("layout"));
-  if (line.has("resize-shorter")) options.resize_shorter = line.number("resize-shorter");
-  if (options.resize_shorter && *options.resize_shorter < 1)
-    usage("--resize-shorter", "got " + std::to_string(*options.resize_shorter) + ", expected at least 1");
-  if (line.has("image-size")) options.image_size = parse_height_width("--image-size", line.text("image-size"));
-  if (line.has("crop")) options.crop = parse_height_width("--crop", line.text("crop"));
-  options.mean = parse_numbers("--mean", line.list("mean"));
-  options.std = parse_numbers("--std", line.list("std"));
-  for (double value : options.std)
-    if (value == 0) usage("--std", "got 0, expected numbers other than 0");
-  if (line.has("color")) options.color = line.text("color");
-  if (!options.color.empty() && options.color != "rgb" && options.color != "bgr" && options.color != "gray")
-    usage("--color", "got '" + options.color + "', expected rgb, bgr or gray");
+  check_data_options(options);
   return options;
 }
 

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cxxopts.hpp>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "job/options.h"
 #include "ppq/dataset.h"
-#include "ppq/setting.h"
 
 namespace ppq::app {
 
@@ -20,7 +22,18 @@ class CommandLine {
   cxxopts::OptionAdder group(const std::string& name) { return options_.add_options(name); }
   /// Options that every command has: --help, --threads, --quiet, …
   void add_common();
-  void add_data_options();
+  /// Declares what `options` visits (job/options.h); what it holds are the defaults.
+  template <class Options>
+  void declare(const Options& options) {
+    visit_options(options, [&](const OptionFacts& facts, const auto& value) { declare_one(facts, value); });
+  }
+  /// Sets those of them that were given. Throws Usage.
+  template <class Options>
+  void read(Options& options) const {
+    visit_options(options, [&](const OptionFacts& facts, auto& value) {
+      if (has(facts.name)) read_words(value, words(facts.name, value), std::string("--") + facts.name);
+    });
+  }
 
   /// False when --help was asked for (and printed). Throws Usage; unknown options name the nearest ones.
   bool parse(const Args& args);
@@ -37,6 +50,35 @@ class CommandLine {
   nlohmann::ordered_json effective() const;
 
  private:
+  template <class Value>
+  void declare_one(const OptionFacts& facts, const Value& value) {
+    auto type = type_of(value);
+    if (const auto words = words_of(value); !words.empty()) type = type->default_value(words[0]);
+    group(facts.group)(facts.name, facts.help, type);
+  }
+  static std::shared_ptr<cxxopts::Value> type_of(bool) { return cxxopts::value<bool>(); }
+  static std::shared_ptr<cxxopts::Value> type_of(int64_t) { return cxxopts::value<int64_t>(); }
+  static std::shared_ptr<cxxopts::Value> type_of(const std::optional<int64_t>&) { return cxxopts::value<int64_t>(); }
+  /// Given several times, or with commas.
+  template <class Item>
+  static std::shared_ptr<cxxopts::Value> type_of(const std::vector<Item>&) {
+    return cxxopts::value<std::vector<std::string>>();
+  }
+  template <class Text>
+  static std::shared_ptr<cxxopts::Value> type_of(const Text&) {
+    return cxxopts::value<std::string>();
+  }
+  std::vector<std::string> words(const std::string& name, bool) const { return words_of(flag(name)); }
+  std::vector<std::string> words(const std::string& name, int64_t) const { return words_of(number(name)); }
+  std::vector<std::string> words(const std::string& name, const std::optional<int64_t>&) const { return words_of(number(name)); }
+  template <class Item>
+  std::vector<std::string> words(const std::string& name, const std::vector<Item>&) const {
+    return list(name);
+  }
+  template <class Text>
+  std::vector<std::string> words(const std::string& name, const Text&) const {
+    return {text(name)};
+  }
   void check_known(const Args& args) const;
   Args with_config(const Args& args) const;
   std::vector<std::string> names() const;
@@ -47,10 +89,6 @@ class CommandLine {
 
 /// What --calib and --input mean, from the data options.
 DataOptions data_options(const CommandLine& line);
-/// "name:1x3x224x224" or "1x3x224x224" -> name ("" for the only input) and sizes. Throws Usage.
-std::pair<std::string, std::vector<int64_t>> parse_input_shape(const std::string& text);
-/// "4G", "512M", "1048576" in bytes. Throws Usage.
-size_t parse_bytes(const std::string& text);
 void apply_threads(const CommandLine& line);
 
 }  // namespace ppq::app

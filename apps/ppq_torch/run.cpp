@@ -7,7 +7,7 @@
 #include "core/log.h"
 #include "data/npy.h"
 #include "exporters/exporter.h"
-#include "model.h"
+#include "job/model.h"
 #include "ppq/error.h"
 #include "ppq/executor.h"
 #include "ppq/platform.h"
@@ -51,7 +51,7 @@ int run_command(const Args& args) {
       "output", "folder to write", cxxopts::value<std::string>())("tensors", "inner tensors to write too: a,b or all",
                                                                   cxxopts::value<std::vector<std::string>>())(
       "device", "auto, cpu, cuda or cuda:N", cxxopts::value<std::string>()->default_value("auto"));
-  line.add_data_options();
+  line.declare(DataOptions());
   line.add_common();
   if (!line.parse(args)) return 0;
   apply_threads(line);

@@ -5,6 +5,7 @@
 #include "ppq/error.h"
 #include "ppq/executor.h"
 #include "ppq/graph.h"
+#include "ppq/job.h"
 #include "ppq/onnx.h"
 #include "ppq/pass.h"
 #include "ppq/platform.h"

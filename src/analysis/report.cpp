@@ -196,6 +196,8 @@ std::string to_json(const Report& report) {
   json["passes"] = Json::array();
   for (const PassRecord& pass : report.passes) json["passes"].push_back(pass_to_json(pass));
   json["encodings"] = {{"written", report.encodings_written}, {"missing", report.encodings_missing}};
+  json["options"] = Json::object();
+  for (const auto& [key, value] : report.options) json["options"][key] = value;
   json["preprocessing"] = Json::object();
   for (const auto& [key, value] : report.preprocessing) json["preprocessing"][key] = value;
   json["inputs"] = report.inputs;

@@ -1,5 +1,9 @@
 // What a job says and does around its work: output, numbers, threads, settings, shapes, clean-up.
+#include <set>
+
 #include "apps/command.h"
+#include "ppq/job.h"
+#include "support/thrown.h"
 
 namespace ppq::test {
 namespace {
@@ -36,6 +40,69 @@ TEST(Threads, SpinALittleUnlessTheUserSaysHowToWait) {
   const Result told = ppq_torch(arguments, "env -u OMP_WAIT_POLICY GOMP_SPINCOUNT=77 OMP_DISPLAY_ENV=verbose ");
   ASSERT_EQ(told.code, 0) << told.err;
   EXPECT_THAT(told.err, HasSubstr("GOMP_SPINCOUNT = '77'"));
+}
+
+/// The library's Job is what the program runs: the same options give the same files, and the result says what they are.
+TEST(LibraryJob, GivesTheFilesOfTheProgram) {
+  Workspace work("library_job");
+  ASSERT_EQ(ppq_torch(work.quantize({"--output", work.folder + "/program", "--observer", "minmax", "--calib-steps", "3"})).code, 0);
+  JobOptions options;
+  options.model = work.model, options.calib = work.samples, options.platform = "qnn_dsp_int8", options.device = "cpu";
+  options.output = work.folder + "/library", options.observer = "minmax", options.calib_steps = 3;
+  Job job(options);
+  std::set<std::string> steps;
+  std::vector<std::string> said;
+  job.on_progress([&](const std::string& what, size_t, size_t) { steps.insert(what); });
+  job.on_say([&](const std::string& text) { said.push_back(text); });
+  const JobPlan plan = job.plan();
+  EXPECT_EQ(plan.calibration_samples, 3u);
+  EXPECT_EQ(plan.output, options.output);
+  EXPECT_THAT(plan.passes, testing::Contains("calibrate"));
+  EXPECT_FALSE(std::filesystem::exists(options.output)) << "a plan writes nothing";
+  const JobResult result = job.run();
+  for (const char* name : {"/quantized.onnx", "/quantized.table", "/setting.json"})
+    EXPECT_EQ(read_file(options.output + name), read_file(work.folder + "/program" + name)) << name;
+  EXPECT_THAT(result.files, testing::IsSupersetOf({"quantized.onnx", "quantized.table", "report.json", "report.html", "DEPLOY.md"}));
+  for (const std::string& file : result.files) EXPECT_TRUE(std::filesystem::exists(result.output + "/" + file)) << file;
+  EXPECT_EQ(read_file(options.output + "/report.json"), result.report);
+  EXPECT_THAT(result.summary, HasSubstr("encodings: "));
+  EXPECT_TRUE(result.graph && result.graph->node_count() > 0);
+  EXPECT_THAT(result.records, testing::Contains(testing::Field(&PassRecord::name, "calibrate")));
+  EXPECT_THAT(said, testing::Contains(HasSubstr("in the first sample")));
+  EXPECT_THAT(steps, testing::Contains("calibrate"));
+  EXPECT_EQ(thrown([&] { job.run(); }).kind(), ErrorKind::Internal) << "once";
+}
+
+TEST(LibraryJob, SaysWhatIsMissingOrWrongAtOnce) {
+  JobOptions options;
+  EXPECT_THAT(thrown([&] { Job job(options); }).what(), HasSubstr("--model is missing"));
+  options.model = "m.onnx", options.calib = "c";
+  EXPECT_THAT(thrown([&] { Job job(options); }).what(), HasSubstr("--platform is missing"));
+  options.platform = "qnn_dsp_int9";
+  EXPECT_THAT(thrown([&] { Job job(options); }).what(), HasSubstr("qnn_dsp_int9"));
+  options.platform = "qnn_dsp_int8", options.calib_steps = 0;
+  EXPECT_THAT(thrown([&] { Job job(options); }).what(), HasSubstr("--calib-steps"));
+}
+
+/// The report, --dump-config and the job's options are one list.
+TEST(JobOptions, TheReportHasThemAsDumpConfigSpellsThem) {
+  Workspace work("options");
+  const auto arguments = work.quantize({"--output", work.folder + "/out", "--keep-float", "Relu", "--mean", "1.50,2", "--std", "1,1"});
+  ASSERT_EQ(ppq_torch(arguments).code, 0);
+  auto dump = arguments;
+  dump.emplace_back("--dump-config");
+  const Result config = ppq_torch(dump);
+  ASSERT_EQ(config.code, 0) << config.err;
+  const Json told = Json::parse(config.out), report = Json::parse(read_file(work.folder + "/out/report.json")).at("options");
+  for (const auto& [name, value] : report.items()) {
+    ASSERT_TRUE(told.contains(name)) << name;
+    if (name == "mean") continue;  // below
+    EXPECT_EQ(told.at(name), value) << name;
+  }
+  EXPECT_EQ(report.at("mean"), "1.5,2");
+  EXPECT_EQ(report.at("keep-float"), "Relu");
+  const std::set<std::string> elsewhere = {"threads", "quiet", "verbose", "log-format", "no-progress", "dry-run"};
+  for (const auto& [name, value] : told.items()) EXPECT_EQ(report.contains(name), !elsewhere.count(name)) << name;
 }
 
 TEST(Settings, WhatHasNoPassIsSaidAloud) {

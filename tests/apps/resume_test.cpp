@@ -56,6 +56,13 @@ TEST_F(Resume, RefusesAnotherSettingOrAnotherSample) {
   EXPECT_GT(image_max(), 2);
 }
 
+TEST_F(Resume, RefusesOptionsThatMoveTheNumbers) {
+  const Result other = ppq_torch(work_.quantize({"--output", output_, "--resume", "--allow-tf32"}));
+  EXPECT_EQ(other.code, 2) << other.err;
+  EXPECT_THAT(other.err, HasSubstr("what differs: allow-tf32"));
+  EXPECT_EQ(ppq_torch(work_.quantize({"--output", output_, "--resume", "--layerwise-samples", "1"})).code, 0) << "this one moves none";
+}
+
 TEST_F(Resume, KnowsTheFilesThatAListNames) {
   const std::string list = work_.folder + "/list.txt", output = work_.folder + "/listed";
   write_file(list, "samples/0.npy\nsamples/1.npy\nsamples/2.npy\nsamples/3.npy\n");

@@ -1,13 +1,14 @@
-#include "model.h"
+#include "job/model.h"
 
 #include <ATen/ATen.h>
 
 #include <filesystem>
 
+#include "ppq/dataset.h"
 #include "ppq/error.h"
 #include "ppq/onnx.h"
 
-namespace ppq::app {
+namespace ppq {
 
 std::unique_ptr<Graph> read_model(const std::string& path, const std::vector<std::pair<std::string, std::vector<int64_t>>>& shapes) {
   auto graph = read_onnx(path);
@@ -50,4 +51,4 @@ Tensors zero_inputs(const Graph& graph) {
   return inputs;
 }
 
-}  // namespace ppq::app
+}  // namespace ppq

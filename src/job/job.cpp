@@ -1,0 +1,369 @@
+#include "ppq/job.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <string_view>
+
+#include "analysis/report.h"
+#include "core/file.h"
+#include "exporters/exporter.h"
+#include "exporters/qualcomm/deploy.h"
+#include "graph/patterns.h"
+#include "job/fingerprint.h"
+#include "job/model.h"
+#include "job/options.h"
+#include "ppq/error.h"
+#include "ppq/onnx.h"
+#include "ppq/quantizer.h"
+
+namespace ppq {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Held back for the report when the user did not say how many samples to calibrate with and there are enough.
+constexpr size_t kEnoughToHoldBack = 40, kHeldBackShare = 5, kMostHeldBack = 64;
+constexpr size_t kMostEvaluated = 64;
+
+void apply_bits(QuantizationSetting& setting, const std::vector<std::string>& items) {
+  for (const std::string& item : items) {
+    const size_t equals = item.rfind('=');
+    const std::string digits = equals == std::string::npos ? "" : item.substr(equals + 1);
+    if (digits != "4" && digits != "8" && digits != "16")
+      throw Error(ErrorKind::Usage, "--bits", "got '" + item + "', expected PATTERN=4, =8 or =16");
+    setting.extra.bits[item.substr(0, equals)] = std::stoi(digits);
+  }
+}
+
+QuantizationSetting effective_setting(const JobOptions& options, const PlatformSpec& platform, std::vector<std::string>& warnings) {
+  QuantizationSetting setting = options.setting.empty() ? QuantizationSettingFactory::setting_for(platform)
+                                                        : QuantizationSettingFactory::by_name(options.setting, &warnings, "--setting");
+  if (!options.observer.empty()) setting.quantize_activation_setting.calib_algorithm = options.observer;
+  if (!options.dispatch.empty()) setting.dispatcher = options.dispatch;
+  for (const std::string& pass : options.passes) {
+    const bool off = pass.rfind("-", 0) == 0;
+    const std::string name = off ? pass.substr(1) : pass;
+    make_pass(name, &platform, "--passes");  // an unknown name is an error here, with candidates
+    setting.extra.passes[name] = !off;
+  }
+  for (const std::string& pattern : options.keep_float) setting.extra.keep_float.push_back(pattern);
+  apply_bits(setting, options.bits);
+  return setting;
+}
+
+ExportOptions export_options(const JobOptions& job) {
+  ExportOptions options;
+  options.set("encodings", job.encodings, "--encodings");
+  for (const std::string& item : job.export_option) {
+    const size_t equals = item.find('=');
+    if (equals == std::string::npos) throw Error(ErrorKind::Usage, "--export-option", "got '" + item + "', expected NAME=VALUE");
+    options.set(item.substr(0, equals), item.substr(equals + 1), "--export-option " + item.substr(0, equals));
+  }
+  return options;
+}
+
+/// A pattern that names nothing is an error before the work begins.
+void check_patterns(const JobOptions& options, const Graph& graph) {
+  for (const std::string& pattern : options.keep_float) match_nodes(graph, pattern, "--keep-float");
+  for (std::string pattern : options.bits) {
+    pattern.erase(pattern.rfind('='));
+    for (const std::string_view prefix : {"activation:", "weight:"})
+      if (pattern.starts_with(prefix)) pattern.erase(0, prefix.size());
+    match_nodes(graph, pattern, "--bits");
+  }
+}
+
+/// What is wrong without a look at any file.
+void check_numbers(const JobOptions& options) {
+  auto at_least = [](int64_t value, int64_t least, const char* option) {
+    if (value < least)
+      throw Error(ErrorKind::Usage, option, "got " + std::to_string(value) + ", expected at least " + std::to_string(least));
+  };
+  at_least(options.calib_steps, 1, "--calib-steps");
+  at_least(options.batch_size, 0, "--batch-size");
+  if (options.max_memory != "0") parse_bytes(options.max_memory);
+  if (!options.raw_samples.empty() && options.raw_samples != "nhwc" && options.raw_samples != "nchw")
+    throw Error(ErrorKind::Usage, "--raw-samples", "got '" + options.raw_samples + "', expected nhwc or nchw");
+  check_data_options(options.data);
+}
+
+struct Samples {
+  DatasetPtr calibration, evaluation;
+  std::string evaluated_on;
+};
+
+std::vector<size_t> range_of_indices(size_t first, size_t last) {
+  std::vector<size_t> indices;
+  for (size_t i = first; i < last; ++i) indices.push_back(i);
+  return indices;
+}
+
+/// The first samples calibrate; what is left, or a share held back, evaluates.
+Samples split_samples(int64_t steps, const DatasetPtr& all, const DatasetPtr& given_evaluation) {
+  size_t count = std::min<size_t>(static_cast<size_t>(steps), all->size());
+  const bool chosen_by_user = steps != JobOptions::kCalibSteps;
+  if (!given_evaluation && !chosen_by_user && count == all->size() && count >= kEnoughToHoldBack)
+    count -= std::min(kMostHeldBack, count / kHeldBackShare);
+  Samples samples{count == all->size() ? all : subset(all, range_of_indices(0, count)), given_evaluation, "separate samples"};
+  if (given_evaluation) return samples;
+  if (count < all->size()) {
+    samples.evaluation = subset(all, range_of_indices(count, std::min(all->size(), count + kMostEvaluated)));
+    samples.evaluated_on = "samples not used for calibration";
+  } else {
+    samples.evaluation = subset(all, range_of_indices(0, std::min(count, kMostEvaluated)));
+    samples.evaluated_on = "calibration samples (no others were given)";
+  }
+  return samples;
+}
+
+std::vector<std::string> describe_inputs(const Graph& graph, const Dataset& dataset) {
+  std::vector<std::string> lines;
+  const auto specs = input_specs(graph);
+  const Tensors first = dataset.sample(0);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const at::Tensor values = first[i].to(at::kDouble);
+    char text[256];
+    if (values.numel() == 0) continue;
+    std::snprintf(text, sizeof text, "%s: %s, min %.4g, mean %.4g, max %.4g in the first sample", specs[i].name.c_str(),
+                  to_string(first[i].sizes()).c_str(), values.min().item<double>(), values.mean().item<double>(),
+                  values.max().item<double>());
+    lines.emplace_back(text);
+  }
+  return lines;
+}
+
+/// Which part of the timing a pass belongs to.
+std::string stage_of(const std::string& pass) {
+  if (pass == "calibrate") return "calibrate";
+  return pass == "choose-observer" || pass == "correct-bias" ? "tune" : "optimize";
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
+  return text;
+}
+
+}  // namespace
+
+class Job::Work {
+ public:
+  explicit Work(JobOptions options) : options_(std::move(options)) {
+    for (const auto& [value, option] : {std::pair(&options_.model, "--model"), {&options_.calib, "--calib"}, {&options_.platform, "--platform"}})
+      if (value->empty()) throw Error(ErrorKind::Usage, "job", std::string(option) + " is missing");
+    options_.data.option_prefix = "--";
+    platform_ = &find_platform(options_.platform, "--platform");
+    check_numbers(options_);
+    setting_ = effective_setting(options_, *platform_, report_.warnings);
+    for (const std::string& format : formats()) find_exporter(format, platform_, "--export");
+    export_options_ = export_options(options_);
+    check_options(export_options_, platform_);
+    devices_ = resolve_devices(options_.device, "--device");
+  }
+
+  JobPlan plan() {
+    prepare();
+    return {graph_->node_count(),
+            platform_->name,
+            samples_.calibration->size(),
+            samples_.evaluation->size(),
+            samples_.evaluated_on,
+            quantization_pipeline(*platform_, setting_),
+            output_};
+  }
+
+  JobResult run() {
+    if (quantizer_) throw Error(ErrorKind::Internal, "job", "ran already");
+    prepare();
+    const bool new_folder = !std::filesystem::exists(output_);
+    try {
+      check_writable();
+      quantize();
+      analyze();
+      return write();
+    } catch (...) {
+      std::error_code ignored;
+      if (new_folder) std::filesystem::remove(output_, ignored);  // only where nothing is in it
+      throw;
+    }
+  }
+
+  Progress progress;
+  std::function<void(const std::string&)> say = [](const std::string&) {}, detail = say;
+
+ private:
+  void prepare() {
+    if (graph_) return;
+    allow_tf32(options_.allow_tf32);
+    const auto start = Clock::now();
+    graph_ = read_model(options_.model, options_.data.input_shapes);
+    check_supported(*graph_);
+    PassContext context;
+    context.verify = options_.verify;
+    context.warnings = &report_.warnings;
+    cleanup_ = run_passes(*graph_, cleanup_pipeline(setting_), context);
+    check_patterns(options_, *graph_);
+    const auto specs = input_specs(*graph_);
+    const DatasetPtr all = open_dataset(options_.calib, specs, options_.data);
+    samples_ = split_samples(options_.calib_steps, all,
+                             options_.eval.empty() ? nullptr : open_dataset(options_.eval, specs, options_.data));
+    report_.inputs = describe_inputs(*graph_, *samples_.calibration);
+    report_.timing["load"] = seconds_since(start);
+    for (const auto& text : report_.inputs) say("input " + text);
+    output_ = options_.output.empty() ? stem(options_.model) + "_" + platform_->name : options_.output;
+    if (!options_.overrides.empty()) {
+      // Before the entries are read: float entries mark nodes, and dispatching leaves marked graphs alone.
+      dispatch_graph(*graph_, *platform_, setting_.dispatcher);
+      const auto read = read_encodings(*graph_, *platform_, options_.overrides, true);
+      say("overrides: " + std::to_string(read.applied) + " encodings, " + std::to_string(read.unknown.size()) +
+          " names that the model does not have");
+      for (const auto& name : read.unknown) report_.warnings.push_back("overrides name a tensor that the model does not have: " + name);
+    }
+  }
+
+  /// Minutes of calibration are not to end in "cannot write".
+  void check_writable() const {
+    for (const std::string& path : {output_ + "/quantized.onnx", options_.save_graph, options_.save_table})
+      if (!path.empty()) AtomicFile probe(path);
+  }
+
+  std::string device_names() const {
+    std::string names;
+    for (const at::Device& device : devices_) names += (names.empty() ? "" : ",") + device.str();
+    return names;
+  }
+
+  std::vector<std::string> formats() const { return options_.export_formats.empty() ? platform_->exporters : options_.export_formats; }
+
+  void quantize() {
+    TorchExecutor executor(*graph_, devices_[0]);
+    quantizer_ = std::make_unique<Quantizer>(*graph_, *platform_);
+    quantizer_->set_verify(options_.verify);
+    quantizer_->set_devices(devices_);
+    quantizer_->set_device_graphs(!options_.no_cuda_graphs);
+    quantizer_->set_progress(progress);
+    quantizer_->set_batch_size(static_cast<size_t>(options_.batch_size));
+    if (options_.max_memory != "0") quantizer_->set_max_memory(parse_bytes(options_.max_memory));
+    checkpoint_ = {output_ + "/.calibration.json",
+                   fingerprint(options_, {*graph_, *samples_.calibration, setting_.to_json(), device_names()}), options_.resume};
+    quantizer_->set_checkpoint(checkpoint_);
+    quantizer_->quantize(samples_.calibration->sample(0), samples_.calibration, executor, setting_, samples_.calibration->size());
+    report_.passes = cleanup_;
+    for (const PassRecord& pass : quantizer_->passes()) report_.passes.push_back(pass);
+    for (const PassRecord& pass : report_.passes) report_.timing[stage_of(pass.name)] += pass.seconds;
+    report_.warnings.insert(report_.warnings.end(), quantizer_->warnings().begin(), quantizer_->warnings().end());
+    detail(quantizer_->report());
+  }
+
+  void analyze() {
+    const auto start = Clock::now();
+    AnalysisOptions options;
+    options.device = devices_[0];
+    options.batch_size = quantizer_->batch_size();
+    options.work = quantizer_->work();
+    options.layerwise_samples = static_cast<size_t>(std::max<int64_t>(0, options_.layerwise_samples));
+    if (progress) progress("analyze", 0, 0);
+    report_.errors = analyze_errors(*graph_, *quantizer_->reference(), *quantizer_->original(), samples_.evaluation, options);
+    report_.evaluated_on = samples_.evaluated_on;
+    report_.timing["analyze"] = seconds_since(start);
+  }
+
+  JobResult write() {
+    const auto start = Clock::now();
+    const std::string graph_path = output_ + "/quantized.onnx", table_path = output_ + "/quantized.table";
+    for (const std::string& format : formats()) {
+      const ExporterRow& exporter = find_exporter(format, platform_);
+      const ExportSummary summary = exporter.write(*graph_, *platform_, graph_path, table_path, export_options_);
+      report_.encodings_written += summary.written;
+      report_.encodings_missing.insert(report_.encodings_missing.end(), summary.missing.begin(), summary.missing.end());
+      if (!options_.save_graph.empty() || !options_.save_table.empty())
+        exporter.write(*graph_, *platform_, options_.save_graph.empty() ? graph_path : options_.save_graph,
+                       options_.save_table.empty() ? table_path : options_.save_table, export_options_);
+    }
+    write_file(output_ + "/setting.json", setting_.to_json() + "\n");
+    write_file(output_ + "/DEPLOY.md", deployment_guide(*graph_, *platform_, formats(), export_options_));
+    if (!options_.raw_samples.empty())
+      write_raw_samples(*samples_.calibration, input_specs(*graph_), output_,
+                        options_.raw_samples == "nhwc" ? Layout::NHWC : Layout::NCHW, samples_.calibration->size());
+    report_.timing["export"] = seconds_since(start);
+    finish_report();
+    JobResult result;
+    result.report = to_json(report_);
+    write_file(output_ + "/report.json", result.report);
+    write_file(output_ + "/report.html", to_html(report_));
+    std::filesystem::remove(checkpoint_.file);
+    result.files = written_files();
+    result.summary = to_summary(report_) + "encodings: " + std::to_string(report_.encodings_written) + " written, " +
+                     std::to_string(report_.encodings_missing.size()) + " tensors without (see report.json)";
+    result.output = output_;
+    result.records = report_.passes;
+    result.warnings = report_.warnings;
+    result.graph = std::move(graph_);
+    return result;
+  }
+
+  std::vector<std::string> written_files() const {
+    std::vector<std::string> names;
+    for (const char* name :
+         {"quantized.onnx", "quantized.table", "report.html", "report.json", "setting.json", "DEPLOY.md", "input_list.txt"})
+      if (std::filesystem::exists(output_ + "/" + name)) names.emplace_back(name);
+    return names;
+  }
+
+  void finish_report() {
+    report_.version = PPQ_VERSION;
+    report_.model = options_.model;
+    report_.platform = platform_->name;
+    report_.device = device_names();
+    report_.setting_json = setting_.to_json();
+    report_.calibration_samples = quantizer_->samples();
+    report_.batch_size = quantizer_->batch_size();
+    report_.calibration_seconds = report_.timing["calibrate"];
+    report_.nodes = graph_->node_count();
+    for (const Node* node : graph_->nodes()) report_.quantized_nodes += node->quantized;
+    visit_options(options_, [&](const OptionFacts& facts, const auto& value) {
+      const std::string words = joined(words_of(value));
+      if (words.empty()) return;
+      report_.options.emplace_back(facts.name, words);
+      if (facts.bears == Bears::Preprocessing) report_.preprocessing.emplace_back(facts.name, words);
+    });
+    report_.work = *quantizer_->work();
+    report_.peak_rss_bytes = peak_rss_bytes();
+    report_.peak_device_bytes = peak_device_bytes(devices_);
+    report_.timing["total"] = seconds_since(start_);
+  }
+
+  JobOptions options_;
+  const Clock::time_point start_ = Clock::now();
+  const PlatformSpec* platform_ = nullptr;
+  QuantizationSetting setting_;
+  ExportOptions export_options_;
+  std::vector<at::Device> devices_;  ///< that share the calibration; the first does the rest
+  std::unique_ptr<Graph> graph_;
+  std::unique_ptr<Quantizer> quantizer_;
+  std::vector<PassRecord> cleanup_;
+  Samples samples_;
+  std::string output_;
+  Checkpoint checkpoint_;
+  Report report_;
+};
+
+Job::Job(JobOptions options) : work_(std::make_unique<Work>(std::move(options))) {}
+Job::~Job() = default;
+
+void Job::on_progress(Progress progress) { work_->progress = std::move(progress); }
+
+void Job::on_say(std::function<void(const std::string&)> say, std::function<void(const std::string&)> detail) {
+  if (say) work_->say = std::move(say);
+  if (detail) work_->detail = std::move(detail);
+}
+
+JobPlan Job::plan() { return work_->plan(); }
+JobResult Job::run() { return work_->run(); }
+
+}  // namespace ppq
