@@ -11,6 +11,8 @@
 namespace ppq {
 namespace {
 
+constexpr size_t kProvedBytes = size_t{256} << 20;  ///< of one sample; of larger ones two at once are not tried
+
 /// What is compared of a tensor: enough to notice any mixing of samples that an observer would notice.
 struct Summary {
   std::vector<int64_t> sizes;
@@ -71,9 +73,11 @@ BatchChoice choose_batch_size(const Graph& graph, const Dataset& dataset, at::De
   options.device = device;
   auto plain = lower(graph, options);
   const size_t live = std::max<size_t>(1, live_bytes(*plain, a));
-  if (!same_shapes(a, b)) return {1, "samples differ in shape", 1, live};
+  // On the CPU everywhere: what is found depends on it (samples_at_once), and must not on the device.
+  const size_t sample_bytes = device.is_cpu() ? live : std::max<size_t>(1, live_bytes(*lower(graph, {}), a));
+  if (!same_shapes(a, b)) return {1, "samples differ in shape", 1, sample_bytes};
   const size_t fitting = std::clamp<size_t>(memory_bytes / live, 1, std::min(most, dataset.size()));
-  if (fitting < 2) return {1, "one sample fills the memory set aside for activations", 1, live};
+  if (sample_bytes > kProvedBytes) return {1, "one sample fills the memory set aside for activations", 1, sample_bytes};
   for (const Value* value : graph.values())
     if (value->producer()) options.watch.push_back(value);
   auto watched = lower(graph, options);
@@ -83,11 +87,12 @@ BatchChoice choose_batch_size(const Graph& graph, const Dataset& dataset, at::De
     const auto together = summaries(*watched, join(a, b), options.watch.size());
     for (size_t i = 0; i < together.size(); ++i)
       if (!is_union(together[i], alone_a[i], alone_b[i]))
-        return {1, "tensor " + options.watch[i]->name() + " mixes the samples of a batch", 1, live};
+        return {1, "tensor " + options.watch[i]->name() + " mixes the samples of a batch", 1, sample_bytes};
   } catch (const Error& e) {
-    return {1, "a batch of 2 does not run: " + e.problem(), 1, live};
+    return {1, "a batch of 2 does not run: " + e.problem(), 1, sample_bytes};
   }
-  return {fitting, "", most, live};
+  if (fitting < 2) return {1, "one sample fills the memory set aside for activations", most, sample_bytes};
+  return {fitting, "", most, sample_bytes};
 }
 
 size_t samples_at_once(size_t sample_bytes, size_t memory_bytes, size_t most) {

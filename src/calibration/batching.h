@@ -11,7 +11,7 @@ struct BatchChoice {
   size_t batch = 1;
   std::string reason;       ///< why it is not larger, for the log
   size_t largest = 1;       ///< batches up to this size give what their samples give alone
-  size_t sample_bytes = 0;  ///< live activations of one sample; 0: not measured
+  size_t sample_bytes = 0;  ///< live activations of one sample, on the CPU whatever the device; 0: not measured
 };
 
 /// The batch size to calibrate with: as many samples as fit into `memory_bytes` of activations (at most `most`), provided

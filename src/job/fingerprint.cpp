@@ -62,8 +62,8 @@ std::string fingerprint(const JobOptions& options, const JobContents& contents) 
   parts["model"] = hash(describe_files(options.model) + describe_network(contents.graph));
   if (!options.overrides.empty()) parts["overrides"] = hash(describe_files(options.overrides));
   const size_t count = contents.samples.size();
-  parts["samples"] = std::to_string(count) + ":" +
-                     hash(describe_files(options.calib) + contents.samples.name(0) + contents.samples.name(count - 1));
+  parts["samples"] =
+      std::to_string(count) + ":" + hash(describe_files(options.calib) + contents.samples.name(0) + contents.samples.name(count - 1));
   std::string preprocessing;
   visit_options(options, [&](const OptionFacts& facts, const auto& value) {
     std::string words;

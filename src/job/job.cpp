@@ -154,7 +154,8 @@ std::string joined(const std::vector<std::string>& words) {
 class Job::Work {
  public:
   explicit Work(JobOptions options) : options_(std::move(options)) {
-    for (const auto& [value, option] : {std::pair(&options_.model, "--model"), {&options_.calib, "--calib"}, {&options_.platform, "--platform"}})
+    for (const auto& [value, option] :
+         {std::pair(&options_.model, "--model"), {&options_.calib, "--calib"}, {&options_.platform, "--platform"}})
       if (value->empty()) throw Error(ErrorKind::Usage, "job", std::string(option) + " is missing");
     options_.data.option_prefix = "--";
     platform_ = &find_platform(options_.platform, "--platform");
@@ -210,8 +211,8 @@ class Job::Work {
     check_patterns(options_, *graph_);
     const auto specs = input_specs(*graph_);
     const DatasetPtr all = open_dataset(options_.calib, specs, options_.data);
-    samples_ = split_samples(options_.calib_steps, all,
-                             options_.eval.empty() ? nullptr : open_dataset(options_.eval, specs, options_.data));
+    samples_ =
+        split_samples(options_.calib_steps, all, options_.eval.empty() ? nullptr : open_dataset(options_.eval, specs, options_.data));
     report_.inputs = describe_inputs(*graph_, *samples_.calibration);
     report_.timing["load"] = seconds_since(start);
     for (const auto& text : report_.inputs) say("input " + text);
@@ -288,8 +289,8 @@ class Job::Work {
     write_file(output_ + "/setting.json", setting_.to_json() + "\n");
     write_file(output_ + "/DEPLOY.md", deployment_guide(*graph_, *platform_, formats(), export_options_));
     if (!options_.raw_samples.empty())
-      write_raw_samples(*samples_.calibration, input_specs(*graph_), output_,
-                        options_.raw_samples == "nhwc" ? Layout::NHWC : Layout::NCHW, samples_.calibration->size());
+      write_raw_samples(*samples_.calibration, input_specs(*graph_), output_, options_.raw_samples == "nhwc" ? Layout::NHWC : Layout::NCHW,
+                        samples_.calibration->size());
     report_.timing["export"] = seconds_since(start);
     finish_report();
     JobResult result;

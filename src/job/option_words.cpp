@@ -57,12 +57,8 @@ std::vector<std::string> words_of(const std::vector<double>& value) {
   for (const double number : value) words.push_back(shortest(number));
   return words;
 }
-std::vector<std::string> words_of(Layout value) {
-  return {value == Layout::Auto ? "auto" : value == Layout::NCHW ? "nchw" : "nhwc"};
-}
-std::vector<std::string> words_of(const std::optional<int64_t>& value) {
-  return value ? words_of(*value) : std::vector<std::string>();
-}
+std::vector<std::string> words_of(Layout value) { return {value == Layout::Auto ? "auto" : value == Layout::NCHW ? "nchw" : "nhwc"}; }
+std::vector<std::string> words_of(const std::optional<int64_t>& value) { return value ? words_of(*value) : std::vector<std::string>(); }
 std::vector<std::string> words_of(const std::optional<std::pair<int64_t, int64_t>>& value) {
   return value ? std::vector<std::string>{joined({value->first, value->second})} : std::vector<std::string>();
 }

@@ -29,7 +29,7 @@ struct OptionFacts {
 
 /// The list of data options: calls `visit(facts, field)` for each.
 template <class Options, class Visitor>
-  requires std::is_same_v<std::remove_const_t<Options>, DataOptions>
+requires std::is_same_v<std::remove_const_t<Options>, DataOptions>
 void visit_options(Options& o, Visitor&& visit) {
   const char *data = "Data", *images = "Images (no defaults that change pixel values)";
   visit(OptionFacts{data, "input-shape", "name:1x3x224x224; fixes symbolic dimensions (repeatable)", Bears::Numbers}, o.input_shapes);
@@ -46,7 +46,7 @@ void visit_options(Options& o, Visitor&& visit) {
 
 /// The one list of a job's options: the command line, --config, --dump-config, what --resume compares and the report come from it.
 template <class Options, class Visitor>
-  requires std::is_same_v<std::remove_const_t<Options>, JobOptions>
+requires std::is_same_v<std::remove_const_t<Options>, JobOptions>
 void visit_options(Options& o, Visitor&& visit) {
   const char *job = "Job", *quantization = "Quantization", *output = "Output";
   visit(OptionFacts{job, "model", "the ONNX model", Bears::Contents}, o.model);
@@ -66,12 +66,14 @@ void visit_options(Options& o, Visitor&& visit) {
         o.setting);
   visit(OptionFacts{quantization, "observer", "observer of activations (see `ppq_torch list observers`)", Bears::Contents}, o.observer);
   visit(OptionFacts{quantization, "passes", "a,b,-c: add or remove passes", Bears::Contents}, o.passes);
-  visit(OptionFacts{quantization, "keep-float", "node name, op type or regex to leave in float (repeatable)", Bears::Contents}, o.keep_float);
+  visit(OptionFacts{quantization, "keep-float", "node name, op type or regex to leave in float (repeatable)", Bears::Contents},
+        o.keep_float);
   visit(OptionFacts{quantization, "bits", "PATTERN=16: another width (repeatable)", Bears::Contents}, o.bits);
   visit(OptionFacts{quantization, "dispatch", "conservative, pointwise, allin, …", Bears::Contents}, o.dispatch);
   visit(OptionFacts{quantization, "overrides", "encodings JSON to start from; they stay fixed", Bears::Contents}, o.overrides);
   visit(OptionFacts{quantization, "verify", "check the graph after every pass"}, o.verify);
-  visit(OptionFacts{quantization, "seed", "seed of random choices; no pass of this version makes any, so results never depend on it"}, o.seed);
+  visit(OptionFacts{quantization, "seed", "seed of random choices; no pass of this version makes any, so results never depend on it"},
+        o.seed);
 
   visit(OptionFacts{output, "export", "formats, comma separated (default: the platform's)"}, o.export_formats);
   visit(OptionFacts{output, "encodings", "version of encodings JSON: 0.6.1, 1.0.0 or 2.0.0"}, o.encodings);

@@ -47,7 +47,7 @@ TEST(LibraryJob, GivesTheFilesOfTheProgram) {
   Workspace work("library_job");
   ASSERT_EQ(ppq_torch(work.quantize({"--output", work.folder + "/program", "--observer", "minmax", "--calib-steps", "3"})).code, 0);
   JobOptions options;
-  options.model = work.model, options.calib = work.samples, options.platform = "qnn_dsp_int8", options.device = "cpu";
+  options.model = work.model, options.calib = work.samples, options.platform = "qnn_dsp_int8", options.device = test_device_name();
   options.output = work.folder + "/library", options.observer = "minmax", options.calib_steps = 3;
   Job job(options);
   std::set<std::string> steps;

@@ -46,6 +46,8 @@ TEST(Batching, NoMoreThanAskedForOrFits) {
   const auto one = choose(signature, body, samples(100), 50);
   EXPECT_EQ(one.batch, 1u);
   EXPECT_THAT(one.reason, HasSubstr("memory"));
+  EXPECT_EQ(one.largest, 32u) << "that it may be batched does not depend on the memory";
+  EXPECT_EQ(one.sample_bytes, 48u);
 }
 
 TEST(Batching, MixingSamplesIsNoticed) {

@@ -13,6 +13,10 @@
 namespace ppq::passes {
 namespace {
 
+/// A later observer must be better than those before it by more than 16 samples leave to chance (another device's roundings move errors
+/// by some percent).
+constexpr double kClearly = 0.95;
+
 class ChooseObserver final : public Pass {
  public:
   const char* name() const override { return "choose-observer"; }
@@ -31,12 +35,12 @@ class ChooseObserver final : public Pass {
       auto copy = graph.clone();
       use(*copy, observer);
       trial.run(*copy, rest);
-      Reference::Course course = trial.judge(*copy, least);
+      Reference::Course course = trial.judge(*copy, least, best.empty() ? 1 : kClearly);
       char text[64];
       std::snprintf(text, sizeof text, std::isinf(course.error) ? "%s%s more" : "%s%s %.3g", said.empty() ? "" : ", ", observer.c_str(),
                     course.error);
       said += text;
-      if (best.empty() || course.error < least.error) best = observer, least = std::move(course);
+      if (best.empty() || course.error < kClearly * least.error) best = observer, least = std::move(course);
     }
     if (context.record) context.record->decision = best + ", by the error at the outputs on samples held back: " + said;
     const size_t changed = use(graph, best);

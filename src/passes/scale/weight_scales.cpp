@@ -18,9 +18,9 @@ namespace {
 
 constexpr double kShares[] = {0.97, 0.94, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4};
 constexpr size_t kMostSamples = 16;
-constexpr size_t kBatchBytes = size_t{128} << 20;  ///< activations of one batch
-constexpr double kPlaces = 64;                     ///< of an output read a sample, about
-constexpr int64_t kEnoughPlaces = 784;             ///< of all samples
+constexpr size_t kBatchBytes = size_t{64} << 20;  ///< activations of one batch
+constexpr double kPlaces = 64;                    ///< of an output read a sample, about
+constexpr int64_t kEnoughPlaces = 784;            ///< of all samples
 
 /// Of all weights together: searching ranges takes all threads.
 std::vector<QuantParams> params_by(const char* method, const std::vector<Slot>& slots) {
