@@ -1,6 +1,5 @@
 #include <malloc.h>
 
-#include <algorithm>
 #include <climits>
 #include <csignal>
 #include <cstdio>

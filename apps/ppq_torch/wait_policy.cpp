@@ -1,6 +1,6 @@
+#include <sys/auxv.h>
 #include <unistd.h>
 
-#include <climits>
 #include <cstring>
 #include <initializer_list>
 
@@ -31,11 +31,6 @@ bool sets(const char* entry, const char* variable) {
   return std::strncmp(entry, variable, length) == 0 && entry[length] == '=';
 }
 
-const char* base_name(const char* path) {
-  const char* slash = std::strrchr(path, '/');
-  return slash ? slash + 1 : path;
-}
-
 void spin_before_sleeping(int, char** arguments, char** environment) {
   constexpr size_t kMost = 4096;
   static char* extended[kMost + 2];
@@ -46,13 +41,8 @@ void spin_before_sleeping(int, char** arguments, char** environment) {
     extended[count] = environment[count];
   }
   extended[count] = const_cast<char*>(kVariable);
-  // Under a loader called by hand this would be the loader.
-  char path[PATH_MAX];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-  if (length <= 0) return;
-  path[length] = 0;
-  if (std::strcmp(base_name(path), base_name(arguments[0])) != 0) return;
-  execve(path, arguments, extended);  // returns only where it cannot: then it goes on as it is
+  if (getauxval(AT_BASE) == 0) return;            // a loader called by hand is what would start again
+  execve("/proc/self/exe", arguments, extended);  // returns only where it cannot: then it goes on as it is
 }
 
 __attribute__((section(".preinit_array"), used)) void (*const before_libraries)(int, char**, char**) = spin_before_sleeping;

@@ -25,7 +25,7 @@ struct Report {
   size_t encodings_written = 0;
   std::vector<std::string> encodings_missing;
   std::vector<std::string> warnings;
-  std::vector<std::pair<std::string, std::string>> options;  ///< what the job was told, as --dump-config spells it
+  std::vector<std::pair<std::string, std::string>> options;  ///< what the job was told; items of a list with commas
   std::vector<std::pair<std::string, std::string>> preprocessing;
   std::vector<std::string> inputs;  ///< what the first batch of each input looks like
   size_t nodes = 0, quantized_nodes = 0;

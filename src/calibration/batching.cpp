@@ -64,6 +64,15 @@ bool same_shapes(const Tensors& a, const Tensors& b) {
   return true;
 }
 
+/// `otherwise` where the CPU cannot run what the device can.
+size_t live_on_cpu(const Graph& graph, const Tensors& inputs, size_t otherwise) {
+  try {
+    return std::max<size_t>(1, live_bytes(*lower(graph, {}), inputs));
+  } catch (const Error&) {
+    return otherwise;
+  }
+}
+
 }  // namespace
 
 BatchChoice choose_batch_size(const Graph& graph, const Dataset& dataset, at::Device device, size_t memory_bytes, size_t most) {
@@ -74,7 +83,7 @@ BatchChoice choose_batch_size(const Graph& graph, const Dataset& dataset, at::De
   auto plain = lower(graph, options);
   const size_t live = std::max<size_t>(1, live_bytes(*plain, a));
   // On the CPU everywhere: what is found depends on it (samples_at_once), and must not on the device.
-  const size_t sample_bytes = device.is_cpu() ? live : std::max<size_t>(1, live_bytes(*lower(graph, {}), a));
+  const size_t sample_bytes = device.is_cpu() ? live : live_on_cpu(graph, a, live);
   if (!same_shapes(a, b)) return {1, "samples differ in shape", 1, sample_bytes};
   const size_t fitting = std::clamp<size_t>(memory_bytes / live, 1, std::min(most, dataset.size()));
   if (sample_bytes > kProvedBytes) return {1, "one sample fills the memory set aside for activations", 1, sample_bytes};

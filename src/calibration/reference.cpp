@@ -107,6 +107,7 @@ void Reference::simulate(const Graph& quantized, const Part& part,
   }
   if (!all.rest || !more) return;
   visit_samples_at_once(all.rest, context_, "", [&](const Tensors& inputs, size_t, size_t count) -> std::function<void()> {
+    if (!more) return [] {};
     Tensors expected = ppq::run(*plain_, inputs), got = ppq::run(*simulated, inputs);
     return [&, count, expected = std::move(expected), got = std::move(got)] {
       if (context_.work) context_.work->float_forwards += count, context_.work->simulated_forwards += count;
@@ -131,18 +132,20 @@ Reference::Course Reference::course(const Graph& quantized, const Part& part, co
   OutputErrors errors;
   Course course;
   bool hopeless = false;
-  auto add = [&](const Tensors& got, const Tensors& expected) {
+  size_t seen = 0;
+  auto add = [&](const Tensors& got, const Tensors& expected, size_t count) {
     errors.add(got, expected);
+    seen += count;
     const size_t step = course.growth.size();
     course.growth.push_back(errors.sum());
     hopeless = !all.rest && errors.least_sum(all.exact) > share * rival.error;
-    if (step + 1 >= kFewest && step < rival.growth.size()) hopeless |= course.growth[step] > kFarBehind * share * rival.growth[step];
+    if (seen >= kFewest && step < rival.growth.size()) hopeless |= course.growth[step] > kFarBehind * share * rival.growth[step];
   };
   simulate(quantized, part, [&](const Tensors& got, const Tensors& expected, size_t count) {
     // What is given up must not depend on the batch size.
     const bool divided = count > 1 && divides(got, count) && divides(expected, count);
-    if (!divided) add(got, expected);
-    for (size_t i = 0; divided && i < count && !hopeless; ++i) add(rows_of(got, count, i, 1), rows_of(expected, count, i, 1));
+    if (!divided) add(got, expected, count);
+    for (size_t i = 0; divided && i < count && !hopeless; ++i) add(rows_of(got, count, i, 1), rows_of(expected, count, i, 1), 1);
     return !hopeless;
   });
   if (!hopeless) course.error = errors.sum();

@@ -84,7 +84,7 @@ std::vector<Sweep::Group> Sweep::groups() const {
 /// Who shares the batches. One CPU counts as many times as its threads work on batches of their own.
 std::vector<at::Device> Sweep::sharing() const {
   if (in_order_) return {context_.device};
-  if (context_.devices.size() > 1) return context_.devices;
+  if (!context_.devices.empty() && context_.devices != std::vector<at::Device>{context_.device}) return context_.devices;
   return std::vector<at::Device>(batches_at_once(context_), context_.device);
 }
 
@@ -95,6 +95,11 @@ void Sweep::run(const DatasetPtr& samples) {
   const std::vector<at::Device> devices = sharing();
   for (size_t k = 0; k < std::max<size_t>(1, std::min(devices.size(), batches)); ++k)
     shards_.push_back(std::make_unique<SweepShard>(wishes_, devices[k]));
+  for (size_t k = 1; k < shards_.size(); ++k)
+    if (devices[k] == devices[0]) {
+      shards_[0]->prepare(graph_, lowering_);
+      shards_[k]->share_program(*shards_[0]);
+    }
   const std::vector<Group> all = groups();
   size_t total = 0, done = 0;
   for (const Group& group : all) total += group.part.indices(samples->size()).size();
@@ -118,7 +123,7 @@ void Sweep::run_group(const DatasetPtr& samples, const Group& group, size_t& don
     const std::lock_guard lock(mutex);
     context_.warn(std::move(text));
   };
-  const bool alone = context_.devices.size() < 2 && context_.device.is_cpu();
+  const bool alone = context_.devices.size() < 2 && shards_[0]->device().is_cpu();
   run_shards(shards_.size(), alone, failed, [&](size_t k) {
     const DatasetPtr share = share_of(samples, context_.batch_size, k, shards_.size());
     if (share->size() == 0) return;

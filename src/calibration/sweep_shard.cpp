@@ -1,6 +1,9 @@
 #include "calibration/sweep_shard.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
+#include <optional>
 
 #include "calibration/visit.h"
 #include "data/upload_ahead.h"
@@ -36,15 +39,18 @@ bool SweepShard::all_steady() const {
   return true;
 }
 
+void SweepShard::prepare(const Graph& graph, LowerOptions lowering) {
+  if (program_) return;
+  lowering.device = device_;
+  lowering.watch = values_;
+  program_ = lower(graph, lowering);
+}
+
 void SweepShard::run(const Graph& graph, LowerOptions lowering, const DatasetPtr& samples, const Options& options, const Tick& tick,
                      const Warn& warn) {
   choose_awake(options.asleep);
-  if (!program_) {
-    lowering.device = device_;
-    lowering.watch = values_;
-    program_ = lower(graph, lowering);
-    batch_size_ = options.batch_size;
-  }
+  prepare(graph, std::move(lowering));
+  if (batch_size_ == 0) batch_size_ = options.batch_size;
   RepeatedWork::Capture capture = options.capture;
   if (capture && !all_steady()) capture = nullptr, obstacle_ = "an observer keeps books on the host";
   if (!device_.is_cpu()) reserve(live_bytes(*program_, samples->sample(0)), capture, warn);
@@ -56,8 +62,10 @@ void SweepShard::run(const Graph& graph, LowerOptions lowering, const DatasetPtr
   work_ = std::make_unique<RepeatedWork>(whole_batch, std::move(capture));
   BatchLoader loader(samples, batch_size_, loading_threads(device_));
   work_->expect(loader.batch_count());
-  UploadedBatches batches(loader, device_);
-  while (auto batch = batches.next()) {
+  // One of several threads of a CPU loads for itself: what would load ahead would start threads for each of them.
+  std::optional<UploadedBatches> ahead;
+  if (!at::in_parallel_region()) ahead.emplace(loader, device_);
+  while (auto batch = ahead ? ahead->next() : loader.next()) {
     seen_.clear();
     show(batch->tensors, batch->count, warn);
     if (!tick(batch->count)) break;

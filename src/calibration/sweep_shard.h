@@ -46,6 +46,9 @@ class SweepShard {
   /// device are set here) are read in the first call.
   void run(const Graph& graph, LowerOptions lowering, const DatasetPtr& samples, const Options& options, const Tick& tick,
            const Warn& warn);
+  /// Lowers the network for the device, now instead of in the first `run`; or takes the program of a shard on the same device.
+  void prepare(const Graph& graph, LowerOptions lowering);
+  void share_program(const SweepShard& other) { program_ = other.program_; }
   /// Takes in what the statistics of another share have seen, one by one.
   void merge(const SweepShard& other);
 
@@ -73,7 +76,7 @@ class SweepShard {
   std::vector<std::vector<Statistic*>> shown_;  ///< of each value: those to show it to now
   std::shared_ptr<const Program> program_;
   std::unique_ptr<RepeatedWork> work_;
-  size_t batch_size_ = 1;
+  size_t batch_size_ = 0;                      ///< 0: did not run yet
   size_t samples_ = 0;                         ///< of the batch that is shown
   std::unordered_set<const Statistic*> seen_;  ///< took that batch in, before memory ran out
   bool broken_ = false;                        ///< some took it in and nobody knows which

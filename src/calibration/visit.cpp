@@ -12,7 +12,8 @@
 namespace ppq {
 namespace {
 
-constexpr size_t kAtOnceBytes = size_t{256} << 20;  ///< activations of the batches that the CPU works on, where the user set no limit
+// Activations of the batches that the CPU works on, where the user set no limit: at least, and a thread.
+constexpr size_t kAtOnceBytes = size_t{256} << 20, kThreadBytes = size_t{32} << 20;
 
 }  // namespace
 
@@ -88,8 +89,9 @@ void visit_samples(const DatasetPtr& samples, const RunContext& context, const s
 
 size_t batches_at_once(const RunContext& context) {
   if (!context.device.is_cpu()) return 1;
-  const size_t memory = context.max_memory ? context.max_memory : kAtOnceBytes, bytes = context.sample_bytes * context.batch_size;
-  return std::clamp<size_t>(memory / std::max<size_t>(bytes, 1), 1, static_cast<size_t>(kernels::cpu::thread_count()));
+  const auto threads = static_cast<size_t>(kernels::cpu::thread_count());
+  const size_t memory = context.max_memory ? context.max_memory : std::max(kAtOnceBytes, threads * kThreadBytes);
+  return std::clamp<size_t>(memory / std::max<size_t>(context.sample_bytes * context.batch_size, 1), 1, threads);
 }
 
 void visit_samples_at_once(const DatasetPtr& samples, const RunContext& context, const std::string& what,

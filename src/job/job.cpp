@@ -199,7 +199,7 @@ class Job::Work {
 
  private:
   void prepare() {
-    if (graph_) return;
+    if (prepared_) return;
     allow_tf32(options_.allow_tf32);
     const auto start = Clock::now();
     graph_ = read_model(options_.model, options_.data.input_shapes);
@@ -225,6 +225,7 @@ class Job::Work {
           " names that the model does not have");
       for (const auto& name : read.unknown) report_.warnings.push_back("overrides name a tensor that the model does not have: " + name);
     }
+    prepared_ = true;
   }
 
   /// Minutes of calibration are not to end in "cannot write".
@@ -346,6 +347,7 @@ class Job::Work {
   ExportOptions export_options_;
   std::vector<at::Device> devices_;  ///< that share the calibration; the first does the rest
   std::unique_ptr<Graph> graph_;
+  bool prepared_ = false;
   std::unique_ptr<Quantizer> quantizer_;
   std::vector<PassRecord> cleanup_;
   Samples samples_;

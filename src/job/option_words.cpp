@@ -78,7 +78,10 @@ void read_words(int64_t& value, const std::vector<std::string>& words, const std
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) usage(option, "got '" + text + "', expected a number");
 }
-void read_words(std::string& value, const std::vector<std::string>& words, const std::string& option) { value = last(words, option); }
+void read_words(std::string& value, const std::vector<std::string>& words, const std::string& option) {
+  if (last(words, option).empty()) usage(option, "got '', expected a value");
+  value = words.back();
+}
 void read_words(std::vector<std::string>& value, const std::vector<std::string>& words, const std::string&) { value = words; }
 void read_words(std::vector<double>& value, const std::vector<std::string>& words, const std::string& option) {
   value.clear();

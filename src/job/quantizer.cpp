@@ -70,7 +70,9 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   const auto nodes = graph_->nodes();
   if (std::all_of(nodes.begin(), nodes.end(), [](const Node* n) { return n->dispatch == Dispatch::ByPlatform; }))
     dispatch_graph(*graph_, *platform_, setting.dispatcher);
-  const size_t memory = max_memory_ ? max_memory_ : executor.device().is_cuda() ? kCudaBatchBytes : kCpuBatchBytes;
+  // On the CPU a batch fits its caches, and several are worked on at once.
+  const size_t memory = executor.device().is_cuda() ? (max_memory_ ? max_memory_ : kCudaBatchBytes)
+                                                    : std::min(kCpuBatchBytes, max_memory_ ? max_memory_ : kCpuBatchBytes);
   const BatchChoice batching = choose_batch_size(*graph_, *samples, executor.device(), memory, kMostBatch);
   if (batch_size_ == 0) batch_size_ = batching.batch;
 

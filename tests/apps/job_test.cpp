@@ -84,6 +84,17 @@ TEST(LibraryJob, SaysWhatIsMissingOrWrongAtOnce) {
   EXPECT_THAT(thrown([&] { Job job(options); }).what(), HasSubstr("--calib-steps"));
 }
 
+TEST(LibraryJob, AFailedPlanIsNoPlan) {
+  Workspace work("failed_plan");
+  JobOptions options;
+  options.model = work.model, options.calib = work.folder + "/nothing", options.platform = "qnn_dsp_int8";
+  options.output = work.folder + "/out";
+  Job job(options);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(thrown([&] { job.plan(); }).kind(), ErrorKind::Data) << "again";
+  EXPECT_EQ(thrown([&] { job.run(); }).kind(), ErrorKind::Data);
+  EXPECT_FALSE(std::filesystem::exists(options.output));
+}
+
 /// The report, --dump-config and the job's options are one list.
 TEST(JobOptions, TheReportHasThemAsDumpConfigSpellsThem) {
   Workspace work("options");

@@ -197,15 +197,13 @@ TEST(VisitSamplesAtOnce, HalvesABatchThatMemoryDoesNotSufficeFor) {
 
 TEST(VisitSamplesAtOnce, ThrowsWhatTheWorkThrows) {
   Tripled q;
-  size_t rests = 0;
   const Error error = thrown([&] {
     visit_samples_at_once(q.context.calibration, q.context, "", [&](const Tensors&, size_t first, size_t) -> std::function<void()> {
       if (first > 0) throw Error(ErrorKind::Model, "node", "does not run");
-      return [&] { ++rests; };
+      return [] {};
     });
   });
   EXPECT_EQ(error.kind(), ErrorKind::Model);
-  EXPECT_LE(rests, 1u);
 }
 
 /// Memory suffices for two samples at a time: every sample is shown once all the same.

@@ -53,6 +53,7 @@ TEST(OptionWords, WhatCannotBeReadNamesItsOption) {
   };
   EXPECT_EQ(message(int64_t{}, "12a"), "[--x] got '12a', expected a number");
   EXPECT_EQ(message(int64_t{}, "99999999999999999999"), "[--x] got '99999999999999999999', expected a number");
+  EXPECT_EQ(message(std::string(), ""), "[--x] got '', expected a value") << "a variable of the shell that is not set";
   EXPECT_EQ(message(bool{}, "yes"), "[--x] got 'yes', expected true or false");
   EXPECT_THAT(message(std::vector<double>{}, "1.5x"), HasSubstr("'1.5x'"));
   EXPECT_THAT(message(Size{}, "1x2x3"), HasSubstr("HEIGHTxWIDTH"));

@@ -1,12 +1,14 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <numeric>
 
 #include "calibration/batching.h"
 #include "calibration/reference.h"
 #include "calibration/visit.h"
+#include "data/upload_ahead.h"
 #include "executor/at_once.h"
 #include "executor/program.h"
 #include "graph/readers.h"
@@ -87,7 +89,7 @@ class CorrectBias final : public Pass {
     }
     const size_t samples = samples_at_once(bytes, memory, kLargestGroup);
     // The CPU takes samples side by side, one a thread.
-    return {samples, context.device.is_cpu() ? std::min(samples, context.batch_size) : std::min(samples, largest)};
+    return {samples, std::bit_floor(std::min(samples, std::max<size_t>(1, context.device.is_cpu() ? context.batch_size : largest)))};
   }
 
   size_t measure_shifts(const Graph& graph, const PassContext& context) {
@@ -109,13 +111,16 @@ class CorrectBias final : public Pass {
     std::vector<Tensors> waiting;
     std::vector<size_t> counts;  // samples of each
     size_t first = 0, held = 0;
-    visit_samples(samples, grouped, "correct bias", [&](const Tensors& inputs, size_t start, size_t count) {
-      waiting.push_back(inputs), counts.push_back(count), held += count;
-      if (held < group.samples && start + count < samples->size()) return;
+    BatchLoader loader(samples, group.batch, loading_threads(context.device));
+    UploadedBatches batches(loader, context.device);
+    while (auto batch = batches.next()) {
+      waiting.push_back(std::move(batch->tensors)), counts.push_back(batch->count), held += batch->count;
+      if (held < group.samples && first + held < samples->size()) continue;
       shift_group(*program, waiting, counts, at::ArrayRef<size_t>(places).slice(first, held), means, context);
       first += held, held = 0;
       waiting.clear(), counts.clear();
-    });
+      if (context.progress) context.progress("correct bias", first, samples->size());
+    }
     return samples->size();
   }
 

@@ -1,6 +1,7 @@
 #include <array>
 
 #include "passes/quantizing.h"
+#include "support/small_memory.h"
 
 namespace ppq::test {
 namespace {
@@ -156,13 +157,44 @@ TEST(CorrectBias, DoesNotDependOnTheBatchSize) {
 
 TEST(CorrectBias, LooksAtAsManySamplesAsFit) {
   for (const size_t fitting : {1u, 2u, 4u})
-    for (const size_t largest : {1u, 32u}) {
+    for (const size_t batch : {1u, 3u, 5u, 8u}) {
+      const size_t largest = batch == 8 ? 1 : 32;
       TwoLayers q;
-      q.context.batch_size = 8, q.context.largest_batch = largest, q.context.sample_bytes = 100;
+      q.context.batch_size = batch, q.context.largest_batch = largest, q.context.sample_bytes = 100;
       q.context.max_memory = fitting * 100 + 99;
-      EXPECT_NEAR(q.found().second, TwoLayers::expected(fitting).second, 1e-6) << fitting << " of " << largest;
+      EXPECT_NEAR(q.found().second, TwoLayers::expected(fitting).second, 1e-6) << fitting << ", batches of " << batch;
     }
   EXPECT_GT(std::abs(TwoLayers::expected(1).second - TwoLayers::expected(8).second), 0.01) << "the size matters";
+}
+
+/// Memory suffices for half of a group: it goes on in parts, each sample counts once, and a warning says so.
+TEST(CorrectBias, GoesOnInHalvesWhereMemoryDoesNotSuffice) {
+  PPQ_REQUIRE_CPU_MEMORY();
+  for (const size_t batch : {1u, 16u}) {
+    Quantizing q("(float[N,1] x, float[1,8192] W, float[8192] b) => (float[N,8192] y)", "[gemm] y = Gemm(x, W, b)", {"W", "b"});
+    q.graph->find_value("W")->set_constant(at::full({1, 8192}, 0.6f));
+    q.graph->find_value("b")->set_constant(at::zeros({8192}));
+    q.node("gemm").quantized = true;
+    q.node("gemm").input_quant = {nullptr, quarters(), nullptr};
+    q.node("gemm").output_quant = {nullptr};
+    std::vector<at::Tensor> samples;
+    for (int i = 0; i < 16; ++i) samples.push_back(at::full({1, 1}, static_cast<float>(i * i)));
+    q.calibrate_with(samples);
+    q.context.trial = true;
+    q.context.batch_size = batch, q.context.largest_batch = 32;
+    std::vector<std::string> warnings;
+    q.context.warnings = &warnings;
+    {
+      SmallMemory memory(10 * 8192 * sizeof(float));  // sums of a channel take 8
+      EXPECT_EQ(q.pass("correct-bias"), 1u);
+    }
+    if (batch == 16) {
+      EXPECT_THAT(warnings, testing::Contains(HasSubstr("out of memory")));
+    }
+    const at::Tensor bias = q.node("gemm").constant_input(2);
+    EXPECT_NEAR(bias.min().item<double>(), 0.1 * 1240 / 16, 1e-4) << batch;
+    EXPECT_NEAR(bias.max().item<double>(), 0.1 * 1240 / 16, 1e-4) << batch;
+  }
 }
 
 }  // namespace
