@@ -26,9 +26,9 @@ struct RunContext {
   at::Device device = at::kCPU;
   std::vector<at::Device> devices;  ///< that share the samples of a sweep; empty: `device` alone
   size_t batch_size = 1;
-  size_t largest_batch = 0;   ///< the network was shown to allow batches of at least 2, up to this one; 0: not known
+  size_t largest_batch = 0;   ///< the network was shown to allow batches up to this one; 1: none; 0: not known
   size_t sample_bytes = 0;    ///< live activations of one sample; 0: not known
-  size_t max_memory = 0;      ///< bytes for the activations of one batch; 0: a default
+  size_t max_memory = 0;      ///< bytes for the activations of the batches that are worked on at once; 0: a default
   bool device_graphs = true;  ///< CUDA: record a batch of a sweep as a graph and replay it for batches of its shape
   Progress progress;
   std::vector<std::string>* warnings = nullptr;

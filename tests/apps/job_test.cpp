@@ -84,6 +84,16 @@ TEST(LibraryJob, SaysWhatIsMissingOrWrongAtOnce) {
   EXPECT_THAT(thrown([&] { Job job(options); }).what(), HasSubstr("--calib-steps"));
 }
 
+/// Linux hands a process's peak on to what it starts: the program must say its own.
+TEST(Memory, ThePeakIsTheProgramsOwn) {
+  Workspace work("peak");
+  const std::vector<char> large(size_t{3} << 29, 1);
+  const Result result = ppq_torch(work.quantize({"--output", work.folder + "/out"}), "exec ");
+  ASSERT_EQ(result.code, 0) << result.err;
+  const Json report = Json::parse(read_file(work.folder + "/out/report.json"));
+  EXPECT_LT(report["memory"]["peak_rss_bytes"].get<double>(), static_cast<double>(large.size()));
+}
+
 TEST(LibraryJob, AFailedPlanIsNoPlan) {
   Workspace work("failed_plan");
   JobOptions options;

@@ -93,11 +93,14 @@ TEST(Sweep, AnErrorOnOneDeviceIsTheSweeps) {
     }
     void merge(const Statistic&) override {}
   };
-  Tripled q;
-  q.context.devices = {at::kCPU, at::kCPU};
-  Sweep sweep(*q.graph, {}, q.context, "moments");
-  sweep.want<Failing>(q.y(), Part::all());
-  EXPECT_EQ(thrown([&] { sweep.run(q.context.calibration); }).problem(), "too large");
+  for (const std::vector<at::Device>& devices : {std::vector<at::Device>(), {at::kCPU, at::kCPU}}) {  // threads of one, and two
+    Tripled q;
+    q.context.batch_size = 1;
+    q.context.devices = devices;
+    Sweep sweep(*q.graph, {}, q.context, "moments");
+    sweep.want<Failing>(q.y(), Part::all());
+    EXPECT_EQ(thrown([&] { sweep.run(q.context.calibration); }).problem(), "too large");
+  }
 }
 
 TEST(Sweep, KeepsTensorsInOrder) {

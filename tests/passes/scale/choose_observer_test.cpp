@@ -29,6 +29,20 @@ TEST(ChooseObserver, TakesTheOneWithTheLeastErrorAtTheOutputs) {
   }
 }
 
+/// 1.2 becomes the step itself: with a step of 1 the error is 0.2, with 1.0025 squared 2.5 % less, with 1.01 a tenth less.
+TEST(ChooseObserver, ALaterOneMustBeClearlyBetter) {
+  for (const auto& [step, chosen] : {std::pair{1.0025, "minmax"}, {1.01, "mse"}}) {
+    Quantizing q("(float[N,1] x) => (float[N,1] y)", "[neg] y = Neg(x)");
+    q.calibrate_with({at::full({1, 1}, 1.2f), at::full({1, 1}, 1.2f)});
+    q.node("neg").quantized = true;
+    q.node("neg").input_quant = {active(1, 128)};
+    q.node("neg").output_quant = {nullptr};
+    q.in("neg")->candidates = {{"minmax", active(1, 128)->params}, {"mse", active(step, 128)->params}};
+    EXPECT_EQ(q.pass("choose-observer"), 1u);
+    EXPECT_EQ(q.in("neg")->scheme.observer, chosen);
+  }
+}
+
 TEST(ChooseObserver, DoesNotFireWhereOneWasTried) {
   Candidates q;
   EXPECT_EQ(q.pass("choose-observer"), 0u);
