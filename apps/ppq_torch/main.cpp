@@ -1,5 +1,6 @@
 #include <malloc.h>
 
+#include <cerrno>
 #include <climits>
 #include <csignal>
 #include <cstdio>
@@ -70,12 +71,17 @@ int main(int argc, char** argv) {
   ppq::leave_with_last_words();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is a write error like a full disk
+  int status = 0;
   try {
-    return ppq::with_error_context(ppq::ErrorKind::Internal, "", [&] { return ppq::app::dispatch({argv + 1, argv + argc}); });
+    status = ppq::with_error_context(ppq::ErrorKind::Internal, "", [&] { return ppq::app::dispatch({argv + 1, argv + argc}); });
+    // A reader that has seen enough (head) is no error.
+    if (std::fflush(stdout) != 0 && errno != EPIPE && status == 0)
+      throw ppq::Error(ppq::ErrorKind::Resource, "standard output", "cannot be written");
   } catch (const ppq::Error& e) {
     ppq::log_error(e.what());
-    // Without the destructors of LibTorch's globals: on a lost device they throw.
+    status = ppq::exit_code(e.kind());
     std::fflush(nullptr);
-    std::_Exit(ppq::exit_code(e.kind()));
   }
+  // Without the destructors of LibTorch's globals: they take a quarter of a second, and on a lost device they throw.
+  std::_Exit(status);
 }

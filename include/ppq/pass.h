@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,13 +51,36 @@ class Pass {
   virtual size_t run(Graph& graph, PassContext& context) = 0;
 };
 
-struct PassRow {
-  const char* name;
-  const char* summary;
-  std::unique_ptr<Pass> (*make)();
+/// When a pass runs.
+enum class Phase {
+  CleanUp,   ///< when a model is loaded; its float outputs stay as they are
+  Rewrite,   ///< before quantization is configured: what it leaves is the float network that errors are measured against
+  Quantize,  ///< from configure-quantization on
 };
-/// Every pass, in the usual order.
+/// What is no longer as it was observed before a pass.
+enum class Changes {
+  Nothing,  ///< no number that the simulated network computes
+  Weights,  ///< weights and biases
+  Values,   ///< what flows between the nodes of the float network
+  Scheme,   ///< what is quantized, and on which scale; the float network stays
+};
+
+struct PassRow {
+  std::string name, summary;
+  Phase phase = Phase::Quantize;
+  Changes changes = Changes::Values;
+  /// Whether a job with this setting runs it, unless `ppq_torch.passes` says otherwise; null: only where that asks for it.
+  std::function<bool(const QuantizationSetting&)> wanted;
+  std::function<std::unique_ptr<Pass>()> make;
+};
+/// Every pass, in the usual order: a phase's rows, one behind the other, are its pipeline.
 const std::vector<PassRow>& pass_table();
+/// Null where there is none of that name.
+const PassRow* find_pass(const std::string& name);
+/// Puts a pass of one's own into the table, in front of the row named `before`, or (empty) at the end of its phase. From then on it
+/// is a pass like the others: pipelines, `ppq_torch.passes`, `list passes` and reports know it by its name. Not while a job runs.
+/// Throws Usage where the name is taken, or where `before` is unknown or of another phase.
+void register_pass(PassRow row, const std::string& before = "");
 /// A pass of the table, or of the platform's own. Throws Usage with candidates; `option` is what the error calls the place.
 std::unique_ptr<Pass> make_pass(const std::string& name, const PlatformSpec* platform = nullptr, const std::string& option = "passes");
 
@@ -65,7 +89,7 @@ std::vector<PassRecord> run_passes(Graph& graph, const std::vector<std::string>&
 
 /// Load-time clean-up, in order (spec/passes: constants, Identity, BatchNorm, dead code, …).
 std::vector<std::string> cleanup_pipeline();
-/// The same without what `graph_format_setting` or `passes` switch off.
+/// The same as `graph_format_setting` and `passes` want it.
 std::vector<std::string> cleanup_pipeline(const QuantizationSetting& setting);
 /// Before and after quantization is configured, as platform and setting want it, the platform's own passes among them.
 std::vector<std::string> quantization_pipeline(const PlatformSpec& platform, const QuantizationSetting& setting);

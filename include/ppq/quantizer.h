@@ -46,7 +46,9 @@ class Quantizer {
   /// Keep the calibration in a file, and read it from there (see Checkpoint).
   void set_checkpoint(Checkpoint checkpoint) { checkpoint_ = std::move(checkpoint); }
   /// How often samples went through networks in the last `quantize`; null before.
-  const std::shared_ptr<Work>& work() const { return work_; }
+  const std::shared_ptr<Work>& work() const { return run_.work; }
+  /// How the last `quantize` ran networks: device, batch size, memory, work.
+  const RunContext& run_context() const { return run_; }
   size_t batch_size() const { return batch_size_; }
   size_t samples() const { return samples_; }
 
@@ -68,7 +70,7 @@ class Quantizer {
   std::vector<at::Device> devices_;
   Checkpoint checkpoint_;
   Progress progress_;
-  std::shared_ptr<Work> work_;
+  RunContext run_;
   std::vector<PassRecord> records_;
   std::vector<std::string> warnings_;
 };

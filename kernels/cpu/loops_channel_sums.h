@@ -39,41 +39,43 @@ static inline void sum_uniform(const T* x, int64_t n, float bound, double* sums)
   for (int kind = 0; kind < (bounded ? 4 : 2); ++kind) sums[kind] += fold(total[kind]);
 }
 
-/// Rows of `length` neighbouring channels, kChannels of them at a time.
-template <bool bounded, class T>
-static inline void sum_varying(const T* x, int64_t rows, int64_t length, float bound, double* sums) {
-  constexpr int kChannels = 32;
-  for (int64_t first = 0; first < length; first += kChannels) {
-    const int count = static_cast<int>(length - first < kChannels ? length - first : kChannels);
-    for (int64_t start = 0; start < rows; start += kFloatRows) {
-      float sum[kChannels] = {}, square[kChannels] = {}, positive[kChannels] = {}, above[kChannels] = {};
-      const int64_t end = start + kFloatRows < rows ? start + kFloatRows : rows;
-      auto take_row = [&](const T* row, int channels) {
-        for (int c = 0; c < channels; ++c) {
-          const float v = value_of(row[c]);
-          sum[c] += v;
-          square[c] += v * v;
-          if constexpr (bounded) {
-            const float p = v > 0 ? v : 0, a = v > bound ? v - bound : 0;
-            positive[c] += p * p;
-            above[c] += a * a;
-          }
-        }
-      };
-      for (int64_t r = start; r < end; ++r) {
-        const T* row = x + r * length + first;
-        count == kChannels ? take_row(row, kChannels) : take_row(row, count);
-      }
-      for (int c = 0; c < count; ++c) {
-        sums[first + c] += static_cast<double>(sum[c]);
-        sums[length + first + c] += static_cast<double>(square[c]);
+/// `channels` neighbours (a constant, so that the sums stay in registers) of rows of `length`, from number `first` on.
+template <bool bounded, int channels, class T>
+static inline void sum_columns(const T* x, int64_t rows, int64_t length, int64_t first, float bound, double* sums) {
+  for (int64_t start = 0; start < rows; start += kFloatRows) {
+    float sum[channels] = {}, square[channels] = {}, positive[channels] = {}, above[channels] = {};
+    const int64_t end = start + kFloatRows < rows ? start + kFloatRows : rows;
+    for (int64_t r = start; r < end; ++r) {
+      const T* row = x + r * length + first;
+      for (int c = 0; c < channels; ++c) {
+        const float v = value_of(row[c]);
+        sum[c] += v;
+        square[c] += v * v;
         if constexpr (bounded) {
-          sums[2 * length + first + c] += static_cast<double>(positive[c]);
-          sums[3 * length + first + c] += static_cast<double>(above[c]);
+          const float p = v > 0 ? v : 0, a = v > bound ? v - bound : 0;
+          positive[c] += p * p;
+          above[c] += a * a;
         }
       }
     }
+    for (int c = 0; c < channels; ++c) {
+      sums[first + c] += static_cast<double>(sum[c]);
+      sums[length + first + c] += static_cast<double>(square[c]);
+      if constexpr (bounded) {
+        sums[2 * length + first + c] += static_cast<double>(positive[c]);
+        sums[3 * length + first + c] += static_cast<double>(above[c]);
+      }
+    }
   }
+}
+
+/// Rows of `length` neighbouring channels.
+template <bool bounded, class T>
+static inline void sum_varying(const T* x, int64_t rows, int64_t length, float bound, double* sums) {
+  int64_t first = 0;
+  for (; first + 16 <= length; first += 16) sum_columns<bounded, 16>(x, rows, length, first, bound, sums);
+  for (; first + 8 <= length; first += 8) sum_columns<bounded, 8>(x, rows, length, first, bound, sums);
+  for (; first < length; ++first) sum_columns<bounded, 1>(x, rows, length, first, bound, sums);
 }
 
 static void channel_sums_uniform(const void* x, Type type, int64_t n, float bound, double* sums) {

@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <unordered_map>
 
 #include "calibration/visit.h"
 #include "executor/fused.h"
+#include "executor/program.h"
+#include "kernels/count_outside.h"
 #include "ppq/executor.h"
 #include "ppq/quant.h"
 
@@ -62,11 +65,11 @@ TensorError describe(const Pair& pair) {
   return error;
 }
 
-double count_clipped(const at::Tensor& value, const TensorError& error) {
-  if (error.minimum.size() != 1) return 0;
-  // Half a step outside is still rounded onto the range, not clipped.
+/// Half a step outside is still rounded onto the range, not clipped. Not counted where each channel has a range.
+at::Tensor count_clipped(const at::Tensor& value, const TensorError& error) {
+  if (error.minimum.size() != 1) return at::zeros({}, value.options().dtype(at::kDouble));
   const double half = error.scale[0] / 2;
-  return at::logical_or(value.lt(error.minimum[0] - half), value.gt(error.maximum[0] + half)).sum().item<double>();
+  return kernels::count_outside(value, error.minimum[0] - half, error.maximum[0] + half);
 }
 
 /// The same nodes and the very same constants: nothing was rewritten between the two.
@@ -110,22 +113,58 @@ class State {
     return values;
   }
 
-  /// What a batch adds. Nothing is kept of one that memory does not suffice for.
-  void add(const Tensors& batch, const std::unordered_map<const Value*, at::Tensor>& floats, const Tensors& expected, size_t count) {
-    std::vector<Measure> measures(pairs_.size());
-    std::vector<double> clipped(pairs_.size()), counted(pairs_.size());
-    const Tensors simulated = run(*program_, batch, [&](size_t i, const at::Tensor& value) {
-      const auto found = floats.find(pairs_[i].reference);
-      if (found == floats.end() || !value.is_floating_point() || found->second.sizes() != value.sizes()) return;
-      const at::Tensor q = pairs_[i].quantized->producer() ? value : fake_quantize(value, *pairs_[i].quant);
-      measures[i].add(q, found->second);
-      clipped[i] = count_clipped(found->second, result_.tensors[i]);
-      counted[i] = static_cast<double>(found->second.numel());
-    });
-    for (size_t i = 0; i < pairs_.size(); ++i) {
-      result_.tensors[i].graphwise.add(measures[i]);
-      clipped_[i] += clipped[i], counted_[i] += counted[i];
+  /// One batch, in step with the reference.
+  class Run {
+   public:
+    Run(const State& state, const Tensors& batch) : state_(&state), run_(*state.program_, batch), found_(state.pairs_.size()) { step(); }
+
+    /// The tensor of the reference that it needs to go on; null at its end.
+    const Value* waits_for() const { return next_ ? state_->pairs_[next_->index].reference : nullptr; }
+    /// Compares with it and runs on. Undefined: the reference has none.
+    void take(const at::Tensor& reference) {
+      const Pair& pair = state_->pairs_[next_->index];
+      const at::Tensor& value = next_->value;
+      if (reference.defined() && value.is_floating_point() && reference.sizes() == value.sizes()) {
+        const at::Tensor q = pair.quantized->producer() ? value : fake_quantize(value, *pair.quant);
+        const at::Tensor clipped = count_clipped(reference, state_->result_.tensors[next_->index]);
+        found_[next_->index] = {at::cat({Measure::sums_of(q, reference), clipped.reshape({1})}), reference.numel()};
+      }
+      step();
     }
+    Tensors outputs() { return run_.outputs(); }
+
+   private:
+    friend class State;
+    /// Σ of the measure and the clipped values, on the device, and how many elements.
+    struct Found {
+      at::Tensor sums;
+      int64_t elements = 0;
+    };
+    void step() {
+      next_.reset();  // what is held is not written over
+      next_ = run_.next();
+    }
+
+    const State* state_;
+    SteppedRun run_;
+    std::optional<SteppedRun::Watched> next_;
+    std::vector<Found> found_;
+  };
+
+  /// What a batch adds, in the order of the samples.
+  void add(Run run, const Tensors& expected, size_t count) {
+    std::vector<at::Tensor> sums;
+    for (const Run::Found& one : run.found_)
+      if (one.sums.defined()) sums.push_back(one.sums);
+    const at::Tensor all = sums.empty() ? at::Tensor() : at::stack(sums).cpu();  // one wait a batch
+    const double* next = sums.empty() ? nullptr : all.const_data_ptr<double>();
+    for (size_t i = 0; i < pairs_.size(); ++i) {
+      if (!run.found_[i].sums.defined()) continue;
+      result_.tensors[i].graphwise.add_sums(next, run.found_[i].elements);
+      clipped_[i] += next[4], counted_[i] += static_cast<double>(run.found_[i].elements);
+      next += 5;
+    }
+    const Tensors simulated = run.outputs();
     for (size_t i = 0; i < expected.size() && i < simulated.size(); ++i) compare_output(i, simulated[i], expected[i]);
     result_.samples += count;
   }
@@ -176,18 +215,45 @@ std::vector<ErrorAnalysis> analyze_states(const std::vector<const Graph*>& graph
   const auto plain_program = lower(reference, plain);
   // Its outputs are the reference's own where nothing was rewritten.
   const auto original_program = is_same_network(reference, original) ? nullptr : lower(original, outputs);
-  RunContext context;
-  context.device = options.device, context.batch_size = options.batch_size, context.progress = options.progress;
-  visit_samples(samples, context, "graphwise analysis", [&](const Tensors& batch, size_t, size_t count) {
-    std::unordered_map<const Value*, at::Tensor> floats;
-    const Tensors exact = run(*plain_program, batch, [&](size_t i, const at::Tensor& value) {
-      if (value.defined()) floats[plain.watch[i]] = value;
-    });
-    const Tensors expected = original_program ? run(*original_program, batch) : exact;
-    for (State& state : states) state.add(batch, floats, expected, count);
-    if (!options.work) return;
-    options.work->float_forwards += original_program ? 2 * count : count;
-    options.work->simulated_forwards += states.size() * count;
+  // How many states wait for a tensor of the reference.
+  std::unordered_map<const Value*, size_t> readers;
+  for (const State& state : states)
+    for (const Value* value : state.references()) ++readers[value];
+  RunContext context = options;
+  if (context.device.is_cpu()) {
+    if (context.sample_bytes == 0 && samples->size() > 1) context.sample_bytes = live_bytes(*plain_program, samples->sample(0));
+    context.sample_bytes *= 1 + states.size();
+  }
+  visit_samples_at_once(samples, context, "graphwise analysis", [&](const Tensors& batch, size_t, size_t count) -> std::function<void()> {
+    std::vector<State::Run> runs;
+    for (const State& state : states) runs.emplace_back(state, batch);
+    std::unordered_map<const Value*, std::pair<at::Tensor, size_t>> floats;  // and how many will read it
+    // As far as what there is of the reference allows.
+    auto go_on = [&](bool all) {
+      for (State::Run& run : runs)
+        while (const Value* value = run.waits_for()) {
+          const auto found = floats.find(value);
+          if (found == floats.end() && !all) break;
+          run.take(found == floats.end() ? at::Tensor() : found->second.first);
+          if (found != floats.end() && --found->second.second == 0) floats.erase(found);
+        }
+    };
+    SteppedRun plain_run(*plain_program, batch);
+    while (auto watched = plain_run.next()) {
+      const Value* value = plain.watch[watched->index];
+      if (!watched->value.defined()) continue;
+      floats[value] = {std::move(watched->value), readers.at(value)};
+      go_on(false);
+    }
+    go_on(true);
+    Tensors expected = original_program ? run(*original_program, batch) : plain_run.outputs();
+    for (State::Run& run : runs) run.outputs();
+    return [&, count, runs = std::move(runs), expected = std::move(expected)]() mutable {
+      for (size_t k = 0; k < states.size(); ++k) states[k].add(std::move(runs[k]), expected, count);
+      if (!options.work) return;
+      options.work->float_forwards += original_program ? 2 * count : count;
+      options.work->simulated_forwards += states.size() * count;
+    };
   });
   std::vector<ErrorAnalysis> results;
   for (State& state : states) results.push_back(state.finish());

@@ -39,12 +39,12 @@ struct ErrorAnalysis {
   size_t samples = 0;
 };
 
-struct AnalysisOptions {
-  at::Device device = at::kCPU;
-  size_t batch_size = 1;
+/// Where `sample_bytes` is not known it is measured: threads of a CPU analyze samples side by side as far as memory allows.
+struct AnalysisOptions : RunContext {
   size_t layerwise_samples = 4;  ///< 0: no layerwise analysis
-  Progress progress = nullptr;
-  std::shared_ptr<Work> work = nullptr;
+  AnalysisOptions() = default;
+  /// Without a word to the user.
+  explicit AnalysisOptions(const RunContext& context) : RunContext(context) { progress = nullptr, warnings = nullptr; }
 };
 
 /// Compares the simulated `quantized` network with `reference` (the same nodes in float) tensor by tensor, and its outputs
@@ -52,7 +52,8 @@ struct AnalysisOptions {
 ErrorAnalysis analyze_errors(const Graph& quantized, const Graph& reference, const Graph& original, const DatasetPtr& samples,
                              const AnalysisOptions& options);
 
-/// The same of several quantized states of one network, without the layerwise part: the reference runs once for all of them.
+/// The same of several quantized states of one network, without the layerwise part: the reference runs once for all of them, and
+/// all run in step, so that a tensor is kept only until each network has come by.
 std::vector<ErrorAnalysis> analyze_states(const std::vector<const Graph*>& states, const Graph& reference, const Graph& original,
                                           const DatasetPtr& samples, const AnalysisOptions& options);
 

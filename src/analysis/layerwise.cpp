@@ -1,10 +1,13 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <functional>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "analysis/error_analysis.h"
+#include "calibration/visit.h"
+#include "executor/at_once.h"
 #include "graph/extract.h"
 #include "ppq/executor.h"
 #include "ppq/quant.h"
@@ -75,15 +78,16 @@ class Layerwise {
     for (size_t i = 0; i < std::min(options.layerwise_samples, samples->size()); ++i) keep(*program, samples->sample(i), plain.watch);
   }
 
-  /// Noise over signal at the outputs with `node` (of the quantized graph) alone quantized; nothing where it has no counterpart.
-  std::optional<double> error(const Node& node) {
+  /// Lowers what depends on `node` (of the quantized graph), with it alone quantized. What it returns runs that over the samples, in
+  /// any thread: noise over signal at the outputs. Null where the node has no counterpart.
+  std::function<double()> error(const Node& node) {
     Node* target = scratch_->find_node(node.name);
-    if (!target) return std::nullopt;
+    if (!target) return nullptr;
     quantize_only(*target, node);
-    const Measure measure = whole_ ? run_whole() : run_dependents(target);
+    auto measure = whole_ ? run_whole() : run_dependents(target);
     target->input_quant.clear();
     target->output_quant.clear();
-    return measure.nsr();
+    return measure;
   }
 
  private:
@@ -102,34 +106,38 @@ class Layerwise {
     for (FloatRun& other : runs_) other.values.clear();
   }
 
-  Measure run_whole() const {
-    const auto program = lower(*scratch_, simulated());
-    Measure measure;
-    for (const FloatRun& one : runs_) compare(run(*program, one.inputs), one.outputs, measure);
-    return measure;
+  std::function<double()> run_whole() const {
+    return [this, program = lower(*scratch_, simulated())] {
+      Measure measure;
+      for (const FloatRun& one : runs_) compare(run(*program, one.inputs), one.outputs, measure);
+      return measure.nsr();
+    };
   }
 
-  Measure run_dependents(const Node* target) const {
+  std::function<double()> run_dependents(const Node* target) const {
     const std::vector<const Node*> nodes = dependents(*scratch_, target);
     std::unordered_set<const Node*> inside(nodes.begin(), nodes.end());
     std::vector<const Value*> outputs;
     std::vector<size_t> places;  // of the network's outputs
     for (size_t i = 0; i < scratch_->outputs().size(); ++i)
       if (const Value* value = scratch_->outputs()[i]; inside.count(value->producer())) outputs.push_back(value), places.push_back(i);
-    Measure measure;
     const auto part = extract(*scratch_, nodes, outputs);
-    const auto program = outputs.empty() ? nullptr : lower(*part, simulated());
-    for (const FloatRun& one : runs_) {
-      Tensors inputs, expected;
-      for (const Value* input : part->inputs()) inputs.push_back(one.values.at(scratch_->find_value(input->name())));
-      for (const size_t i : places) expected.push_back(one.outputs[i]);
-      Tensors got = program ? run(*program, inputs) : Tensors();
-      // Outputs that do not depend on the node count with their signal.
-      for (size_t i = 0; i < one.outputs.size(); ++i)
-        if (std::find(places.begin(), places.end(), i) == places.end()) got.push_back(one.outputs[i]), expected.push_back(one.outputs[i]);
-      compare(got, expected, measure);
-    }
-    return measure;
+    std::vector<const Value*> sources;
+    for (const Value* input : part->inputs()) sources.push_back(scratch_->find_value(input->name()));
+    return [this, places, sources, program = outputs.empty() ? nullptr : lower(*part, simulated())] {
+      Measure measure;
+      for (const FloatRun& one : runs_) {
+        Tensors inputs, expected;
+        for (const Value* source : sources) inputs.push_back(one.values.at(source));
+        for (const size_t i : places) expected.push_back(one.outputs[i]);
+        Tensors got = program ? run(*program, inputs) : Tensors();
+        // Outputs that do not depend on the node count with their signal.
+        for (size_t i = 0; i < one.outputs.size(); ++i)
+          if (std::find(places.begin(), places.end(), i) == places.end()) got.push_back(one.outputs[i]), expected.push_back(one.outputs[i]);
+        compare(got, expected, measure);
+      }
+      return measure.nsr();
+    };
   }
 
   static void compare(const Tensors& got, const Tensors& expected, Measure& measure) {
@@ -160,10 +168,19 @@ void analyze_layerwise(const Graph& quantized, const Graph& reference, const Dat
   for (const Node* node : quantized.nodes())
     if (node->quantized && by_op.count(node->name)) todo.push_back(node);
   Layerwise layerwise(reference, samples, options);
-  for (size_t done = 0; done < todo.size(); ++done) {
+  const size_t most = batches_at_once(options);
+  for (size_t done = 0; done < todo.size(); done += most) {
     if (options.progress) options.progress("layerwise analysis", done, todo.size());
-    if (const auto error = layerwise.error(*todo[done]))
-      for (TensorError* tensor : by_op.at(todo[done]->name)) tensor->layerwise_snr = *error;
+    const size_t count = std::min(most, todo.size() - done);
+    std::vector<std::function<double()>> measures;
+    for (size_t i = 0; i < count; ++i) measures.push_back(layerwise.error(*todo[done + i]));
+    std::vector<double> errors(count);
+    for_each_at_once(options.device, count, [&](size_t i) {
+      if (measures[i]) errors[i] = measures[i]();
+    });
+    for (size_t i = 0; i < count; ++i)
+      if (measures[i])
+        for (TensorError* tensor : by_op.at(todo[done + i]->name)) tensor->layerwise_snr = errors[i];
   }
 }
 

@@ -11,20 +11,22 @@
 
 namespace ppq {
 
-void Measure::add(const at::Tensor& q, const at::Tensor& f) {
+at::Tensor Measure::sums_of(const at::Tensor& q, const at::Tensor& f) {
   if (q.sizes() != f.sizes())
     throw Error(ErrorKind::Data, "comparison", "shapes differ: got " + to_string(q.sizes()) + ", expected " + to_string(f.sizes()));
-  if (f.numel() == 0) return;
-  at::Tensor sums;
-  if (q.scalar_type() == at::kFloat && f.scalar_type() == at::kFloat) {
-    sums = kernels::error_sums(q, f).cpu();
-  } else {
-    const at::Tensor a = q.to(at::kDouble), b = f.to(at::kDouble), d = a - b;
-    sums = at::stack({(d * d).sum(), (b * b).sum(), (a * a).sum(), (a * b).sum()}).cpu();
-  }
-  const double* s = sums.const_data_ptr<double>();
-  noise += s[0], signal += s[1], quantized += s[2], product += s[3];
-  count += f.numel();
+  if (q.scalar_type() == at::kFloat && f.scalar_type() == at::kFloat) return kernels::error_sums(q, f);
+  const at::Tensor a = q.to(at::kDouble), b = f.to(at::kDouble), d = a - b;
+  return at::stack({(d * d).sum(), (b * b).sum(), (a * a).sum(), (a * b).sum()});
+}
+
+void Measure::add_sums(const double* sums, int64_t elements) {
+  noise += sums[0], signal += sums[1], quantized += sums[2], product += sums[3];
+  count += elements;
+}
+
+void Measure::add(const at::Tensor& q, const at::Tensor& f) {
+  const at::Tensor sums = sums_of(q, f).cpu();
+  add_sums(sums.const_data_ptr<double>(), f.numel());
 }
 
 void Measure::add(const Measure& other) {

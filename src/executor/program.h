@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,27 @@ class Program {
 
 /// Runs steps over a frame of slots that holds the inputs already.
 void run_steps(const Program& program, std::vector<at::Tensor>& frame, const Watcher& watcher);
+
+/// A run that stops at each watched value, so that several networks can run in step with each other and nothing need be kept
+/// longer than until all of them have come by. Throws as `run` does.
+class SteppedRun {
+ public:
+  struct Watched {
+    size_t index;  ///< in LowerOptions::watch
+    at::Tensor value;
+  };
+  /// `program` outlives it.
+  SteppedRun(const Program& program, const Tensors& inputs);
+  /// Runs on to the next watched value; nullopt: to the end.
+  std::optional<Watched> next();
+  /// Runs to the end.
+  Tensors outputs();
+
+ private:
+  const Program* program_;
+  std::vector<at::Tensor> frame_;
+  size_t step_ = 0, next_watch_ = 0;
+};
 
 /// Called with the index of a watched value and what it is in each batch.
 using SideBySideWatcher = std::function<void(size_t index, const Tensors& values)>;

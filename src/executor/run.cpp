@@ -119,6 +119,31 @@ Tensors run(const Program& program, const Tensors& inputs, const Watcher& watche
   return outputs;
 }
 
+SteppedRun::SteppedRun(const Program& program, const Tensors& inputs) : program_(&program), frame_(start_frame(program, inputs)) {}
+
+std::optional<SteppedRun::Watched> SteppedRun::next() {
+  at::AutoDispatchBelowAutograd no_autograd;
+  std::vector<at::Tensor> in, out;
+  for (;; ++step_) {
+    if (next_watch_ < program_->watches.size() && program_->watches[next_watch_].after == static_cast<int>(step_) - 1) {
+      const Watch& watch = program_->watches[next_watch_++];
+      return Watched{watch.index, frame_[watch.slot]};
+    }
+    if (step_ > 0)
+      for (int slot : program_->steps[step_ - 1].dies_unread) frame_[slot].reset();
+    if (step_ == program_->steps.size()) return std::nullopt;
+    run_step(program_->steps[step_], frame_, in, out);
+  }
+}
+
+Tensors SteppedRun::outputs() {
+  while (next()) {
+  }
+  Tensors outputs;
+  for (const auto& [name, slot] : program_->outputs) outputs.push_back(frame_[slot]);
+  return outputs;
+}
+
 size_t live_bytes(const Program& program, const Tensors& inputs) {
   at::AutoDispatchBelowAutograd no_autograd;
   std::unordered_set<const void*> constants;

@@ -7,5 +7,6 @@ namespace ppq::exporters {
 // One function an exporter, in the exporter's own file.
 ExporterRow encodings();
 ExporterRow onnx();
+ExporterRow onnx_qdq();
 
 }  // namespace ppq::exporters

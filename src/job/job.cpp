@@ -137,6 +137,13 @@ std::vector<std::string> describe_inputs(const Graph& graph, const Dataset& data
   return lines;
 }
 
+/// The name in an output folder.
+std::string graph_file_of(const ExporterRow& exporter) {
+  for (const ExportFile& file : exporter.files)
+    if (file.kind == ExportFile::Kind::Graph) return file.name;
+  return "quantized.onnx";
+}
+
 /// Which part of the timing a pass belongs to.
 std::string stage_of(const std::string& pass) {
   if (pass == "calibrate") return "calibrate";
@@ -264,10 +271,7 @@ class Job::Work {
 
   void analyze() {
     const auto start = Clock::now();
-    AnalysisOptions options;
-    options.device = devices_[0];
-    options.batch_size = quantizer_->batch_size();
-    options.work = quantizer_->work();
+    AnalysisOptions options(quantizer_->run_context());
     options.layerwise_samples = static_cast<size_t>(std::max<int64_t>(0, options_.layerwise_samples));
     if (progress) progress("analyze", 0, 0);
     report_.errors = analyze_errors(*graph_, *quantizer_->reference(), *quantizer_->original(), samples_.evaluation, options);
@@ -277,9 +281,10 @@ class Job::Work {
 
   JobResult write() {
     const auto start = Clock::now();
-    const std::string graph_path = output_ + "/quantized.onnx", table_path = output_ + "/quantized.table";
+    const std::string table_path = output_ + "/quantized.table";
     for (const std::string& format : formats()) {
       const ExporterRow& exporter = find_exporter(format, platform_);
+      const std::string graph_path = output_ + "/" + graph_file_of(exporter);
       const ExportSummary summary = exporter.write(*graph_, *platform_, graph_path, table_path, export_options_);
       report_.encodings_written += summary.written;
       report_.encodings_missing.insert(report_.encodings_missing.end(), summary.missing.begin(), summary.missing.end());
@@ -310,11 +315,14 @@ class Job::Work {
   }
 
   std::vector<std::string> written_files() const {
-    std::vector<std::string> names;
-    for (const char* name :
-         {"quantized.onnx", "quantized.table", "report.html", "report.json", "setting.json", "DEPLOY.md", "input_list.txt"})
-      if (std::filesystem::exists(output_ + "/" + name)) names.emplace_back(name);
-    return names;
+    std::vector<std::string> names, there;
+    for (const std::string& format : formats())
+      for (const ExportFile& file : find_exporter(format, platform_).files)
+        if (std::find(names.begin(), names.end(), file.name) == names.end()) names.push_back(file.name);
+    names.insert(names.end(), {"report.html", "report.json", "setting.json", "DEPLOY.md", "input_list.txt"});
+    for (const std::string& name : names)
+      if (std::filesystem::exists(output_ + "/" + name)) there.push_back(name);
+    return there;
   }
 
   void finish_report() {

@@ -87,20 +87,25 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   context.device = executor.device();
   context.devices = devices_;
   context.device_graphs = device_graphs_;
-  context.work = work_ = std::make_shared<Work>();
+  context.work = std::make_shared<Work>();
   context.progress = progress_;
   context.warnings = &warnings_;
   context.verify = verify_;
   context.checkpoint = checkpoint_;
+  run_ = context;
+  run_.progress = nullptr, run_.warnings = nullptr;
   context.outputs = std::make_shared<Reference>(*original_, samples, context);
   const auto pipeline = quantization_pipeline(*platform_, setting);
-  const auto configure = std::find(pipeline.begin(), pipeline.end(), "configure-quantization");
+  const auto configure = std::find_if(pipeline.begin(), pipeline.end(), [](const std::string& name) {
+    const PassRow* row = find_pass(name);
+    return row && row->phase == Phase::Quantize;
+  });
   records_ = run_passes(*graph_, {pipeline.begin(), configure}, context);
   reference_ = graph_->clone();
   context.reference = reference_.get();
   const auto rest = run_passes(*graph_, {configure, pipeline.end()}, context);
   records_.insert(records_.end(), rest.begin(), rest.end());
-  work_->decoded = kept->decoded();
+  run_.work->decoded = kept->decoded();
   executor.load_graph(*graph_);
   return *graph_;
 }

@@ -21,20 +21,16 @@ class Effects {
   explicit Effects(const PassContext& context)
       : context_(context), wanted_(context.reference && context.calibration && !context.trial && !context.record) {}
 
-  void after(const Graph& graph, const PassRecord& record, size_t index) {
+  void after(const Graph& graph, const PassRecord& record, Changes changes, size_t index) {
     calibrated_ |= record.name == "calibrate";
-    // Baking stores what is simulated already.
-    if (!wanted_ || !calibrated_ || record.name == "bake-parameters" || (record.changes == 0 && !states_.empty())) return;
+    if (!wanted_ || !calibrated_ || changes == Changes::Nothing || (record.changes == 0 && !states_.empty())) return;
     states_.push_back(graph.clone());
     passes_.push_back(index);
   }
 
   void measure(std::vector<PassRecord>& records) {
     if (states_.empty()) return;
-    AnalysisOptions options;
-    options.device = context_.device;
-    options.batch_size = context_.batch_size;
-    options.work = context_.work;
+    const AnalysisOptions options(context_);
     std::vector<const Graph*> graphs;
     for (const auto& state : states_) graphs.push_back(state.get());
     const DatasetPtr few = part_of(context_.calibration, Part::all().spread(kEffectSamples));
@@ -95,7 +91,9 @@ std::vector<PassRecord> run_passes(Graph& graph, const std::vector<std::string>&
     });
     context.record = outer;
     record.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    effects.after(graph, record, records.size());
+    // Of a target's own pass: anything.
+    const PassRow* row = find_pass(names[i]);
+    effects.after(graph, record, row ? row->changes : Changes::Values, records.size());
     records.push_back(std::move(record));
   }
   with_error_context(ErrorKind::Internal, "measuring passes", [&] { effects.measure(records); });

@@ -47,6 +47,18 @@ struct Chain {
   static float y_of(float a) { return rounded(std::abs(a), 0.015f, 0); }
 };
 
+AnalysisOptions layerwise_of(size_t samples) {
+  AnalysisOptions options;
+  options.layerwise_samples = samples;
+  return options;
+}
+
+AnalysisOptions batches_of(size_t samples) {
+  AnalysisOptions options;
+  options.batch_size = samples;
+  return options;
+}
+
 struct Sums {
   double noise = 0, signal = 0, dot = 0, quantized = 0, count = 0;
   void add(float q, float f) {
@@ -65,7 +77,7 @@ TEST(ErrorAnalysis, GraphwiseHasEverythingBeforeItQuantizedToo) {
   for (size_t batch : {1u, 2u, 3u}) {
     SCOPED_TRACE(batch);
     Chain c;
-    const auto analysis = analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, {.batch_size = batch});
+    const auto analysis = analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, batches_of(batch));
     Sums x, a, y;
     for (const auto& row : c.rows)
       for (float v : row) {
@@ -86,7 +98,7 @@ TEST(ErrorAnalysis, GraphwiseHasEverythingBeforeItQuantizedToo) {
 
 TEST(ErrorAnalysis, LayerwiseQuantizesOneOperationAlone) {
   Chain c;
-  const auto analysis = analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, {.layerwise_samples = 2});
+  const auto analysis = analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, layerwise_of(2));
   Sums neg, abs;
   for (size_t i = 0; i < 2; ++i)
     for (float v : c.rows[i]) {
@@ -98,8 +110,7 @@ TEST(ErrorAnalysis, LayerwiseQuantizesOneOperationAlone) {
   EXPECT_EQ(analysis.tensors[2].op, "abs");
   EXPECT_NEAR(analysis.tensors[2].layerwise_snr, abs.noise / abs.signal, 1e-5 * abs.noise / abs.signal);
   EXPECT_LT(analysis.tensors[2].layerwise_snr, analysis.tensors[2].graphwise.nsr());
-  EXPECT_EQ(analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, {.layerwise_samples = 0}).tensors[1].layerwise_snr, -1)
-      << "not asked for";
+  EXPECT_EQ(analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, layerwise_of(0)).tensors[1].layerwise_snr, -1) << "not asked for";
 }
 
 /// Only what depends on the node runs again; outputs that do not depend on it count with their signal.
@@ -113,7 +124,7 @@ TEST(ErrorAnalysis, LayerwiseOfBranchesIsThatOfTheWholeNetwork) {
     node->output_quant = {quant_of(0.5f, 128)};
   }
   const at::Tensor x = floats({-1.1f, 0.7f, -2.3f, 0.2f}).reshape({1, 4});
-  const auto analysis = analyze_errors(*graph, *plain, *plain, make_dataset({x}), {.layerwise_samples = 1});
+  const auto analysis = analyze_errors(*graph, *plain, *plain, make_dataset({x}), layerwise_of(1));
   const auto half = [](const at::Tensor& t) { return at::round(t * 2) / 2; };
   const at::Tensor b = at::relu(-x), y = b + x, z = x.abs();
   const double signal = (y * y).sum().item<double>() + (z * z).sum().item<double>();
@@ -231,14 +242,41 @@ TEST(ErrorAnalysis, OutputsOfAnotherShapeAreSaidNotMeasured) {
   EXPECT_NEAR(output_snr(analysis), 0.04 / 14.04, 1e-6);
 }
 
+/// A CPU's threads take samples, and nodes of the layerwise part, side by side; what they find is added in order.
+TEST(ErrorAnalysis, DoesNotDependOnTheThreads) {
+  Chain c;
+  std::vector<at::Tensor> list;
+  for (int i = 0; i < 7; ++i) list.push_back(at::randn({1, 4}));
+  const DatasetPtr samples = make_dataset(list);
+  const int before = at::get_num_threads();
+  std::vector<ErrorAnalysis> found;
+  for (const int threads : {1, 2, 3}) {
+    at::set_num_threads(threads);
+    found.push_back(analyze_errors(*c.graph, *c.plain, *c.plain, samples, layerwise_of(7)));
+  }
+  at::set_num_threads(before);
+  for (size_t k = 1; k < found.size(); ++k) {
+    EXPECT_EQ(found[k].samples, 7u);
+    EXPECT_EQ(output_snr(found[k]), output_snr(found[0]));
+    for (size_t i = 0; i < found[0].tensors.size(); ++i) {
+      EXPECT_EQ(found[k].tensors[i].graphwise.noise, found[0].tensors[i].graphwise.noise) << i;
+      EXPECT_EQ(found[k].tensors[i].graphwise.count, found[0].tensors[i].graphwise.count) << i;
+      EXPECT_EQ(found[k].tensors[i].clipped, found[0].tensors[i].clipped) << i;
+      EXPECT_EQ(found[k].tensors[i].layerwise_snr, found[0].tensors[i].layerwise_snr) << i;
+    }
+  }
+}
+
 TEST(ErrorAnalysis, ReportsProgress) {
   Chain c;
   std::vector<std::string> what;
-  analyze_errors(*c.graph, *c.plain, *c.plain, c.samples,
-                 {.batch_size = 2, .progress = [&](const std::string& stage, size_t done, size_t total) {
-                    if (what.empty() || what.back() != stage) what.push_back(stage);
-                    EXPECT_LE(done, total);
-                  }});
+  AnalysisOptions options;
+  options.batch_size = 2;
+  options.progress = [&](const std::string& stage, size_t done, size_t total) {
+    if (what.empty() || what.back() != stage) what.push_back(stage);
+    EXPECT_LE(done, total);
+  };
+  analyze_errors(*c.graph, *c.plain, *c.plain, c.samples, options);
   EXPECT_THAT(what, ElementsAre("graphwise analysis", "layerwise analysis"));
 }
 

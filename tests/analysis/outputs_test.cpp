@@ -33,7 +33,9 @@ TEST(OutputsOfAnalysis, CountTheSamplesWithTheSameLargestScore) {
   // Largest: 1 → 0 (1+1.5 > 2); 2 → 2; 0 → 0; 1 → 1.
   const auto samples = rows({{1, 2, 0}, {0, 1, 4}, {5, 1, 1}, {0, 9, 1}});
   for (size_t batch : {1u, 3u}) {
-    const auto analysis = analyze_errors(*reference, *reference, *original, samples, {.batch_size = batch});
+    AnalysisOptions options;
+    options.batch_size = batch;
+    const auto analysis = analyze_errors(*reference, *reference, *original, samples, options);
     EXPECT_DOUBLE_EQ(analysis.agreement.at("y"), 0.75) << batch;
   }
 }
@@ -49,7 +51,7 @@ TEST(OutputsOfAnalysis, MayDifferInShape) {
   quant->state = QuantState::Active;
   quantized->find_node("abs")->output_quant = {quant};
   quantized->find_node("abs")->quantized = true;
-  const auto analysis = analyze_errors(*quantized, *plain, *plain, rows({{0.1f, 1, 2}}), {.layerwise_samples = 1});
+  const auto analysis = analyze_errors(*quantized, *plain, *plain, rows({{0.1f, 1, 2}}), {});
   EXPECT_THAT(analysis.unlike, testing::ElementsAre("hits"));
   EXPECT_NEAR(analysis.outputs[0].second.nsr(), 0.01 / 5.01, 1e-6);
   EXPECT_EQ(analysis.outputs[1].second.count, 0);

@@ -47,6 +47,11 @@ TEST_F(Cli, VersionIsOneLine) {
   EXPECT_THAT(result.out, testing::MatchesRegex("ppq_torch [0-9]+\\.[0-9]+\\.[0-9]+\n"));
 }
 
+TEST_F(Cli, OutputThatCannotBeWrittenIsAnError) {
+  for (const char* command : {"--version", "list", "--help"})
+    expect_error(ppq_torch({command}, "exec >/dev/full; "), 6, {"[standard output] cannot be written"});
+}
+
 TEST_F(Cli, EveryCommandHasHelpWithDefaults) {
   const std::vector<std::pair<std::string, std::string>> expected = {
       {"quantize", "(default: 512)"}, {"run", "--tensors"}, {"analyze", "--table"}, {"inspect", "--json"}, {"list", "--json"}};

@@ -1,12 +1,13 @@
-// examples/deploy_snpe_dsp.cpp as a user runs it.
+// The programs of examples/ as a user runs them.
 #include "apps/command.h"
 
 namespace ppq::test {
 namespace {
 
 /// Runs the example in a folder of its own: output and exit code.
-std::pair<std::string, int> example(const std::string& folder, const std::string& arguments) {
-  std::FILE* pipe = ::popen(("cd " + folder + " && " PPQ_BUILD_DIR "/bin/deploy_snpe_dsp " + arguments + " 2>&1").c_str(), "r");
+std::pair<std::string, int> example(const std::string& folder, const std::string& arguments,
+                                    const std::string& program = "deploy_snpe_dsp") {
+  std::FILE* pipe = ::popen(("cd " + folder + " && " PPQ_BUILD_DIR "/bin/" + program + " " + arguments + " 2>&1").c_str(), "r");
   std::string output;
   char buffer[4096];
   while (const size_t n = std::fread(buffer, 1, sizeof buffer, pipe)) output.append(buffer, n);
@@ -46,6 +47,29 @@ TEST(Example, ErrorsHaveTheExitCodesOfTheCommandLine) {
   const auto [output, code] = example(work.folder, "small.onnx nowhere cpu");
   EXPECT_EQ(code, 5);
   EXPECT_THAT(output, HasSubstr("error: ["));
+}
+
+/// A factor of 1 is the job without the pass.
+TEST(OwnPass, RunsInTheUsualJob) {
+  const Workspace work("own_pass");
+  for (const auto& [output, factor] : {std::pair("plain", "1"), {"wide", "1.25"}}) {
+    const auto [text, code] = example(work.folder, "small.onnx samples qnn_dsp_int8 " + std::string(output) + " " + factor, "own_pass");
+    ASSERT_EQ(code, 0) << text;
+    EXPECT_THAT(text, testing::ContainsRegex("add-headroom: [1-9][0-9]* ranges widened"));
+    EXPECT_THAT(read_file(work.folder + "/" + output + "/report.json"), HasSubstr("\"add-headroom\""));
+  }
+  const Json plain = Json::parse(read_file(work.folder + "/plain/quantized.encodings")),
+             wide = Json::parse(read_file(work.folder + "/wide/quantized.encodings"));
+  const auto scale = [](const Json& table, const char* name) { return table["activation_encodings"][name][0]["scale"].get<double>(); };
+  for (const char* name : {"image", "r"}) EXPECT_NEAR(scale(wide, name) / scale(plain, name), 1.25, 1e-6) << name;
+  EXPECT_EQ(wide["param_encodings"]["weight"], plain["param_encodings"]["weight"]);
+}
+
+TEST(OwnPass, ChecksItsNumber) {
+  const Workspace work("own_pass");
+  const auto [text, code] = example(work.folder, "small.onnx samples qnn_dsp_int8 out 0.5", "own_pass");
+  EXPECT_EQ(code, 2);
+  EXPECT_THAT(text, HasSubstr("[HEADROOM] got '0.5', expected at least 1"));
 }
 
 }  // namespace

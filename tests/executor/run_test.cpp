@@ -216,5 +216,67 @@ TEST(SideBySide, TheWatcherSeesAllBatchesBeforeAnyGoesOn) {
   EXPECT_THAT(thrown([&] { run_side_by_side(*program, {{}}, [](size_t, const Tensors&) {}); }).what(), HasSubstr("got 0, expected 1"));
 }
 
+/// As a plain run, and stopped wherever a value is watched.
+TEST(SteppedRun, StopsAtEachWatchedValue) {
+  const auto graph = chain(3);
+  LowerOptions options = test::on_test_device();
+  for (const Value* value : graph->values())
+    if (!value->is_constant()) options.watch.push_back(value);
+  const auto program = lower(*graph, options);
+  const at::Tensor x = at::arange(-64, 64, at::kFloat).reshape({2, 64});
+  std::vector<size_t> order;
+  std::vector<at::Tensor> wanted(options.watch.size());
+  const Tensors outputs = test::run_on_test_device(*program, {x}, [&](size_t index, const at::Tensor& value) {
+    order.push_back(index);
+    wanted[index] = value.clone();
+  });
+  SteppedRun all(*program, {x.to(test::test_device())}), none(*program, {x.to(test::test_device())});
+  std::vector<SteppedRun::Watched> kept;
+  while (auto watched = all.next()) {
+    ASSERT_LT(kept.size(), order.size());
+    EXPECT_EQ(watched->index, order[kept.size()]);
+    kept.push_back(*watched);
+  }
+  ASSERT_EQ(kept.size(), order.size());
+  for (const auto& watched : kept) EXPECT_TENSOR(watched.value.cpu(), wanted[watched.index]) << "what is held is not written over";
+  EXPECT_FALSE(all.next()) << "at its end it stays there";
+  EXPECT_TENSOR(all.outputs().at(0).cpu(), outputs[0]);
+  EXPECT_TENSOR(none.outputs().at(0).cpu(), outputs[0]) << "nobody need look";
+}
+
+TEST(SteppedRun, LeavesAnotherRunOfTheSameProgramAlone) {
+  const auto graph = chain(2);
+  LowerOptions options = test::on_test_device();
+  options.watch = {graph->find_value("a0"), graph->find_value("a1")};
+  const auto program = lower(*graph, options);
+  const at::Tensor x = at::full({1, 64}, 2.0f, test::test_device()), y = at::full({1, 64}, -3.0f, test::test_device());
+  SteppedRun first(*program, {x}), second(*program, {y});
+  EXPECT_EQ(first.next()->value.max().item<float>(), 2);
+  EXPECT_EQ(second.next()->value.max().item<float>(), 0);
+  EXPECT_EQ(first.next()->value.max().item<float>(), 0);  // Relu of -2
+  EXPECT_TENSOR(second.outputs()[0].cpu(), run(*program, {y})[0].cpu());
+  EXPECT_TENSOR(first.outputs()[0].cpu(), run(*program, {x})[0].cpu());
+}
+
+/// Neither an input nor a tensor that has had its last reader is held on to.
+TEST(SteppedRun, KeepsWhatIsStillRead) {
+  const auto graph = chain(4);
+  LowerOptions options = test::on_test_device();
+  for (int i = 0; i < 3; ++i) options.watch.push_back(graph->find_value("b" + std::to_string(i)));
+  const auto program = lower(*graph, options);
+  SteppedRun stepped(*program, {at::ones({1, 64}, test::test_device())});
+  std::vector<c10::weak_intrusive_ptr<c10::StorageImpl>> seen;
+  while (auto watched = stepped.next())
+    seen.emplace_back(c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(watched->value.storage().unsafeGetStorageImpl()));
+  ASSERT_EQ(seen.size(), 3u);
+  for (const auto& storage : seen) EXPECT_TRUE(storage.expired());
+}
+
+TEST(SteppedRun, ChecksItsInputs) {
+  const auto graph = model();
+  const auto program = lower(*graph, test::on_test_device());
+  EXPECT_THAT(thrown([&] { SteppedRun(*program, {}); }).what(), HasSubstr("got 0, expected 2"));
+}
+
 }  // namespace
 }  // namespace ppq

@@ -5,8 +5,7 @@
 #include <map>
 #include <sstream>
 
-#include "apps/command.h"
-#include "ppq/dataset.h"
+#include "exporters/model_samples.h"
 #include "support/python.h"
 
 namespace ppq::test {
@@ -36,26 +35,6 @@ std::vector<Case> cases() {
   return all;
 }
 
-/// The recorded pixels where there are some, else noise of the input's shape; four files.
-void write_samples(const std::string& model, const Graph& graph, const std::string& folder) {
-  const std::string goldens = shared("goldens/" + model + "/");
-  at::Tensor samples;
-  if (std::filesystem::exists(goldens + "inputs.npy")) {
-    const Json info = Json::parse(read_file(goldens + "inputs.json"));
-    samples = read_npy(goldens + "inputs.npy").narrow(0, 0, 4).to(at::kFloat);
-    if (info["color"] == "bgr") samples = samples.flip({3});
-    auto row = [&](const char* key) { return at::tensor(info[key].get<std::vector<double>>()).to(at::kFloat); };
-    samples = ((samples - row("mean")) / row("std")).permute({0, 3, 1, 2}).contiguous();
-  } else {
-    std::vector<int64_t> sizes;
-    const std::vector<InputSpec> inputs = input_specs(graph);
-    for (const Dim& dim : inputs.at(0).shape) sizes.push_back(dim.known() ? dim.value : 1);
-    sizes[0] = 4;
-    samples = noise(sizes, 11) * (model.find("retinaface") != std::string::npos || model.find("mnist") != std::string::npos ? 120 : 1);
-  }
-  for (int64_t i = 0; i < 4; ++i) write_npy(folder + "/" + std::to_string(i) + ".npy", samples.narrow(0, i, 1).contiguous());
-}
-
 /// Each output agrees end to end, or, where rounding of halves runs apart through the layers, every layer agrees on its own.
 void expect_agreement(const Json& found, bool sixteen_bits) {
   // float32 sums come out a little differently in another order; a step of 16 bits is near that.
@@ -83,9 +62,8 @@ TEST_P(Aimet, LoadsEveryVersionAndAgrees) {
   if (!python) GTEST_SKIP() << "no AIMET: set PPQ_AIMET_PYTHON to a Python that has aimet-onnx";
   const auto& [model, platform] = GetParam();
   if (const auto no = kNotInAimet.find(model); no != kNotInAimet.end()) GTEST_SKIP() << model << ": " << no->second;
-  const std::string simplified = shared("models/" + model + "/model_fixed.onnx");
-  const std::string file = std::filesystem::exists(simplified) ? simplified : shared("models/" + model + "/model.onnx");
-  const std::string folder = temporary_dir("aimet"), samples = folder + "/samples", first = folder + "/0.6.1/quantized";
+  const std::string file = model_file(model), folder = temporary_dir("aimet"), samples = folder + "/samples",
+                    first = folder + "/0.6.1/quantized";
   write_samples(model, *read_onnx(file), samples);
   std::vector<std::string> arguments = {first + ".onnx", samples + "/0.npy", folder + "/ours/0.npy"};
   for (const char* version : {"0.6.1", "1.0.0", "2.0.0"}) {

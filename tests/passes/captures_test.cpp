@@ -109,7 +109,7 @@ std::vector<std::string> names_before(const std::string& name) {
   std::vector<std::string> names;
   for (const PassRow& row : pass_table()) {
     if (row.name == name) return name.starts_with("equalize") || name == "absorb-high-bias" ? std::vector<std::string>() : names;
-    if (!names.empty() || std::string(row.name) == "configure-quantization") names.push_back(row.name);
+    if (!names.empty() || row.name == "configure-quantization") names.push_back(row.name);
   }
   return names;
 }
@@ -123,7 +123,7 @@ struct PassByPass : Quantizing {
   }
 };
 
-class Captures : public testing::TestWithParam<const char*> {};
+class Captures : public testing::TestWithParam<std::string> {};
 
 /// Else the test below would show nothing.
 TEST_P(Captures, OtherwiseThePassHasSomethingToDo) {
@@ -153,8 +153,8 @@ TEST_P(Captures, AreLeftAsTheyAre) {
     }
 }
 
-std::vector<const char*> pass_names() {
-  std::vector<const char*> names;
+std::vector<std::string> pass_names() {
+  std::vector<std::string> names;
   for (const PassRow& row : pass_table()) names.push_back(row.name);
   return names;
 }

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "analysis/error_analysis.h"
+#include "executor/at_once.h"
 #include "passes/equalize/path_trial.h"
 #include "passes/trial.h"
 
@@ -60,72 +61,85 @@ class Choice {
       return {best_, {}};
     StatisticsOfHalves statistics = equalization_statistics_of_halves(graph_, context_);
     statistics_ = std::move(statistics.even);
-    const Attempt untouched = attempt(best_, {}, 1);
-    least_ = untouched;
-    said_ = "none " + short_number(untouched.error());
-    last_ = best_;
-    // What was asked for need only not hurt; what goes further must be worth it.
-    offer(plain, 1);
-    EqualizationVariant further = plain;
-    if (clips) offer(further = least_noise_equalization(*context_.setting), kClearly);
-    further.search.through_add = true;
-    further.name += " and Add";
-    offer(further, kClearly);
+    std::vector<EqualizationVariant> variants = {best_, plain};
+    if (clips) variants.push_back(least_noise_equalization(*context_.setting));
+    variants.push_back(variants.back());
+    variants.back().search.through_add = true;
+    variants.back().name += " and Add";
+    const auto candidates = equalize(variants);
+    least_ = attempt(candidates[0], {}, 1);
+    const double untouched = least_.error();
+    const Attempt before = least_;
+    said_ = "none " + short_number(untouched);
+    for (size_t i = 1; i < candidates.size(); ++i)
+      // What was asked for need only not hurt; what goes further must be worth it.
+      offer(candidates[i], candidates[i]->variant.name == plain.name ? 1 : kClearly);
     if (best_.setting.iterations > 0) undo_pairs();
     if (context_.record) {
-      context_.record->error_before = untouched.error();
+      context_.record->error_before = untouched;
       context_.record->error_after = least_.error();
       context_.record->decision = best_.name + ", by the error at the outputs on samples held back: " + said_;
-      if (best_.setting.iterations > 0) record_effects(untouched);
+      if (best_.setting.iterations > 0) record_effects(before);
     }
     if (context_.outputs) context_.outputs->means = means_;
     return {best_, std::move(statistics.all)};
   }
 
  private:
-  /// A copy of the network with one equalization, before and after the rest of the pipeline, and its error.
+  /// The network with one equalization.
+  struct Equalized {
+    EqualizationVariant variant;
+    std::unique_ptr<Graph> graph;
+    std::unique_ptr<Equalizer> equalizer;
+  };
+  /// An equalization's network before and after the rest of the pipeline, and its error.
   struct Attempt {
     Reference::Course course;
-    std::shared_ptr<const Graph> plain, quantized;
+    std::shared_ptr<const Equalized> plain;
+    std::shared_ptr<const Graph> quantized;
     double error() const { return course.error; }
   };
 
+  /// One for each variant that moves other layers than the one before it, all at once: each search is a chain of small steps.
+  std::vector<std::shared_ptr<Equalized>> equalize(const std::vector<EqualizationVariant>& variants) const {
+    std::vector<std::shared_ptr<Equalized>> all;
+    for (const EqualizationVariant& variant : variants) {
+      if (!all.empty() && same_pairs(graph_, variant, all.back()->variant)) continue;
+      all.push_back(std::make_shared<Equalized>(Equalized{variant, graph_.clone(), nullptr}));
+      all.back()->equalizer = std::make_unique<Equalizer>(*all.back()->graph, all.back()->variant, statistics_, context_);
+    }
+    for_each_at_once(at::kCPU, all.size(), [&](size_t i) { all[i]->equalizer->run(); });
+    return all;
+  }
+
   /// The error is infinite where it was given up as far above `share` of the rival's.
-  Attempt attempt(const EqualizationVariant& variant, const Reference::Course& rival, double share) {
-    std::shared_ptr<Graph> copy = graph_.clone();
-    Equalizer equalizer(*copy, variant, statistics_, context_);
-    equalizer.run();
-    trial_.set_means(equalizer.scaled(means_));
-    Attempt attempt;
-    attempt.plain = copy->clone();
+  Attempt attempt(std::shared_ptr<const Equalized> candidate, const Reference::Course& rival, double share) {
+    const std::shared_ptr<Graph> copy = candidate->graph->clone();
+    trial_.set_means(candidate->equalizer->scaled(means_));
     trial_.run(*copy, rest_);
     if (context_.progress) context_.progress("choose equalization", ++tried_, 5);
-    attempt.course = trial_.judge(*copy, rival, share);
-    attempt.quantized = copy;
+    Attempt attempt{trial_.judge(*copy, rival, share), std::move(candidate), copy};
     // The float network's own, for the trials to come.
-    if (variant.setting.iterations == 0) means_ = trial_.context().outputs->means;
+    if (attempt.plain->variant.setting.iterations == 0) means_ = trial_.context().outputs->means;
     return attempt;
   }
 
-  void offer(const EqualizationVariant& variant, double share) {
-    if (same_pairs(graph_, variant, last_)) return;
-    last_ = variant;
-    Attempt attempt = this->attempt(variant, least_.course, share);
-    said_ += ", " + variant.name + " " + short_number(attempt.error());
-    if (attempt.error() < share * least_.error()) best_ = variant, least_ = std::move(attempt);
+  void offer(const std::shared_ptr<const Equalized>& candidate, double share) {
+    Attempt attempt = this->attempt(candidate, least_.course, share);
+    said_ += ", " + candidate->variant.name + " " + short_number(attempt.error());
+    if (attempt.error() < share * least_.error()) best_ = candidate->variant, least_ = std::move(attempt);
   }
 
   /// Each pair is run alone, on what flows into it, with its scales and without. Those that are clearly better without are
   /// left as they came, if the whole network is then better too.
   void undo_pairs() {
-    auto equalized = graph_.clone();
-    Equalizer equalizer(*equalized, best_, statistics_, context_);
-    equalizer.run();
+    const std::shared_ptr<const Equalized> equalized = least_.plain;
+    const Equalizer& equalizer = *equalized->equalizer;
     EqualizationVariant without = best_;
     std::string names;
     PassContext quiet = trial_.context();
     quiet.setting = context_.setting;
-    visit_paths(*equalized, equalizer.pairs(), kPathSamples, quiet, [&](size_t i, const PathTrial& trial) {
+    visit_paths(*equalized->graph, equalizer.pairs(), kPathSamples, quiet, [&](size_t i, const PathTrial& trial) {
       const at::Tensor back = 1 / equalizer.scale(i);
       if (at::equal(back, at::ones_like(back))) return;
       const auto undone = trial.graph().clone();
@@ -138,7 +152,7 @@ class Choice {
       names += (names.empty() ? "" : " ") + equalizer.pairs()[i].upstream.front()->name;
     });
     if (without.undone.empty() || without.undone.size() == equalizer.pairs().size()) return;
-    Attempt trial = attempt(without, least_.course, 1);
+    Attempt trial = attempt(equalize({without}).front(), least_.course, 1);
     said_ += ", without the " + std::to_string(without.undone.size()) + " of " + std::to_string(equalizer.pairs().size()) +
              " pairs that are better alone (" + names + ") " + short_number(trial.error());
     if (trial.error() >= least_.error()) return;
@@ -148,12 +162,12 @@ class Choice {
 
   /// Tensor by tensor, each against its own float network: equalization changes what the tensors hold.
   void record_effects(const Attempt& untouched) {
-    AnalysisOptions options;
-    options.device = context_.device;
-    options.batch_size = context_.batch_size;
+    AnalysisOptions options(context_);
     options.layerwise_samples = 0;
     const DatasetPtr samples = part_of(context_.calibration, Part::odd().spread(kEffectSamples));
-    auto analyze = [&](const Attempt& trial) { return analyze_errors(*trial.quantized, *trial.plain, *trial.plain, samples, options); };
+    auto analyze = [&](const Attempt& trial) {
+      return analyze_errors(*trial.quantized, *trial.plain->graph, *trial.plain->graph, samples, options);
+    };
     std::unordered_map<std::string, double> before;
     for (const TensorError& tensor : analyze(untouched).tensors) before[tensor.name] = tensor.graphwise.nsr();
     for (const TensorError& tensor : analyze(least_).tensors)
@@ -167,7 +181,7 @@ class Choice {
   FloatMeans means_;  ///< of the network as it came
   std::vector<std::string> rest_;
   EqualizationStatistics statistics_;  ///< of samples that do not judge
-  EqualizationVariant best_, last_;
+  EqualizationVariant best_;
   Attempt least_;
   std::string said_;
   size_t tried_ = 0;
