@@ -1,6 +1,7 @@
 #include "analysis/error_analysis.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -58,8 +58,8 @@ TEST(OwnPass, RunsInTheUsualJob) {
     EXPECT_THAT(text, testing::ContainsRegex("add-headroom: [1-9][0-9]* ranges widened"));
     EXPECT_THAT(read_file(work.folder + "/" + output + "/report.json"), HasSubstr("\"add-headroom\""));
   }
-  const Json plain = Json::parse(read_file(work.folder + "/plain/quantized.encodings")),
-             wide = Json::parse(read_file(work.folder + "/wide/quantized.encodings"));
+  const Json plain = Json::parse(read_file(work.folder + "/plain/quantized.table")),
+             wide = Json::parse(read_file(work.folder + "/wide/quantized.table"));
   const auto scale = [](const Json& table, const char* name) { return table["activation_encodings"][name][0]["scale"].get<double>(); };
   for (const char* name : {"image", "r"}) EXPECT_NEAR(scale(wide, name) / scale(plain, name), 1.25, 1e-6) << name;
   EXPECT_EQ(wide["param_encodings"]["weight"], plain["param_encodings"]["weight"]);
