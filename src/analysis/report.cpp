@@ -34,6 +34,13 @@ Json pass_to_json(const PassRecord& pass) {
   return json;
 }
 
+Json warning_to_json(const Warning& warning) {
+  Json json = {{"code", warning.code}, {"text", warning.text}, {"tensors", warning.tensors}, {"figures", Json::object()}};
+  for (const auto& [name, value] : warning.figures) json["figures"][name] = number(value);
+  json["remedy"] = warning.remedy;
+  return json;
+}
+
 std::vector<const TensorError*> worst_tensors(const Report& report, size_t count) {
   std::vector<const TensorError*> worst;
   for (const TensorError& error : report.errors.tensors)
@@ -201,7 +208,11 @@ std::string to_json(const Report& report) {
   json["preprocessing"] = Json::object();
   for (const auto& [key, value] : report.preprocessing) json["preprocessing"][key] = value;
   json["inputs"] = report.inputs;
-  json["warnings"] = report.warnings;
+  json["warnings"] = json["warning_details"] = Json::array();
+  for (const Warning& warning : report.warnings) {
+    json["warnings"].push_back(line_of(warning));
+    if (!warning.code.empty()) json["warning_details"].push_back(warning_to_json(warning));
+  }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -270,7 +281,7 @@ std::string to_html(const Report& report) {
           "of a quantization step are normal there.</p>";
   if (!report.warnings.empty()) {
     html += "<h2>Warnings</h2><ul>";
-    for (const auto& warning : report.warnings) html += "<li>" + escaped(warning) + "</li>";
+    for (const auto& warning : report.warnings) html += "<li>" + escaped(line_of(warning)) + "</li>";
     html += "</ul>";
   }
   const auto worst = worst_tensors(report, 10);
