@@ -8,6 +8,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "calibration/finite.h"
 #include "calibration/visit.h"
 #include "executor/fused.h"
 #include "executor/program.h"
@@ -72,6 +73,11 @@ at::Tensor count_clipped(const at::Tensor& value, const TensorError& error) {
   return kernels::count_outside(value, error.minimum[0] - half, error.maximum[0] + half);
 }
 
+/// What saturates is right at the end of the range.
+at::Tensor clipped_to(const at::Tensor& value, const TensorError& error) {
+  return error.minimum.size() == 1 ? value.clamp(error.minimum[0], error.maximum[0]) : value;
+}
+
 /// The same nodes and the very same constants: nothing was rewritten between the two.
 bool is_same_network(const Graph& a, const Graph& b) {
   const auto left = a.nodes(), right = b.nodes();
@@ -121,10 +127,11 @@ class State {
     /// The tensor of the reference that it needs to go on; null at its end.
     const Value* waits_for() const { return next_ ? state_->pairs_[next_->index].reference : nullptr; }
     /// Compares with it and runs on. Undefined: the reference has none.
-    void take(const at::Tensor& reference) {
+    void take(at::Tensor reference) {
       const Pair& pair = state_->pairs_[next_->index];
       const at::Tensor& value = next_->value;
       if (reference.defined() && value.is_floating_point() && reference.sizes() == value.sizes()) {
+        if (is_saturated(*pair.quant)) reference = clipped_to(reference, state_->result_.tensors[next_->index]);
         const at::Tensor q = pair.quantized->producer() ? value : fake_quantize(value, *pair.quant);
         const at::Tensor clipped = count_clipped(reference, state_->result_.tensors[next_->index]);
         found_[next_->index] = {at::cat({Measure::sums_of(q, reference), clipped.reshape({1})}), reference.numel()};
