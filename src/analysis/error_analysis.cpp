@@ -107,7 +107,11 @@ class State {
       result_.tensors.push_back(describe(pair));
     }
     program_ = lower(quantized, simulated);
-    for (const Value* value : original.outputs()) result_.outputs.emplace_back(value->name(), Measure{});
+    for (const Value* value : original.outputs()) {
+      result_.outputs.emplace_back(value->name(), Measure{});
+      std::vector<OutputPart> parts = parts_of_output(*value);
+      if (parts.size() > 1) result_.parts[value->name()] = std::move(parts);
+    }
     clipped_.resize(pairs_.size());
     counted_.resize(pairs_.size());
   }
@@ -184,6 +188,19 @@ class State {
   }
 
  private:
+  void compare_parts(const std::string& name, const at::Tensor& got, const at::Tensor& expected) {
+    const auto parts = result_.parts.find(name);
+    if (parts == result_.parts.end()) return;
+    for (OutputPart& part : parts->second) {
+      at::Tensor mine = got, other = expected;
+      for (const PartPlace& place : part.places) {
+        if (place.axis >= mine.dim() || place.begin + place.length > mine.size(place.axis)) return;
+        mine = mine.narrow(place.axis, place.begin, place.length), other = other.narrow(place.axis, place.begin, place.length);
+      }
+      part.measure.add(mine.contiguous(), other.contiguous());
+    }
+  }
+
   void compare_output(size_t index, const at::Tensor& got, const at::Tensor& expected) {
     auto& [name, measure] = result_.outputs[index];
     if (got.sizes() != expected.sizes()) {
@@ -192,6 +209,7 @@ class State {
     }
     if (!got.is_floating_point()) return;
     measure.add(got, expected);
+    compare_parts(name, got, expected);
     // One row of scores a sample: [N, C] or [N, C, 1, 1].
     if (got.dim() < 2 || got.size(0) == 0 || got.size(1) < kFewestClasses || got.numel() != got.size(0) * got.size(1)) return;
     auto& [same, all] = scores_[name];
