@@ -37,7 +37,7 @@ void deploy(const std::string& model, const std::string& folder, const std::stri
   ppq::Quantizer quantizer(*graph, kPlatform);
   quantizer.quantize(trace_inputs(*graph), samples, executor, setting, calib_steps);
 
-  for (const std::string& warning : quantizer.warnings()) std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  for (const ppq::Warning& warning : quantizer.warnings()) std::fprintf(stderr, "warning: %s\n", line_of(warning).c_str());
   std::fputs(quantizer.report().c_str(), stdout);
   ppq::export_ppq_graph(*graph, kPlatform, "quantized", "quantized.table");
 }

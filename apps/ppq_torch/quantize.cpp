@@ -63,7 +63,7 @@ int quantize_command(const Args& args) {
   }
   const JobResult result = job.run();
   bars.finish();
-  for (const std::string& warning : result.warnings) log_warning(warning);
+  for (const Warning& warning : result.warnings) log_warning(line_of(warning));
   std::string files;
   for (const std::string& file : result.files) files += " " + file;
   log_info(result.summary + "\nwrote " + result.output + "/:" + files);

@@ -10,6 +10,7 @@
 #include "ppq/graph.h"
 #include "ppq/progress.h"
 #include "ppq/record.h"
+#include "ppq/warning.h"
 
 namespace ppq {
 
@@ -58,7 +59,7 @@ struct JobResult {
   std::string report;               ///< report.json
   std::string summary;              ///< the few lines that a user reads at the end
   std::vector<PassRecord> records;  ///< what each pass did
-  std::vector<std::string> warnings;
+  std::vector<Warning> warnings;
 };
 
 /// Everything that `ppq_torch quantize` does: reads the model and the samples, holds some back, quantizes, measures, and writes the

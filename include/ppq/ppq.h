@@ -17,3 +17,4 @@
 #include "ppq/run_context.h"
 #include "ppq/setting.h"
 #include "ppq/tensors.h"
+#include "ppq/warning.h"

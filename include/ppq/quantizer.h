@@ -36,7 +36,7 @@ class Quantizer {
   void set_verify(bool verify) { verify_ = verify; }
   void set_progress(Progress progress) { progress_ = std::move(progress); }
   const std::vector<PassRecord>& passes() const { return records_; }
-  const std::vector<std::string>& warnings() const { return warnings_; }
+  const std::vector<Warning>& warnings() const { return warnings_; }
   /// Memory for the activations of one batch when the batch size is chosen; 0: a default.
   void set_max_memory(size_t bytes) { max_memory_ = bytes; }
   /// Devices that share the samples of a calibration; the executor's own does the rest. Empty: the executor's alone.
@@ -72,7 +72,7 @@ class Quantizer {
   Progress progress_;
   RunContext run_;
   std::vector<PassRecord> records_;
-  std::vector<std::string> warnings_;
+  std::vector<Warning> warnings_;
 };
 
 /// Writes the deployment for a platform by its exporters: the graph to `graph_save_to` (".onnx" is added when no suffix is

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ppq/progress.h"
+#include "ppq/warning.h"
 
 namespace ppq {
 
@@ -31,10 +32,11 @@ struct RunContext {
   size_t max_memory = 0;      ///< bytes for the activations of the batches that are worked on at once; 0: a default
   bool device_graphs = true;  ///< CUDA: record a batch of a sweep as a graph and replay it for batches of its shape
   Progress progress;
-  std::vector<std::string>* warnings = nullptr;
+  std::vector<Warning>* warnings = nullptr;
   std::shared_ptr<Work> work;  ///< counted where it is not null
-  void warn(std::string text) const {
-    if (warnings) warnings->push_back(std::move(text));
+  void warn(std::string text) const { warn(Warning{"", std::move(text)}); }
+  void warn(Warning warning) const {
+    if (warnings) warnings->push_back(std::move(warning));
   }
 };
 

@@ -8,6 +8,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "calibration/finite.h"
 #include "calibration/visit.h"
 #include "executor/fused.h"
 #include "executor/program.h"
@@ -72,6 +73,11 @@ at::Tensor count_clipped(const at::Tensor& value, const TensorError& error) {
   return kernels::count_outside(value, error.minimum[0] - half, error.maximum[0] + half);
 }
 
+/// What saturates is right at the end of the range.
+at::Tensor clipped_to(const at::Tensor& value, const TensorError& error) {
+  return error.minimum.size() == 1 ? value.clamp(error.minimum[0], error.maximum[0]) : value;
+}
+
 /// The same nodes and the very same constants: nothing was rewritten between the two.
 bool is_same_network(const Graph& a, const Graph& b) {
   const auto left = a.nodes(), right = b.nodes();
@@ -101,7 +107,11 @@ class State {
       result_.tensors.push_back(describe(pair));
     }
     program_ = lower(quantized, simulated);
-    for (const Value* value : original.outputs()) result_.outputs.emplace_back(value->name(), Measure{});
+    for (const Value* value : original.outputs()) {
+      result_.outputs.emplace_back(value->name(), Measure{});
+      std::vector<OutputPart> parts = parts_of_output(*value);
+      if (parts.size() > 1) result_.parts[value->name()] = std::move(parts);
+    }
     clipped_.resize(pairs_.size());
     counted_.resize(pairs_.size());
   }
@@ -121,10 +131,11 @@ class State {
     /// The tensor of the reference that it needs to go on; null at its end.
     const Value* waits_for() const { return next_ ? state_->pairs_[next_->index].reference : nullptr; }
     /// Compares with it and runs on. Undefined: the reference has none.
-    void take(const at::Tensor& reference) {
+    void take(at::Tensor reference) {
       const Pair& pair = state_->pairs_[next_->index];
       const at::Tensor& value = next_->value;
       if (reference.defined() && value.is_floating_point() && reference.sizes() == value.sizes()) {
+        if (is_saturated(*pair.quant)) reference = clipped_to(reference, state_->result_.tensors[next_->index]);
         const at::Tensor q = pair.quantized->producer() ? value : fake_quantize(value, *pair.quant);
         const at::Tensor clipped = count_clipped(reference, state_->result_.tensors[next_->index]);
         found_[next_->index] = {at::cat({Measure::sums_of(q, reference), clipped.reshape({1})}), reference.numel()};
@@ -177,6 +188,19 @@ class State {
   }
 
  private:
+  void compare_parts(const std::string& name, const at::Tensor& got, const at::Tensor& expected) {
+    const auto parts = result_.parts.find(name);
+    if (parts == result_.parts.end()) return;
+    for (OutputPart& part : parts->second) {
+      at::Tensor mine = got, other = expected;
+      for (const PartPlace& place : part.places) {
+        if (place.axis >= mine.dim() || place.begin + place.length > mine.size(place.axis)) return;
+        mine = mine.narrow(place.axis, place.begin, place.length), other = other.narrow(place.axis, place.begin, place.length);
+      }
+      part.measure.add(mine.contiguous(), other.contiguous());
+    }
+  }
+
   void compare_output(size_t index, const at::Tensor& got, const at::Tensor& expected) {
     auto& [name, measure] = result_.outputs[index];
     if (got.sizes() != expected.sizes()) {
@@ -185,6 +209,7 @@ class State {
     }
     if (!got.is_floating_point()) return;
     measure.add(got, expected);
+    compare_parts(name, got, expected);
     // One row of scores a sample: [N, C] or [N, C, 1, 1].
     if (got.dim() < 2 || got.size(0) == 0 || got.size(1) < kFewestClasses || got.numel() != got.size(0) * got.size(1)) return;
     auto& [same, all] = scores_[name];

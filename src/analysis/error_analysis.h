@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/output_parts.h"
 #include "calibration/measure.h"
 #include "ppq/dataset.h"
 #include "ppq/graph.h"
@@ -36,6 +37,8 @@ struct ErrorAnalysis {
   /// Share of samples whose largest element along the last axis is at the same place in both networks (top-1 agreement), for
   /// outputs of at least kFewestClasses scores a sample; absent for others.
   std::map<std::string, double> agreement;
+  /// Of outputs that join several tensors: each of these alone, since the larger ones hide the errors of the smaller ones.
+  std::map<std::string, std::vector<OutputPart>> parts;
   size_t samples = 0;
 };
 

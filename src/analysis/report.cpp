@@ -34,6 +34,33 @@ Json pass_to_json(const PassRecord& pass) {
   return json;
 }
 
+Json warning_to_json(const Warning& warning) {
+  Json json = {{"code", warning.code}, {"text", warning.text}, {"tensors", warning.tensors}, {"figures", Json::object()}};
+  for (const auto& [name, value] : warning.figures) json["figures"][name] = number(value);
+  json["remedy"] = warning.remedy;
+  return json;
+}
+
+Json part_to_json(const OutputPart& part) {
+  Json json = {{"name", part.name}, {"places", Json::array()}};
+  for (const PartPlace& place : part.places)
+    json["places"].push_back({{"axis", place.axis}, {"begin", place.begin}, {"length", place.length}});
+  const Measure& m = part.measure;
+  for (const auto& [key, value] : {std::pair{"snr", m.nsr()}, {"snr_db", m.snr_db()}, {"cosine", m.cosine()}, {"mse", m.mse()}})
+    json[key] = number(value);
+  return json;
+}
+
+/// Parts whose error says something else than that of the whole output: those it hides.
+std::vector<const OutputPart*> hidden_parts(const Report& report, const std::string& output, const Measure& whole) {
+  constexpr double kMuchWorse = 10;
+  std::vector<const OutputPart*> hidden;
+  if (const auto parts = report.errors.parts.find(output); parts != report.errors.parts.end())
+    for (const OutputPart& part : parts->second)
+      if (part.measure.signal > 0 && part.measure.nsr() > kMuchWorse * whole.nsr()) hidden.push_back(&part);
+  return hidden;
+}
+
 std::vector<const TensorError*> worst_tensors(const Report& report, size_t count) {
   std::vector<const TensorError*> worst;
   for (const TensorError& error : report.errors.tensors)
@@ -176,6 +203,8 @@ std::string to_json(const Report& report) {
     const auto agreement = report.errors.agreement.find(name);
     if (agreement != report.errors.agreement.end()) output["top1_agreement"] = agreement->second;
     if (report.errors.unlike.count(name)) output["shapes_differ"] = true;
+    if (const auto parts = report.errors.parts.find(name); parts != report.errors.parts.end())
+      for (const OutputPart& part : parts->second) output["parts"].push_back(part_to_json(part));
     json["outputs"].push_back(output);
   }
   json["tensors"] = Json::array();
@@ -201,7 +230,11 @@ std::string to_json(const Report& report) {
   json["preprocessing"] = Json::object();
   for (const auto& [key, value] : report.preprocessing) json["preprocessing"][key] = value;
   json["inputs"] = report.inputs;
-  json["warnings"] = report.warnings;
+  json["warnings"] = json["warning_details"] = Json::array();
+  for (const Warning& warning : report.warnings) {
+    json["warnings"].push_back(line_of(warning));
+    if (!warning.code.empty()) json["warning_details"].push_back(warning_to_json(warning));
+  }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -219,6 +252,8 @@ std::string to_summary(const Report& report) {
     const auto agreement = report.errors.agreement.find(name);
     if (agreement != report.errors.agreement.end()) text += ", same top-1 as float on " + percent(agreement->second, 1);
     text += "\n";
+    for (const OutputPart* part : hidden_parts(report, name, m))
+      text += "  part " + part->name + ": noise/signal " + percent(part->measure.nsr()) + "\n";
   }
   if (report.errors.samples > 0) text += "measured on " + std::to_string(report.errors.samples) + " " + report.evaluated_on + "\n";
   const auto worst = worst_tensors(report, 10);
@@ -256,6 +291,9 @@ std::string to_html(const Report& report) {
     std::snprintf(db, sizeof db, "%.1f dB", m.snr_db());
     html += "<div class=\"card\">" + escaped(name) + "<b style=\"color:" + bar_color(m.nsr()) + "\">" + percent(m.nsr()) +
             "</b>noise over signal (" + db + ")</div>";
+    for (const OutputPart* part : hidden_parts(report, name, m))
+      html += "<div class=\"card\">" + escaped(name) + ", part " + escaped(part->name) +
+              "<b style=\"color:" + bar_color(part->measure.nsr()) + "\">" + percent(part->measure.nsr()) + "</b>noise over signal</div>";
     const auto agreement = report.errors.agreement.find(name);
     if (agreement != report.errors.agreement.end())
       html += "<div class=\"card\">" + escaped(name) + "<b>" + percent(agreement->second, 1) + "</b>of samples: same top-1 as float</div>";
@@ -270,7 +308,7 @@ std::string to_html(const Report& report) {
           "of a quantization step are normal there.</p>";
   if (!report.warnings.empty()) {
     html += "<h2>Warnings</h2><ul>";
-    for (const auto& warning : report.warnings) html += "<li>" + escaped(warning) + "</li>";
+    for (const auto& warning : report.warnings) html += "<li>" + escaped(line_of(warning)) + "</li>";
     html += "</ul>";
   }
   const auto worst = worst_tensors(report, 10);

@@ -8,6 +8,7 @@
 
 #include "analysis/error_analysis.h"
 #include "ppq/record.h"
+#include "ppq/warning.h"
 
 namespace ppq {
 
@@ -24,7 +25,7 @@ struct Report {
   std::vector<PassRecord> passes;
   size_t encodings_written = 0;
   std::vector<std::string> encodings_missing;
-  std::vector<std::string> warnings;
+  std::vector<Warning> warnings;
   std::vector<std::pair<std::string, std::string>> options;  ///< what the job was told; items of a list with commas
   std::vector<std::pair<std::string, std::string>> preprocessing;
   std::vector<std::string> inputs;  ///< what the first batch of each input looks like

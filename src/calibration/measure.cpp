@@ -36,7 +36,7 @@ void Measure::add(const Measure& other) {
 
 double Measure::nsr() const {
   if (noise == 0) return 0;
-  return signal > 0 ? noise / signal : INFINITY;
+  return signal > 0 && std::isfinite(noise) ? noise / signal : INFINITY;
 }
 
 double Measure::snr_db() const {

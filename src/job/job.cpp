@@ -167,7 +167,9 @@ class Job::Work {
     options_.data.option_prefix = "--";
     platform_ = &find_platform(options_.platform, "--platform");
     check_numbers(options_);
-    setting_ = effective_setting(options_, *platform_, report_.warnings);
+    std::vector<std::string> notes;
+    setting_ = effective_setting(options_, *platform_, notes);
+    for (std::string& note : notes) report_.warnings.push_back({"", std::move(note)});
     for (const std::string& format : formats()) find_exporter(format, platform_, "--export");
     export_options_ = export_options(options_);
     check_options(export_options_, platform_);
@@ -230,7 +232,8 @@ class Job::Work {
       const auto read = read_encodings(*graph_, *platform_, options_.overrides, true);
       say("overrides: " + std::to_string(read.applied) + " encodings, " + std::to_string(read.unknown.size()) +
           " names that the model does not have");
-      for (const auto& name : read.unknown) report_.warnings.push_back("overrides name a tensor that the model does not have: " + name);
+      for (const auto& name : read.unknown)
+        report_.warnings.push_back({"", "overrides name a tensor that the model does not have: " + name});
     }
     prepared_ = true;
   }

@@ -51,15 +51,15 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   warnings_.clear();
   records_.clear();
   for (const std::string& name : without_a_pass(setting))
-    warnings_.push_back("the setting asks for " + name + ", which this version does not have: it was left out");
+    warnings_.push_back({"", "the setting asks for " + name + ", which this version does not have: it was left out"});
   if (collate_fn) calib_dataloader = map_dataset(calib_dataloader, std::move(collate_fn));
   samples_ = std::min(calib_steps, calib_dataloader->size());
   if (samples_ < kFewSamples)
-    warnings_.push_back("calibrating with " + std::to_string(samples_) +
-                        " sample(s): ranges from fewer than 8 depend on which samples they are");
+    warnings_.push_back(
+        {"", "calibrating with " + std::to_string(samples_) + " sample(s): ranges from fewer than 8 depend on which samples they are"});
   if (samples_ > kManySamples)
-    warnings_.push_back("calibrating with " + std::to_string(samples_) +
-                        " samples: more than 512 rarely change the ranges and take longer");
+    warnings_.push_back(
+        {"", "calibrating with " + std::to_string(samples_) + " samples: more than 512 rarely change the ranges and take longer"});
   const auto kept = std::make_shared<SampleSet>(part_of(calib_dataloader, Part::all().first(samples_)), kKeptSampleBytes);
   const DatasetPtr samples = kept;
 

@@ -21,6 +21,7 @@ std::unique_ptr<Pass> make_merge_equal_constants();
 std::unique_ptr<Pass> make_remove_dead_code();
 
 // Quantization.
+std::unique_ptr<Pass> make_raise_small_ranges();
 std::unique_ptr<Pass> make_equalize_layers();
 std::unique_ptr<Pass> make_equalize_ssd();
 std::unique_ptr<Pass> make_absorb_high_bias();

@@ -48,6 +48,9 @@ std::vector<PassRow>& table() {
       {"merge-equal-constants", "equal constants share one value", CleanUp, Nothing, always, make_merge_equal_constants},
       {"remove-dead-code", "drop what no output needs", CleanUp, Nothing, deletes_isolated, make_remove_dead_code},
 
+      // First of those that change values: what is found of the float network later is of the raised one.
+      {"raise-small-ranges", "tensors below the target's least range grow by powers of two, which constants around them take back", Rewrite,
+       Values, always, make_raise_small_ranges},
       {"equalize-layers", "move scale between neighbouring layers until their channels have like ranges", Rewrite, Values, equalizes,
        make_equalize_layers},
       {"equalize-ssd", "move scale within single pairs of layers where the pair, run alone, gets clearly better", Rewrite, Values,

@@ -185,7 +185,7 @@ TEST(VisitSamplesAtOnce, TheRestComesInOrder) {
 
 TEST(VisitSamplesAtOnce, HalvesABatchThatMemoryDoesNotSufficeFor) {
   Tripled q;
-  std::vector<std::string> warnings;
+  std::vector<Warning> warnings;
   q.context.warnings = &warnings;
   std::vector<float> seen;
   visit_samples_at_once(q.context.calibration, q.context, "", [&](const Tensors& inputs, size_t, size_t count) -> std::function<void()> {
@@ -195,7 +195,7 @@ TEST(VisitSamplesAtOnce, HalvesABatchThatMemoryDoesNotSufficeFor) {
     };
   });
   EXPECT_THAT(seen, testing::ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
-  EXPECT_THAT(warnings, testing::Contains(testing::HasSubstr("batches of 2")));
+  EXPECT_THAT(warnings, testing::Contains(testing::Field(&Warning::text, testing::HasSubstr("batches of 2"))));
 }
 
 TEST(VisitSamplesAtOnce, ThrowsWhatTheWorkThrows) {
@@ -221,7 +221,7 @@ TEST(VisitSamples, HalvesABatchThatMemoryDoesNotSufficeFor) {
   });
   EXPECT_THAT(seen, testing::ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
   ASSERT_THAT(q.warnings, SizeIs(1));
-  EXPECT_THAT(q.warnings[0], HasSubstr("batches of 2"));
+  EXPECT_THAT(q.warnings[0].text, HasSubstr("batches of 2"));
 }
 
 TEST(VisitSamples, OtherErrorsAndSingleSamplesAreNotTriedAgain) {

@@ -93,14 +93,14 @@ TEST(Quantizer, WarnsOfFewAndManySamples) {
   Job few, enough, many, exact;
   few.quantize(7);
   ASSERT_THAT(few.quantizer.warnings(), SizeIs(1));
-  EXPECT_THAT(few.quantizer.warnings()[0], HasSubstr("7 sample(s)"));
+  EXPECT_THAT(few.quantizer.warnings()[0].text, HasSubstr("7 sample(s)"));
   enough.quantize(8);
   EXPECT_THAT(enough.quantizer.warnings(), IsEmpty());
   exact.quantize(513, 512);
   EXPECT_THAT(exact.quantizer.warnings(), IsEmpty());
   many.quantize(513, 1000);
   ASSERT_THAT(many.quantizer.warnings(), SizeIs(1));
-  EXPECT_THAT(many.quantizer.warnings()[0], HasSubstr("513 samples"));
+  EXPECT_THAT(many.quantizer.warnings()[0].text, HasSubstr("513 samples"));
 }
 
 TEST(Quantizer, StepsLimitTheSamples) {

@@ -130,7 +130,8 @@ TEST_P(Captures, OtherwiseThePassHasSomethingToDo) {
   const std::string pass = GetParam();
   PassByPass q({"x", "float[N,4,8,8]"}, false, pass);
   const size_t changes = q.pass(pass);
-  EXPECT_TRUE(changes > 0 || pass == "choose-observer") << "of several observers, where several were asked for";
+  EXPECT_TRUE(changes > 0 || pass == "choose-observer" || pass == "raise-small-ranges")
+      << "of several observers, where several were asked for; nothing is small";
 }
 
 TEST_P(Captures, AreLeftAsTheyAre) {

@@ -23,7 +23,7 @@ struct Quantizing {
   std::unique_ptr<Graph> graph;
   PlatformSpec platform;
   QuantizationSetting setting;
-  std::vector<std::string> warnings;
+  std::vector<Warning> warnings;
   PassContext context;
 
   explicit Quantizing(std::unique_ptr<Graph> model, TargetPlatform target = TargetPlatform::QNN_DSP_INT8)

@@ -23,10 +23,10 @@ const std::vector<std::string> kRooms = {"core",      "kernels",  "quant",     "
 
 /// Public headers are the faces of rooms.
 const std::map<std::string, std::string> kFaces = {
-    {"error", "core"},        {"progress", "core"},   {"run_context", "core"},   {"record", "core"}, {"rounding", "core"},
-    {"quant", "quant"},       {"graph", "graph"},     {"tensors", "graph"},      {"onnx", "onnx"},   {"dataset", "data"},
-    {"executor", "executor"}, {"setting", "setting"}, {"platform", "platforms"}, {"pass", "passes"}, {"quantizer", "job"},
-    {"job", "job"},           {"ppq", "job"},
+    {"error", "core"},    {"progress", "core"},     {"run_context", "core"}, {"record", "core"},        {"rounding", "core"},
+    {"warning", "core"},  {"quant", "quant"},       {"graph", "graph"},      {"tensors", "graph"},      {"onnx", "onnx"},
+    {"dataset", "data"},  {"executor", "executor"}, {"setting", "setting"},  {"platform", "platforms"}, {"pass", "passes"},
+    {"quantizer", "job"}, {"job", "job"},           {"ppq", "job"},
 };
 
 struct Exception {

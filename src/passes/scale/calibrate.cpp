@@ -1,16 +1,20 @@
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <map>
 #include <unordered_map>
 
 #include "calibration/calibration_file.h"
+#include "calibration/finite.h"
 #include "calibration/sweep.h"
 #include "graph/quant_slots.h"
 #include "observers/observer.h"
 #include "passes/passes.h"
+#include "passes/scale/saturation.h"
 #include "ppq/error.h"
 
 /// Runs the samples once through the network, weights rounded and activations float, lets observers see the tensors that
-/// wait for calibration, and gives each its scale and offset.
+/// wait for calibration, and gives each its scale and offset. Masked scores and infinities do not set ranges (saturation.h).
 namespace ppq::passes {
 namespace {
 
@@ -27,8 +31,12 @@ struct Wanted {
   std::vector<std::string> observers;  ///< names; the first one decides for now
 };
 
-/// Observers of one tensor, which share what they gather where they can.
-Gathering observers_of(const Wanted& wanted) {
+// What the checkpoint keeps of a tensor beside its observers' numbers: its narrowed range, on which sides it is infinite, its finite
+// values.
+constexpr char kNarrowed[] = "narrowed", kInfinite[] = "infinite", kSeen[] = "seen";
+
+/// Observers of one tensor, which share what they gather where they can; `finite`: of its finite values.
+Gathering observers_of(const Wanted& wanted, bool finite) {
   Gathering gathering;
   std::vector<Observer*> together;
   for (const std::string& name : wanted.observers) {
@@ -37,6 +45,10 @@ Gathering observers_of(const Wanted& wanted) {
     gathering.statistics.push_back(std::move(observer));
   }
   for (Observer* observer : share_statistics(together)) gathering.shown.push_back(observer);
+  if (finite) {
+    gathering.statistics.push_back(std::make_unique<FiniteValues>(std::move(gathering.shown)));
+    gathering.shown = {gathering.statistics.back().get()};
+  }
   return gathering;
 }
 
@@ -47,8 +59,9 @@ class Calibrate final : public Pass {
   size_t run(Graph& graph, PassContext& context) override {
     collect(graph, context);
     if (wanted_.empty()) return 0;
-    if (!restore(context)) {
-      finish(observe(graph, context));
+    Saturation saturation(graph);
+    if (!restore(context, saturation)) {
+      finish(*observe(graph, context, saturation), saturation);
       save_calibration(context.checkpoint, numbers_);
     }
     size_t changed = 0, next = 0;
@@ -58,10 +71,18 @@ class Calibrate final : public Pass {
       for (const std::string& name : wanted_[i].observers) candidates[name] = numbers_[next++].params;
       for (const TensorQuantPtr& quant : quants_[i]) {
         quant->params = candidates.at(decides);
-        if (candidates.size() > 1) quant->candidates = candidates;
+        const bool narrowed = saturation.narrowed().count(wanted_[i].value->name()) > 0;
+        if (narrowed) quant->scheme.observer = kSaturation;
+        if (candidates.size() > 1 && !narrowed) quant->candidates = candidates;
         quant->state = QuantState::Active;
         ++changed;
       }
+    }
+    changed += saturation.narrow_operands(graph);
+    if (context.record && !saturation.narrowed().empty()) {
+      std::string& text = context.record->decision;
+      text += (text.empty() ? "" : "; ") + std::string("masked scores do not set the range of");
+      for (const auto& [tensor, range] : saturation.narrowed()) text += " " + tensor;
     }
     return changed;
   }
@@ -108,12 +129,19 @@ class Calibrate final : public Pass {
   }
 
   /// Takes the numbers of an earlier run that was cut short, where they belong to the same tensors and observers.
-  bool restore(const PassContext& context) {
+  bool restore(const PassContext& context, Saturation& saturation) {
     std::string why;
     auto kept = load_calibration(context.checkpoint, why);
     if (kept && !fits(*kept)) kept.reset(), why = "the kept calibration has other tensors";
     if (!why.empty()) context.warn("--resume: " + why + "; calibrating anew");
-    if (kept) numbers_ = std::move(*kept);
+    if (!kept) return false;
+    numbers_ = std::move(*kept);
+    for (const CalibratedTensor& one : numbers_) {
+      const auto number = [](const at::Tensor& value) { return value.item<double>(); };
+      if (one.observer == kNarrowed) saturation.restore(one.tensor, {number(one.params.scale), number(one.params.offset)});
+      if (one.observer == kSeen) saturation.set_seen(one.tensor, {number(one.params.scale), number(one.params.offset)});
+      if (one.observer == kInfinite) saturation.set_infinite(one.tensor, {number(one.params.scale) > 0, number(one.params.offset) > 0});
+    }
     return !numbers_.empty();
   }
 
@@ -124,15 +152,19 @@ class Calibrate final : public Pass {
         if (next >= kept.size() || kept[next].tensor != wanted.value->name() || kept[next].observer != name) return false;
         ++next;
       }
-    return next == kept.size();
+    return std::all_of(kept.begin() + static_cast<std::ptrdiff_t>(next), kept.end(), [](const CalibratedTensor& one) {
+      return one.observer == kNarrowed || one.observer == kInfinite || one.observer == kSeen;
+    });
   }
 
   /// Everything that was observed, in the order of wanted_.
-  std::unique_ptr<Sweep> observe(const Graph& graph, PassContext& context) const {
+  std::unique_ptr<Sweep> observe(const Graph& graph, PassContext& context, Saturation& saturation) const {
     LowerOptions lowering;
     lowering.quantize_parameters = true;
     auto sweep = std::make_unique<Sweep>(graph, lowering, context, "calibrate");
-    for (const Wanted& one : wanted_) sweep->want(one.value, [&one] { return observers_of(one); });
+    for (const Wanted& one : wanted_)
+      sweep->want(one.value, [&one, finite = saturation.may_be_infinite(one.value)] { return observers_of(one, finite); });
+    saturation.wish(*sweep);
     sweep->run(context.calibration);
     if (context.work && !context.trial) ++context.work->rounded_visits;
     if (context.record) context.record->decision = sweep->description();
@@ -140,15 +172,33 @@ class Calibrate final : public Pass {
     return sweep;
   }
 
-  void finish(const std::unique_ptr<Sweep>& sweep) {
+  void finish(const Sweep& sweep, Saturation& saturation) {
+    saturation.settle(sweep);
     std::vector<const Observer*> observers;
-    for (size_t i = 0; i < wanted_.size(); ++i)
+    std::vector<size_t> places;  // of their numbers
+    for (size_t i = 0; i < wanted_.size(); ++i) {
+      const std::string& name = wanted_[i].value->name();
+      const auto narrow = saturation.narrowed().find(name);
+      const auto& statistics = sweep.statistics(i);
       for (size_t k = 0; k < wanted_[i].observers.size(); ++k) {
-        numbers_.push_back({wanted_[i].value->name(), wanted_[i].observers[k], {}});
-        observers.push_back(static_cast<const Observer*>(sweep->statistics(i)[k].get()));
+        numbers_.push_back({name, wanted_[i].observers[k], {}});
+        if (narrow != saturation.narrowed().end()) {
+          numbers_.back().params = params_from_range(narrow->second.low, narrow->second.high, wanted_[i].scheme);
+          continue;
+        }
+        places.push_back(numbers_.size() - 1);
+        observers.push_back(static_cast<const Observer*>(statistics[k].get()));
       }
+      if (statistics.size() == wanted_[i].observers.size()) continue;
+      const auto ends = static_cast<const FiniteValues&>(*statistics.back()).found();
+      if (ends.first || ends.second) saturation.set_infinite(name, ends);
+    }
     std::vector<QuantParams> params = finish_all(observers);
-    for (size_t i = 0; i < params.size(); ++i) numbers_[i].params = std::move(params[i]);
+    for (size_t i = 0; i < params.size(); ++i) numbers_[places[i]].params = std::move(params[i]);
+    const auto pair = [](double a, double b) { return QuantParams{at::scalar_tensor(a, at::kFloat), at::scalar_tensor(b, at::kFloat)}; };
+    for (const auto& [tensor, range] : saturation.narrowed()) numbers_.push_back({tensor, kNarrowed, pair(range.low, range.high)});
+    for (const auto& [tensor, range] : saturation.seen()) numbers_.push_back({tensor, kSeen, pair(range.low, range.high)});
+    for (const auto& [tensor, ends] : saturation.infinite()) numbers_.push_back({tensor, kInfinite, pair(ends.first, ends.second)});
   }
 
   std::vector<Wanted> wanted_;                       ///< tensors in the order they were met, each under each of its schemes

@@ -137,6 +137,8 @@ class CorrectBias final : public Pass {
         });
         layer.group_shift = means.mean(layer.node->output()->name(), places.vec());
         for (const at::Tensor& mean : own) layer.group_shift = layer.group_shift - mean;
+        // A channel that is masked by an infinite bias has nothing to correct.
+        layer.group_shift = layer.group_shift.masked_fill(layer.group_shift.isfinite().logical_not(), 0);
         // The outputs were just made and nobody has read them: moved in place, they are what a corrected layer would give.
         for_each_at_once(context.device, values.size(), [&](size_t k) {
           values[k].add_(broadcast_channels(*layer.node, layer.group_shift, values[k].dim()).to(values[k].scalar_type()));

@@ -3,12 +3,14 @@
 #include <cstdio>
 #include <unordered_set>
 
+#include "calibration/finite.h"
 #include "graph/quant_slots.h"
 #include "observers/observer.h"
 #include "ops/op_facts.h"
 #include "passes/passes.h"
 #include "passes/scale/weight_scales.h"
 #include "passes/trial.h"
+#include "ppq/error.h"
 
 /// Scale and offset of constants (weights and constant operands), all channels together. A prescribed observer serves all;
 /// without one, weights take what `weight_search` says: their extremes, the least squared error of the weight, or the least
@@ -20,12 +22,21 @@ namespace {
 
 using Scales = std::unordered_map<const TensorQuant*, QuantParams>;
 
-/// Constants that wait for their numbers.
+/// Constants that wait for their numbers. Operands with infinities (masks) go on waiting: what is computed of them says how far they
+/// matter (saturation.h).
 std::vector<Slot> waiting(const Graph& graph) {
   std::vector<Slot> slots;
-  for (const Slot& slot : quant_slots(graph))
-    if (!slot.output && slot.value()->constant().defined() && slot.quant()->state == QuantState::Initial && !slot.quant()->fixed)
-      slots.push_back(slot);
+  for (const Slot& slot : quant_slots(graph)) {
+    const at::Tensor& constant = slot.value()->constant();
+    if (slot.output || !constant.defined() || slot.quant()->state != QuantState::Initial || slot.quant()->fixed) continue;
+    const bool infinite = holds_infinity(constant);
+    const bool nan = !infinite && holds_nan(constant);
+    if (nan || (infinite && is_computing(*slot.node)))
+      throw Error(ErrorKind::Model, "constant " + slot.value()->name(),
+                  std::string(nan ? "got NaN" : "got infinite values in a weight") + ", expected finite values",
+                  "the model holds them, not the samples: export it anew, or keep '" + slot.node->name + "' in float (--keep-float)");
+    if (!infinite) slots.push_back(slot);
+  }
   return slots;
 }
 

@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <set>
 #include <unordered_map>
 
 #include "graph/quant_slots.h"
+#include "ops/op_facts.h"
 #include "passes/passes.h"
 #include "ppq/error.h"
 
@@ -11,6 +13,8 @@
 /// Usually inputs of Add, Sub, Sum (one range that holds all), Concat and Resize (the output's), pooling on request. Groups are found first
 /// over all operations (union-find), then each is solved once. Because slots share TensorQuants, a change reaches the producers, also
 /// through passive operations. Leaves constants, fixed ranges, float slots and minifloats alone.
+/// A Concat whose parts differ so much that the smallest gets few steps of the common scale is said in a warning (boxes in pixels beside
+/// scores).
 namespace ppq::passes {
 namespace {
 
@@ -32,6 +36,14 @@ Target parse_target(const std::string& text, const char* key, std::initializer_l
   return target;
 }
 
+constexpr double kFewSteps = 16;  ///< of 8 bits: 16 times narrower than the widest part
+
+struct ConcatPart {
+  const Value* value;
+  double low, high;
+  double width() const { return high - low; }
+};
+
 class AlignQuantization final : public Pass {
  public:
   const char* name() const override { return "align-quantization"; }
@@ -44,6 +56,7 @@ class AlignQuantization final : public Pass {
         {AlignmentGroup::Concat, parse_target(fusion.align_concat_to, "align_concat_to", operands)},
         {AlignmentGroup::Pooling, parse_target(fusion.align_avgpooling_to, "align_avgpooling_to", ends)},
         {AlignmentGroup::Resize, parse_target(fusion.align_resize_to, "align_resize_to", ends)}};
+    warn_of_unlike_parts(graph, context);
     for (Node* node : graph.nodes()) {
       if (!node->quantized) continue;
       const auto group = context.platform->fusion.aligned.find(node->op_type);
@@ -55,6 +68,66 @@ class AlignQuantization final : public Pass {
   }
 
  private:
+  /// Parts of a Concat with their ranges, constants left out, and what is not more than the target's least range: nothing is lost of it.
+  static std::vector<ConcatPart> parts_of(const Node& node) {
+    std::vector<ConcatPart> parts;
+    for (size_t i = 0; i < node.input_quant.size(); ++i) {
+      const TensorQuantPtr quant = node.quant_of_input(i);
+      const Value* value = node.input(i);
+      if (!value || value->is_constant() || !quant || !quant->params.defined() || quant->params.scale.numel() != 1) continue;
+      const auto [low, high] = range_of(quant->params, quant->scheme);
+      const ConcatPart part{value, low.item<double>(), high.item<double>()};
+      const QuantScheme& scheme = quant->scheme;
+      const double least = std::max(scheme.min_range, scheme.min_scale * (scheme.quant_max - scheme.quant_min));
+      if (part.width() > least * 1.001) parts.push_back(part);
+    }
+    return parts;
+  }
+
+  static void warn_of_unlike_parts(const Graph& graph, const PassContext& context) {
+    for (const Node* node : graph.nodes()) {
+      const TensorQuantPtr output = node->quant_of_output();
+      if (!node->quantized || !node->is("Concat") || !output || output->scheme.format != NumberFormat::Linear) continue;
+      const std::vector<ConcatPart> parts = parts_of(*node);
+      if (parts.size() < 2) continue;
+      const auto [least, most] =
+          std::minmax_element(parts.begin(), parts.end(), [](const ConcatPart& a, const ConcatPart& b) { return a.width() < b.width(); });
+      const double ratio = most->width() / least->width(), steps = output->scheme.quant_max - output->scheme.quant_min;
+      if (steps / ratio >= kFewSteps) continue;
+      char text[512];
+      std::snprintf(
+          text, sizeof text,
+          "'%s' joins '%s' (%.4g to %.4g) and '%s' (%.4g to %.4g) on one scale, so that %.3g of %.0f steps are left for the latter; ",
+          node->name.c_str(), most->value->name().c_str(), most->low, most->high, least->value->name().c_str(), least->low, least->high,
+          steps / ratio, steps);
+      const std::string wider = "--bits '" + node->name + "=16'", remedy = floating(*node);
+      context.warn({"concat-ranges",
+                    text + (remedy.empty() ? "try " + wider : "try " + remedy + ", or " + wider),
+                    {node->output()->name(), most->value->name(), least->value->name()},
+                    {{"ratio", ratio},
+                     {"steps", steps / ratio},
+                     {"low", least->low},
+                     {"high", least->high},
+                     {"largest_low", most->low},
+                     {"largest_high", most->high}},
+                    remedy.empty() ? wider : remedy});
+    }
+  }
+
+  /// Options that keep a Concat in float with all that only moves its elements, up to the outputs; empty where something computes with
+  /// them.
+  static std::string floating(const Node& node) {
+    std::string options = "--keep-float '" + node.name + "'";
+    for (const Value* value : node.outputs())
+      for (const Use& use : value ? value->uses() : std::vector<Use>()) {
+        if (!use.node->quantized) continue;
+        const std::string behind = is_passive(*use.node) || use.node->is("Concat") ? floating(*use.node) : "";
+        if (behind.empty()) return "";
+        if (options.find(behind) == std::string::npos) options += " " + behind;
+      }
+    return options;
+  }
+
   static bool aligns(const TensorQuantPtr& quant) {
     return quant && !quant->fixed && quant->state == QuantState::Active && quant->params.defined() &&
            quant->scheme.format == NumberFormat::Linear && quant->scheme.granularity == Granularity::PerTensor;

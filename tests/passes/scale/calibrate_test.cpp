@@ -85,8 +85,8 @@ TEST(Calibrate, OutOfMemoryHalvesTheBatchAndLosesNothing) {
     }
     EXPECT_EQ(small.context.batch_size, 3u);
     ASSERT_THAT(small.warnings, SizeIs(2));
-    EXPECT_THAT(small.warnings[0], HasSubstr("batches of 10 samples; going on with batches of 5"));
-    EXPECT_THAT(small.warnings[1], HasSubstr("batches of 5 samples; going on with batches of 3"));
+    EXPECT_THAT(small.warnings[0].text, HasSubstr("batches of 10 samples; going on with batches of 5"));
+    EXPECT_THAT(small.warnings[1].text, HasSubstr("batches of 5 samples; going on with batches of 3"));
     for (const char* node : {"first", "second"}) {
       EXPECT_NEAR(scale_of(small.in(node)), scale_of(plain.in(node)), 1e-6 * scale_of(plain.in(node))) << observer << " " << node;
       EXPECT_EQ(offset_of(small.in(node)), offset_of(plain.in(node))) << observer << " " << node;
@@ -331,7 +331,7 @@ TEST(Calibrate, TakesUpAnEarlierRunOfTheSameThing) {
   other.prepare();
   EXPECT_EQ(other.pass("calibrate"), 2u);
   ASSERT_THAT(other.warnings, SizeIs(1)) << "another observer: the file does not fit";
-  EXPECT_THAT(other.warnings[0], HasSubstr("calibrating anew"));
+  EXPECT_THAT(other.warnings[0].text, HasSubstr("calibrating anew"));
 }
 
 }  // namespace

@@ -182,14 +182,14 @@ TEST(CorrectBias, GoesOnInHalvesWhereMemoryDoesNotSuffice) {
     q.calibrate_with(samples);
     q.context.trial = true;
     q.context.batch_size = batch, q.context.largest_batch = 32;
-    std::vector<std::string> warnings;
+    std::vector<Warning> warnings;
     q.context.warnings = &warnings;
     {
       SmallMemory memory(10 * 8192 * sizeof(float));  // sums of a channel take 8
       EXPECT_EQ(q.pass("correct-bias"), 1u);
     }
     if (batch == 16) {
-      EXPECT_THAT(warnings, testing::Contains(HasSubstr("out of memory")));
+      EXPECT_THAT(warnings, testing::Contains(testing::Field(&Warning::text, HasSubstr("out of memory"))));
     }
     const at::Tensor bias = q.node("gemm").constant_input(2);
     EXPECT_NEAR(bias.min().item<double>(), 0.1 * 1240 / 16, 1e-4) << batch;

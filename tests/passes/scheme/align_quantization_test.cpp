@@ -212,5 +212,31 @@ TEST(AlignQuantization, WrongWordsAreUsageErrors) {
   }
 }
 
+/// [-1, 1] beside [0, 40] in 8 bits: 20 times as wide, 12 steps are left.
+TEST(AlignQuantization, PartsThatLoseTheirStepsAreNamed) {
+  Two q("[op] y = Concat<axis = 1>(a, b)", "float[N,8] y");
+  q.node("right").output_quant = {Two::range(0, 40)}, q.node("op").input_quant[1] = q.out("right");
+  q.node("op").output_quant = {Two::range(-1, 40)};
+  q.pass("align-quantization");
+  ASSERT_THAT(q.warnings, SizeIs(1));
+  const Warning& warning = q.warnings[0];
+  EXPECT_EQ(warning.code, "concat-ranges");
+  EXPECT_THAT(warning.tensors, testing::ElementsAre("y", "b", "a"));
+  EXPECT_NEAR(warning.figures.at("ratio"), 20, 0.1);
+  EXPECT_NEAR(warning.figures.at("steps"), 255 / 20.0, 0.1);
+  EXPECT_EQ(warning.remedy, "--keep-float 'op'");
+  EXPECT_THAT(warning.text, HasSubstr("--bits 'op=16'"));
+}
+
+TEST(AlignQuantization, PartsOfLikeRangesAndOfNothingAreNot) {
+  for (const double high : {30.0, 1e-5}) {
+    Two q("[op] y = Concat<axis = 1>(a, b)", "float[N,8] y");
+    q.node("right").output_quant = {Two::range(0, high)}, q.node("op").input_quant[1] = q.out("right");
+    if (high < 1) q.out("right")->scheme.min_range = 1e-4;
+    q.pass("align-quantization");
+    EXPECT_THAT(q.warnings, IsEmpty()) << high;
+  }
+}
+
 }  // namespace
 }  // namespace ppq::test

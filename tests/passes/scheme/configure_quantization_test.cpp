@@ -225,7 +225,7 @@ TEST(ConfigureQuantization, TheDispatchingTableHasTheLastWord) {
   EXPECT_EQ(q.node("conv").dispatch, Dispatch::Float);
   EXPECT_EQ(q.node("relu").dispatch, Dispatch::Quantized);
   ASSERT_THAT(q.warnings, SizeIs(1)) << "example rows are no names";
-  EXPECT_THAT(q.warnings[0], testing::AllOf(HasSubstr("konv"), HasSubstr("conv")));
+  EXPECT_THAT(q.warnings[0].text, testing::AllOf(HasSubstr("konv"), HasSubstr("conv")));
   q.setting.dispatching_table = {{"conv", -1}, {"relu", -2}};
   q.pass("configure-quantization");
   EXPECT_EQ(q.node("conv").dispatch, Dispatch::ShapeOrIndex);
