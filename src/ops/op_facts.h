@@ -66,10 +66,10 @@ bool is_passive(const Node& node);
 bool is_scale_free(const Node& node);
 bool is_random(const Node& node);
 
-/// Input `index` is where a layer has its weight, or its bias; MatMul may have its weight on either side.
+/// Input `index` is where a layer has its weight (MatMul: either side), or its bias (Gemm: a constant row; else an operand).
 bool is_weight(const Node& node, size_t index);
 bool is_bias(const Node& node, size_t index);
-/// A layer that can have a bias (all but MatMul).
+/// A layer that has a constant bias or could be given one (no MatMul, no Gemm with another operand there).
 bool takes_bias(const Node& node);
 /// A bound that follows the data's scale: Clip's limits, Pad's value.
 bool is_limit(const Node& node, size_t index);

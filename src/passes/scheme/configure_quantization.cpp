@@ -116,7 +116,8 @@ class ConfigureQuantization final : public Pass {
     if (is_bias(node, index)) return known ? std::optional(SlotRole::Bias) : std::nullopt;
     if (!value.is_constant()) return SlotRole::Data;
     if (!known) return std::nullopt;
-    return is_computing(node) ? SlotRole::Weight : SlotRole::Constant;
+    // What a Gemm adds is an operand like that of Add where it is no bias.
+    return is_computing(node) && index < 2 ? SlotRole::Weight : SlotRole::Constant;
   }
 
   /// `scheme` in the width that the setting asks for at a tensor.

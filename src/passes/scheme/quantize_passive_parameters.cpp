@@ -40,7 +40,7 @@ class QuantizePassiveParameters final : public Pass {
     }
     if (node.is("Gemm")) {
       // alpha·A·B + beta·C: the accumulator of C is alpha/beta times as fine.
-      const double ratio = node.attributes.get_float("alpha", 1) / node.attributes.get_float("beta", 1);
+      const double ratio = std::abs(node.attributes.get_float("alpha", 1) / node.attributes.get_float("beta", 1));
       if (ratio != 1 && ratio > 0 && std::isfinite(ratio)) scale = scale * ratio;
     }
     quant.scheme.granularity = scale.numel() > 1 ? Granularity::PerChannel : Granularity::PerTensor;
