@@ -89,4 +89,14 @@ bool may_be_float(const Value& value) {
          value.dtype == DataType::BFloat16;
 }
 
+std::unordered_set<const Value*> empty_values(const Graph& graph) {
+  std::unordered_set<const Value*> empty;
+  for (const Value* value : graph.values()) {
+    if (!value->shape || std::none_of(value->shape->begin(), value->shape->end(), [](const Dim& dim) { return dim.value == 0; })) continue;
+    if (value->is_graph_input() && !value->is_constant()) return {};
+    empty.insert(value);
+  }
+  return empty;
+}
+
 }  // namespace ppq

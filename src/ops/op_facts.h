@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string_view>
+#include <unordered_set>
 
 #include "ppq/graph.h"
 
@@ -80,5 +81,7 @@ int64_t output_channel_axis(const Node& node, int64_t rank);
 
 /// Float element types, or not known.
 bool may_be_float(const Value& value);
+/// Values that are known to have no elements; none where a graph input has a size of 0, by which exporters mean an unknown one.
+std::unordered_set<const Value*> empty_values(const Graph& graph);
 
 }  // namespace ppq

@@ -10,7 +10,7 @@
 #include "ppq/error.h"
 
 /// Runs the samples once through the network, weights rounded and activations float, lets observers see the tensors that
-/// wait for calibration, and gives each its scale and offset.
+/// wait for calibration, and gives each its scale and offset. A tensor that has no elements in any sample stays float.
 namespace ppq::passes {
 namespace {
 
@@ -27,7 +27,16 @@ struct Wanted {
   std::vector<std::string> observers;  ///< names; the first one decides for now
 };
 
-/// Observers of one tensor, which share what they gather where they can.
+/// Whether a tensor had elements.
+class Elements final : public Statistic {
+ public:
+  void observe(const at::Tensor& value, int64_t) override { any |= value.numel() > 0; }
+  bool steady() const override { return true; }
+  void merge(const Statistic& other) override { any |= static_cast<const Elements&>(other).any; }
+  bool any = false;
+};
+
+/// Observers of one tensor, which share what they gather where they can, and its Elements behind them.
 Gathering observers_of(const Wanted& wanted) {
   Gathering gathering;
   std::vector<Observer*> together;
@@ -37,6 +46,8 @@ Gathering observers_of(const Wanted& wanted) {
     gathering.statistics.push_back(std::move(observer));
   }
   for (Observer* observer : share_statistics(together)) gathering.shown.push_back(observer);
+  gathering.statistics.push_back(std::make_unique<Elements>());
+  gathering.shown.push_back(gathering.statistics.back().get());
   return gathering;
 }
 
@@ -56,6 +67,7 @@ class Calibrate final : public Pass {
       const std::string& decides = wanted_[i].observers[0];
       std::map<std::string, QuantParams> candidates;
       for (const std::string& name : wanted_[i].observers) candidates[name] = numbers_[next++].params;
+      if (!candidates.at(decides).defined()) continue;
       for (const TensorQuantPtr& quant : quants_[i]) {
         quant->params = candidates.at(decides);
         if (candidates.size() > 1) quant->candidates = candidates;
@@ -142,13 +154,20 @@ class Calibrate final : public Pass {
 
   void finish(const std::unique_ptr<Sweep>& sweep) {
     std::vector<const Observer*> observers;
-    for (size_t i = 0; i < wanted_.size(); ++i)
+    std::vector<size_t> places;
+    for (size_t i = 0; i < wanted_.size(); ++i) {
+      const auto& statistics = sweep->statistics(i);
+      const bool any = static_cast<const Elements&>(*statistics.back()).any;
       for (size_t k = 0; k < wanted_[i].observers.size(); ++k) {
+        if (any) {
+          places.push_back(numbers_.size());
+          observers.push_back(static_cast<const Observer*>(statistics[k].get()));
+        }
         numbers_.push_back({wanted_[i].value->name(), wanted_[i].observers[k], {}});
-        observers.push_back(static_cast<const Observer*>(sweep->statistics(i)[k].get()));
       }
+    }
     std::vector<QuantParams> params = finish_all(observers);
-    for (size_t i = 0; i < params.size(); ++i) numbers_[i].params = std::move(params[i]);
+    for (size_t i = 0; i < params.size(); ++i) numbers_[places[i]].params = std::move(params[i]);
   }
 
   std::vector<Wanted> wanted_;                       ///< tensors in the order they were met, each under each of its schemes

@@ -265,5 +265,15 @@ TEST(ConfigureQuantization, WhatGemmAddsIsABiasOrAnOperand) {
     }
 }
 
+TEST(ConfigureQuantization, WhatHasNoElementsGetsNone) {
+  Quantizing q("(float[1,4] x) => (float[1,4] y) <int64[1] at = {4}, int64[1] axis = {1}, float[1,0] nil = {}>",
+               "[slice] e = Slice(x, at, at, axis) [concat] y = Concat<axis = 1>(nil, x, e)");
+  q.pass("configure-quantization");
+  EXPECT_FALSE(q.out("slice"));
+  EXPECT_TRUE(q.in("slice"));
+  EXPECT_FALSE(q.in("concat", 0) || q.in("concat", 2));
+  EXPECT_TRUE(q.in("concat", 1) && q.out("concat"));
+}
+
 }  // namespace
 }  // namespace ppq::test
