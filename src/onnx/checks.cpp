@@ -132,6 +132,22 @@ void run_checker(onnx::ModelProto& model, const std::string& where, bool strict)
   }
 }
 
+std::string fault_of(onnx::ModelProto model) {
+  try {
+    {
+      const Leniency leniency(model);
+      onnx::checker::check_model(model);
+    }
+    const onnx::ShapeInferenceOptions strict(/*check_type_val=*/true, /*strict_mode_val=*/1, /*data_prop_val=*/false);
+    onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(), strict);
+    return "";
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    return one_line(error.what());
+  }
+}
+
 void inline_functions(onnx::ModelProto& model, const std::string& where) {
   if (model.functions_size() == 0) return;
   try {

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "core/log.h"
 #include "onnx/build.h"
 #include "onnx/checks.h"
 #include "onnx/inference.h"
 #include "onnx/parse.h"
 #include "onnx/residual.h"
+#include "onnx/writer.h"
 #include "ppq/error.h"
 
 namespace ppq {
@@ -37,7 +39,12 @@ std::unique_ptr<Graph> read_model(onnx::ModelProto model, ExternalFiles& files, 
   residual.mutable_input()->DeleteSubrange(input.inputs, residual.input_size() - input.inputs);
   *residual.mutable_initializer() = whole_rest.initializer();
   if (options.infer_shapes) drop(residual, infer_types(model));
-  return with_error_context(ErrorKind::Model, where, [&] { return build_graph(model, std::move(input), files); });
+  auto read = with_error_context(ErrorKind::Model, where, [&] { return build_graph(model, std::move(input), files); });
+  if (const std::string fault = options.check ? fault_of(light_model(*read)) : "not checked"; !fault.empty()) {
+    log_debug(where + ": onnx refuses it: " + fault);
+    read->extras.push_back({kRefusedSource, fault});
+  }
+  return read;
 }
 
 }  // namespace
