@@ -17,6 +17,12 @@ bool is_float(DataType dtype) {
   return dtype == DataType::Float || dtype == DataType::Float16 || dtype == DataType::Double || dtype == DataType::BFloat16;
 }
 
+/// Numbers that LibTorch stores at most.
+bool is_small_float(DataType dtype) {
+  return (dtype >= DataType::Float8E4M3FN && dtype <= DataType::Float8E5M2FNUZ) || dtype == DataType::Float4E2M1 ||
+         dtype == DataType::Float8E8M0;
+}
+
 bool has_params(const TensorQuantPtr& quant) { return quant && quant->params.defined(); }
 
 const std::string kEmpty = "it has no elements";
@@ -96,6 +102,10 @@ class Walk {
     const bool used = !value.uses().empty() || value.is_graph_output();
     const bool integer = value.dtype != DataType::Undefined && !is_float(value.dtype);
     const Node* producer = value.producer();
+    if (used && is_small_float(value.dtype)) {
+      tensors_.push_back({&value, State::Missing, nullptr, false, reason_of(value)});
+      return;
+    }
     if (empty_.count(&value)) {
       if (used && is_float(value.dtype)) tensors_.push_back({&value, State::Missing, nullptr, false, kEmpty});
       return;
