@@ -9,6 +9,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "onnx/inference.h"
 #include "onnx/parse.h"
 #include "onnx/writer.h"
 #include "ppq/error.h"
@@ -139,7 +140,7 @@ std::string fault_of(onnx::ModelProto model) {
       onnx::checker::check_model(model);
     }
     const onnx::ShapeInferenceOptions strict(/*check_type_val=*/true, /*strict_mode_val=*/1, /*data_prop_val=*/false);
-    onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(), strict);
+    infer_within_bounds(model, strict);
     return "";
   } catch (const std::bad_alloc&) {
     throw;
