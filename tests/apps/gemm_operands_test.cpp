@@ -38,11 +38,11 @@ TEST(GemmOperands, SquaresAreNoBiases) {
 /// One C is a bias here and an operand there, one is computed, one A is constant; rows of [1, N] and lists of one number are biases.
 TEST(GemmOperands, SharedComputedAndConstantOnes) {
   PPQ_REQUIRE_PYTHON();
-  const std::string text =
-      "g (float[4,4] x) => (float[4,4] y, float[4,4] z, float[3,4] w, float[4,4] v) <" + random_constant("float[4,4] b", 1) + ", " +
-      random_constant("float[4] c", 2) + ", " + random_constant("float[3,4] a", 3) + ", " + random_constant("float[1,4] row", 4) +
-      ", float[1] one = {-0.4}, " + random_constant("float[4,4] b2", 6) +
-      R"(> { y = Gemm(x, b, c)
+  const std::string text = "g (float[4,4] x) => (float[4,4] y, float[4,4] z, float[3,4] w, float[4,4] v) <" +
+                           random_constant("float[4,4] b", 1) + ", " + random_constant("float[4] c", 2) + ", " +
+                           random_constant("float[3,4] a", 3) + ", " + random_constant("float[1,4] row", 4) + ", float[1] one = {-0.4}, " +
+                           random_constant("float[4,4] b2", 6) +
+                           R"(> { y = Gemm(x, b, c)
              t = Add(x, c)
              z = Gemm<alpha = 0.5, beta = 2.0>(t, b2, y)
              w = Gemm(a, x, row)

@@ -46,8 +46,11 @@ struct Judged {
   std::map<std::string, double> noise_over_signal(const std::string& platform, std::vector<std::string> more = {}) {
     const std::string out = folder + "/" + platform;
     std::filesystem::remove_all(out);
-    std::vector<std::string> arguments = {"--model",  folder + "/model.onnx", "--calib",  folder + "/samples", "--platform", platform,
-                                          "--device", test_device_name(),     "--output", out};
+    std::vector<std::string> arguments = {"--model",    folder + "/model.onnx",
+                                          "--calib",    folder + "/samples",
+                                          "--platform", platform,
+                                          "--device",   test_device_name(),
+                                          "--output",   out};
     arguments.insert(arguments.end(), more.begin(), more.end());
     const Result job = ppq_torch(arguments);
     EXPECT_EQ(job.code, 0) << platform << ": " << job.err;
