@@ -40,11 +40,16 @@ at::ScalarType integer_type(const QuantScheme& scheme, const std::string& where)
 
 std::pair<double, double> limits(at::ScalarType type) {
   switch (type) {
-    case at::kChar: return {-128, 127};
-    case at::kByte: return {0, 255};
-    case at::kShort: return {-32768, 32767};
-    case at::kUInt16: return {0, 65535};
-    default: return {-2147483648.0, 2147483647.0};
+    case at::kChar:
+      return {-128, 127};
+    case at::kByte:
+      return {0, 255};
+    case at::kShort:
+      return {-32768, 32767};
+    case at::kUInt16:
+      return {0, 65535};
+    default:
+      return {-2147483648.0, 2147483647.0};
   }
 }
 
@@ -155,7 +160,8 @@ class Writer {
   /// The type saturates beyond the target's range.
   Value* clip(const Value& of, const TensorQuant& quant, Value* real, Node* before) {
     if (quant.scheme.granularity != Granularity::PerTensor)
-      throw Error(ErrorKind::Unsupported, "tensor " + of.name(), "a range narrower than its integer type, with a scale a channel, is not written");
+      throw Error(ErrorKind::Unsupported, "tensor " + of.name(),
+                  "a range narrower than its integer type, with a scale a channel, is not written");
     const auto [low, high] = range_of(quant.params, quant.scheme);
     for (const auto& [type, bound, name] : {std::tuple("Max", low, "_low"), {"Min", high, "_high"}}) {
       Value* limit = graph_.add_constant(graph_.unique_name(of.name() + name), bound.to(at::kFloat).reshape({}).contiguous());
@@ -172,7 +178,8 @@ class Writer {
     const Node* reader = only_reader(&value, pinned_);
     if (!reader) return false;
     const Node& next = *reader;
-    return (next.is("Relu") || next.is("Clip")) && next.input(0) == &value && next.quant_of_input(0) == quant && next.quant_of_output() == quant;
+    return (next.is("Relu") || next.is("Clip")) && next.input(0) == &value && next.quant_of_input(0) == quant &&
+           next.quant_of_output() == quant;
   }
 
   /// For readers that round what their neighbours do not.
@@ -222,10 +229,12 @@ class Writer {
     Value* stored = nullptr;
     if (both) {
       stored = like(value.name() + "_quantized", value, to_data_type(n.type));
-      Value* real = type == DataType::Float ? &value : cast(&value, like(value.name() + "_float", value, DataType::Float), DataType::Float, &node);
+      Value* real =
+          type == DataType::Float ? &value : cast(&value, like(value.name() + "_float", value, DataType::Float), DataType::Float, &node);
       add("QuantizeLinear", value, n, quant, real, stored, &node);
     } else {
-      stored = graph_.add_constant(graph_.unique_name(value.name() + "_quantized"), integers_of(value.constant(), quant, n.type).contiguous());
+      stored =
+          graph_.add_constant(graph_.unique_name(value.name() + "_quantized"), integers_of(value.constant(), quant, n.type).contiguous());
     }
     add("DequantizeLinear", value, n, quant, stored, back, &node);
     ++count_;
@@ -244,7 +253,8 @@ class Writer {
   size_t count_ = 0;
 };
 
-ExportSummary write(const Graph& graph, const PlatformSpec&, const std::string& graph_path, const std::string&, const ExportOptions& given) {
+ExportSummary write(const Graph& graph, const PlatformSpec&, const std::string& graph_path, const std::string&,
+                    const ExportOptions& given) {
   const auto options = read_options<QdqOptions>(given);
   ExportSummary summary;
   for (const ExportedTensor& tensor : exported_tensors(graph))

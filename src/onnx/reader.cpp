@@ -8,7 +8,6 @@
 #include "onnx/inference.h"
 #include "onnx/parse.h"
 #include "onnx/residual.h"
-#include "onnx/writer.h"
 #include "ppq/error.h"
 
 namespace ppq {
@@ -38,9 +37,11 @@ std::unique_ptr<Graph> read_model(onnx::ModelProto model, ExternalFiles& files, 
   auto& residual = input.residuals.front();
   residual.mutable_input()->DeleteSubrange(input.inputs, residual.input_size() - input.inputs);
   *residual.mutable_initializer() = whole_rest.initializer();
+  // Of the file as it came: declarations that its nodes contradict are about to go.
+  const std::string fault = options.check ? fault_of(model) : "not checked";
   if (options.infer_shapes) drop(residual, infer_types(model));
   auto read = with_error_context(ErrorKind::Model, where, [&] { return build_graph(model, std::move(input), files); });
-  if (const std::string fault = options.check ? fault_of(light_model(*read)) : "not checked"; !fault.empty()) {
+  if (!fault.empty()) {
     log_debug(where + ": onnx refuses it: " + fault);
     read->extras.push_back({kRefusedSource, fault});
   }

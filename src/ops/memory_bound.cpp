@@ -24,8 +24,7 @@ std::atomic<size_t> most_of_all{kNone}, in_use{0};
 c10::DeleterFnPtr plain_deleter = nullptr;
 
 [[noreturn]] void too_large(size_t bytes, size_t most) {
-  throw Error(ErrorKind::Resource, "",
-              "is too large: got " + std::to_string(bytes) + " bytes, expected at most " + std::to_string(most),
+  throw Error(ErrorKind::Resource, "", "is too large: got " + std::to_string(bytes) + " bytes, expected at most " + std::to_string(most),
               "smaller inputs (--input-shape), or a machine with more memory");
 }
 
@@ -91,8 +90,7 @@ void bound_tensor_memory(size_t bytes) {
 
 size_t share_of_memory() {
   const size_t machine = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const size_t container =
-      std::min(number_in("/sys/fs/cgroup/memory.max"), number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
+  const size_t container = std::min(number_in("/sys/fs/cgroup/memory.max"), number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
   return std::min(machine, container) / 10 * 9;
 }
 

@@ -26,8 +26,8 @@ void bound_tensor_memory(size_t bytes);
 /// What a program may sensibly take of this machine or container.
 size_t share_of_memory();
 
-/// Throws Resource where a tensor of these sizes would break a bound (or be larger than any), Model where one is negative; `type` is the operator. For
-/// kernels that work on lists as long as their result.
+/// Throws Resource where a tensor of these sizes would break a bound (or be larger than any), Model where one is negative; `type` is the
+/// operator. For kernels that work on lists as long as their result.
 void check_room(const std::string& type, at::IntArrayRef sizes, size_t element_bytes = 8);
 
 }  // namespace ppq::ops

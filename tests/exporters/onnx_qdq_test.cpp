@@ -60,7 +60,8 @@ struct Quantized : Quantizing {
   std::vector<at::Tensor> samples;
 };
 
-const char* const kConvolution = "(float[N,2,4,4] x, float[3,2,3,3] w, float[2,3,1,1] v) => (float[N,2,2,2] y) <float[3] b = {0.5, -1, 0.25}>";
+const char* const kConvolution =
+    "(float[N,2,4,4] x, float[3,2,3,3] w, float[2,3,1,1] v) => (float[N,2,2,2] y) <float[3] b = {0.5, -1, 0.25}>";
 const char* const kBody = "a = Conv<pads=[1,1,1,1]>(x, w, b) r = Relu(a) p = MaxPool<kernel_shape=[2,2],strides=[2,2]>(r) y = Conv(p, v)";
 
 TEST(OnnxQdq, PairsStandWhereTheSimulationRounds) {
@@ -111,11 +112,14 @@ TEST(OnnxQdq, EveryPlatformComputesTheSame) {
 
 /// 16 bits are onnxruntime's own operators below opset 21, scales of channels below 13.
 TEST(OnnxQdq, OperatorsFollowTheOpset) {
-  for (const auto& [opset, eight, sixteen] : {std::tuple(9, "com.microsoft", "com.microsoft"), {12, "", "com.microsoft"}, {17, "", "com.microsoft"}, {21, "", ""}}) {
+  for (const auto& [opset, eight, sixteen] :
+       {std::tuple(9, "com.microsoft", "com.microsoft"), {12, "", "com.microsoft"}, {17, "", "com.microsoft"}, {21, "", ""}}) {
     for (const TargetPlatform target : {TargetPlatform::QNN_DSP_INT8, TargetPlatform::QNN_HTP_INT8, TargetPlatform::QNN_HTP_A16W8}) {
       SCOPED_TRACE(std::to_string(opset) + " " + find_platform(target).name);
-      const Quantized q(parse_model("<ir_version: 8, opset_import: [\"\" : " + std::to_string(opset) + "]> g " + kConvolution + " {" + kBody + "}", {"w", "v"}),
-                        target, {1, 2, 4, 4});
+      const Quantized q(
+          parse_model("<ir_version: 8, opset_import: [\"\" : " + std::to_string(opset) + "]> g " + kConvolution + " {" + kBody + "}",
+                      {"w", "v"}),
+          target, {1, 2, 4, 4});
       const Exported out = exported(*q.graph, q.platform);
       for (const Node* node : out.graph->nodes()) {
         if (node->op_type != "QuantizeLinear" && node->op_type != "DequantizeLinear") continue;
@@ -151,8 +155,8 @@ TEST(OnnxQdq, RangesNarrowerThanTheirTypeAreCut) {
     q.node(name).output_quant = {quant};
   }
   const Exported out = exported(*q.graph, q.platform);
-  EXPECT_THAT(types(*out.graph), ElementsAre("Neg", "Max", "Min", "QuantizeLinear", "DequantizeLinear", "Abs", "Max", "Min", "QuantizeLinear",
-                                             "DequantizeLinear"));
+  EXPECT_THAT(types(*out.graph), ElementsAre("Neg", "Max", "Min", "QuantizeLinear", "DequantizeLinear", "Abs", "Max", "Min",
+                                             "QuantizeLinear", "DequantizeLinear"));
   const at::Tensor x = floats({100, -100, 12.75f, 0.02f}).reshape({1, 4});
   EXPECT_TENSOR(run_on_test_device(*lower(*out.graph, on_test_device()), {x})[0], q.simulate({x})[0]);
 }
@@ -178,14 +182,16 @@ TEST(OnnxQdq, SubGraphsReadWhatIsRounded) {
   const auto quant = active(0.5, 0);
   q.node("n").output_quant = {quant}, q.node("r").input_quant = {quant}, q.node("r").output_quant = {quant};
   const Exported out = exported(*q.graph, q.platform);
-  EXPECT_THAT(types(*out.graph), ElementsAre("Neg", "QuantizeLinear", "DequantizeLinear", "Relu", "QuantizeLinear", "DequantizeLinear", "If"));
+  EXPECT_THAT(types(*out.graph),
+              ElementsAre("Neg", "QuantizeLinear", "DequantizeLinear", "Relu", "QuantizeLinear", "DequantizeLinear", "If"));
   const Tensors inputs = {floats({-0.3f, -0.7f, 1.2f, -0.2f}).reshape({1, 4}), at::scalar_tensor(true, at::kBool)};
   const Tensors got = run_on_test_device(*lower(*out.graph, on_test_device()), inputs), wanted = q.simulate(inputs);
   for (size_t i = 0; i < 2; ++i) EXPECT_TENSOR(got[i], wanted[i]);
 }
 
 TEST(OnnxQdq, HalfPrecisionIsRoundedWithFloatScales) {
-  Quantizing q(read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float16[N,4] x) => (float16[N,4] y) { [n] a = Neg(x) [t] y = Abs(a) }"));
+  Quantizing q(read_onnx_text(
+      "<ir_version: 8, opset_import: [\"\" : 17]> g (float16[N,4] x) => (float16[N,4] y) { [n] a = Neg(x) [t] y = Abs(a) }"));
   q.node("n").quantized = true;
   q.node("n").output_quant = {active(0.0123, 100)};
   const Exported out = exported(*q.graph, q.platform);
@@ -238,11 +244,12 @@ TEST_P(QdqInOnnxruntime, AgreesWithTheSimulation) {
   if (model == "silero_vad") GTEST_SKIP() << model << ": three inputs; the samples of this test have one";
   const std::string file = model_file(model), folder = temporary_dir("qdq_model"), samples = folder + "/samples", out = folder + "/out";
   write_samples(model, *read_onnx(file), samples);
-  const Result job = ppq_torch({"--model", file, "--calib", samples, "--platform", platform, "--device", "cpu", "--observer", "minmax", "--passes",
-                                "-equalize-layers", "--layerwise-samples", "0", "--export", "encodings,onnx-qdq", "--output", out});
+  const Result job =
+      ppq_torch({"--model", file, "--calib", samples, "--platform", platform, "--device", "cpu", "--observer", "minmax", "--passes",
+                 "-equalize-layers", "--layerwise-samples", "0", "--export", "encodings,onnx-qdq", "--output", out});
   ASSERT_EQ(job.code, 0) << job.err;
-  const Result run = ppq_torch({"run", "--model", out + "/quantized.onnx", "--table", out + "/quantized.table", "--platform", platform, "--device",
-                                "cpu", "--input", samples, "--output", folder + "/ours"});
+  const Result run = ppq_torch({"run", "--model", out + "/quantized.onnx", "--table", out + "/quantized.table", "--platform", platform,
+                                "--device", "cpu", "--input", samples, "--output", folder + "/ours"});
   ASSERT_EQ(run.code, 0) << run.err;
   std::istringstream lines(run_python(read_file(source_dir() + "/tests/exporters/qdq_check.py"),
                                       {out + "/quantized_qdq.onnx", out + "/quantized.table", samples, folder + "/ours"}));

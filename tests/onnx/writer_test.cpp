@@ -143,7 +143,8 @@ TEST(WriteOnnx, WhatOnnxRefusesIsNotWritten) {
 TEST(WriteOnnx, WhatCameWrongMayGoWrong) {
   const std::string folder = temporary_dir("came_wrong");
   for (const char* wrong : {"g (float[2] x) => (float[2] y) <int64[2] k = {1, 2}> { y = Add (x, k) }",
-                            "g (float[2] x) => (float[2] y) { y = Cast<to = 7> (x) }"}) {
+                            "g (float[2] x) => (float[2] y) { y = Cast<to = 7> (x) }",
+                            "g (float[2] x) => (float[7] y) <float[9] m> { m = Neg (x)  y = Relu (m) }"}) {
     auto graph = read_onnx_text(text_model(wrong));
     EXPECT_NO_THROW(write_onnx(*graph->clone(), folder + "/model.onnx")) << wrong;
   }

@@ -83,7 +83,8 @@ TEST(PassTable, WhatCannotBeRegisteredIsSaid) {
   PassRow unmade = row_of("unmade", Phase::Quantize);
   unmade.make = nullptr;
   EXPECT_THAT(error(unmade, ""), HasSubstr("a way to make it"));
-  EXPECT_THAT(error(row_of("lost", Phase::Quantize), "calibrat"), testing::AllOf(HasSubstr("no pass 'calibrat'"), HasSubstr("'calibrate'")));
+  EXPECT_THAT(error(row_of("lost", Phase::Quantize), "calibrat"),
+              testing::AllOf(HasSubstr("no pass 'calibrat'"), HasSubstr("'calibrate'")));
   EXPECT_THAT(error(row_of("early", Phase::Rewrite), "calibrate"),
               HasSubstr("wrong phase: got rewrite, expected that of 'calibrate', quantize"));
 }
