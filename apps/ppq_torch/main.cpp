@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "core/last_words.h"
 #include "core/log.h"
+#include "ops/memory_bound.h"
 #include "ppq/error.h"
 
 namespace ppq::app {
@@ -69,6 +70,8 @@ void keep_freed_memory() {
 int main(int argc, char** argv) {
   ppq::app::keep_freed_memory();
   ppq::leave_with_last_words();
+  // A model of a few bytes may ask for any size: the machine is not to be brought down by it.
+  ppq::ops::bound_tensor_memory(ppq::ops::share_of_memory());
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is a write error like a full disk
   int status = 0;

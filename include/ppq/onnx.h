@@ -38,7 +38,8 @@ struct WriteOptions {
   size_t external_tensor_threshold = 1024;
   size_t external_above = size_t{1} << 30;
 };
-/// Writes the file beside its place and renames it when whole. Throws Resource when the disk is full or not writable.
+/// Writes the file beside its place and renames it when whole. Throws Resource when the disk is full or not writable, Internal where
+/// onnx's checker or strict inference refuses it and did not refuse the file that the graph was read from: nothing is written then.
 void write_onnx(const Graph& graph, const std::string& path, const WriteOptions& options = {});
 std::string write_onnx_bytes(const Graph& graph);
 /// onnx's checker and (full) shape inference on what would be written; throws Model.

@@ -213,7 +213,8 @@ class State {
     // One row of scores a sample: [N, C] or [N, C, 1, 1].
     if (got.dim() < 2 || got.size(0) == 0 || got.size(1) < kFewestClasses || got.numel() != got.size(0) * got.size(1)) return;
     auto& [same, all] = scores_[name];
-    same += got.flatten(1).argmax(1).eq(expected.flatten(1).argmax(1)).sum().item<int64_t>();
+    const auto best = [](const at::Tensor& x) { return (at::isFloat8Type(x.scalar_type()) ? x.to(at::kFloat) : x).flatten(1).argmax(1); };
+    same += best(got).eq(best(expected)).sum().item<int64_t>();
     all += got.size(0);
   }
 

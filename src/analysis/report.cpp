@@ -224,7 +224,7 @@ std::string to_json(const Report& report) {
                                {"clipped", e.clipped}});
   json["passes"] = Json::array();
   for (const PassRecord& pass : report.passes) json["passes"].push_back(pass_to_json(pass));
-  json["encodings"] = {{"written", report.encodings_written}, {"missing", report.encodings_missing}};
+  json["encodings"] = {{"written", report.encodings_written}, {"missing", report.encodings_missing}, {"reasons", report.missing_reasons}};
   json["options"] = Json::object();
   for (const auto& [key, value] : report.options) json["options"][key] = value;
   json["preprocessing"] = Json::object();
@@ -332,7 +332,10 @@ std::string to_html(const Report& report) {
   html += "</table></div>" + passes_html(report);
   if (!report.encodings_missing.empty()) {
     html += "<h2>Tensors without an encoding</h2><ul>";
-    for (const auto& name : report.encodings_missing) html += "<li>" + escaped(name) + "</li>";
+    for (const auto& name : report.encodings_missing) {
+      const auto reason = report.missing_reasons.find(name);
+      html += "<li>" + escaped(reason == report.missing_reasons.end() ? name : name + ": " + reason->second) + "</li>";
+    }
     html += "</ul>";
   }
   html += "<h2>Setting</h2><pre>" + escaped(report.setting_json) + "</pre></body></html>\n";

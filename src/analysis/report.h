@@ -25,6 +25,7 @@ struct Report {
   std::vector<PassRecord> passes;
   size_t encodings_written = 0;
   std::vector<std::string> encodings_missing;
+  std::map<std::string, std::string> missing_reasons;
   std::vector<Warning> warnings;
   std::vector<std::pair<std::string, std::string>> options;  ///< what the job was told; items of a list with commas
   std::vector<std::pair<std::string, std::string>> preprocessing;

@@ -19,8 +19,10 @@ struct Summary {
   double minimum = 0, maximum = 0, sum = 0;
 };
 
-Summary summarize(const at::Tensor& tensor) {
-  Summary s{tensor.sizes().vec()};
+Summary summarize(const at::Tensor& value) {
+  Summary s{value.sizes().vec()};
+  // LibTorch stores 8-bit floats, and computes nothing with them.
+  const at::Tensor tensor = at::isFloat8Type(value.scalar_type()) ? value.to(at::kFloat) : value;
   if (tensor.numel() == 0) return s;
   auto [lo, hi] = at::aminmax(tensor);
   s.minimum = lo.item<double>(), s.maximum = hi.item<double>();

@@ -23,8 +23,9 @@ int64_t first_true(const at::Tensor& mask) {
   return mask.reshape({-1}).to(at::kByte).argmax().item<int64_t>();
 }
 
-/// LibTorch's 16 to 64-bit unsigned types have no arithmetic: widen them.
+/// LibTorch's 16 to 64-bit unsigned types and 8-bit floats have no arithmetic: widen them.
 at::Tensor widened(const at::Tensor& values) {
+  if (at::isFloat8Type(values.scalar_type())) return values.to(at::kFloat);
   switch (values.scalar_type()) {
     case at::kUInt16:
       return values.to(at::kInt);
@@ -41,8 +42,9 @@ at::Tensor widened(const at::Tensor& values) {
 
 }  // namespace
 
-void require_finite(const at::Tensor& values, const std::string& where) {
-  if (!values.is_floating_point() || values.numel() == 0) return;
+void require_finite(const at::Tensor& given, const std::string& where) {
+  if (!given.is_floating_point() || given.numel() == 0) return;
+  const at::Tensor values = widened(given);
   // A sum is finite unless some element is not (or it overflows): one fast read in the normal case.
   if (std::isfinite(values.sum(at::kDouble).item<double>())) return;
   const int64_t bad = first_true(at::isfinite(values).logical_not());

@@ -37,6 +37,15 @@ std::shared_ptr<const Program> lower_attribute(const Node& node, const char* nam
   return lower_subgraph(*body, root, captured, device);
 }
 
+/// Throws Model where a body does not take or give as much as its node needs.
+void check_ends(const Node& node, const Program& body, size_t captured, size_t inputs, size_t outputs) {
+  const size_t taken = body.inputs.size() - captured, given = body.outputs.size();
+  if (taken == inputs && given >= outputs) return;
+  throw Error(ErrorKind::Model, "node " + node.name + " (" + node.op_type + ")",
+              "its sub-graph takes " + std::to_string(taken) + " and gives " + std::to_string(given) + " values, expected " +
+                  std::to_string(inputs) + " and " + std::to_string(outputs));
+}
+
 bool to_bool(const at::Tensor& tensor) { return tensor.numel() > 0 && tensor.reshape({-1})[0].item<bool>(); }
 
 void copy_outputs(Tensors& from, Outputs to) {
@@ -115,12 +124,18 @@ bool is_control_flow(const Node& node) { return node.is("If") || node.is("Loop")
 
 ops::Kernel make_control_flow(const Node& node, int64_t opset, const std::vector<std::string>& captured, const Graph& root,
                               at::Device device) {
-  if (node.is("If"))
-    return make_if(lower_attribute(node, "then_branch", root, captured, device),
-                   lower_attribute(node, "else_branch", root, captured, device));
+  const size_t node_inputs = node.inputs().size(), node_outputs = node.outputs().size();
+  if (node.is("If")) {
+    auto yes = lower_attribute(node, "then_branch", root, captured, device),
+         no = lower_attribute(node, "else_branch", root, captured, device);
+    for (const auto& branch : {yes, no}) check_ends(node, *branch, captured.size(), 0, node_outputs);
+    return make_if(std::move(yes), std::move(no));
+  }
   auto body = lower_attribute(node, "body", root, captured, device);
   if (node.is("Loop")) {
-    const size_t carried = node.inputs().size() < 2 ? 0 : node.inputs().size() - 2;
+    if (node_inputs < 2) throw Error(ErrorKind::Model, "node " + node.name, "inputs: got " + std::to_string(node_inputs) + ", expected 2");
+    const size_t carried = node_inputs - 2;
+    check_ends(node, *body, captured.size(), 2 + carried, 1 + std::max(carried, node_outputs));
     const auto& declared = node.attributes.get_graph("body")->outputs();
     std::vector<at::Tensor> empty_scans;
     for (size_t k = carried; k < node.outputs().size(); ++k)
@@ -133,6 +148,9 @@ ops::Kernel make_control_flow(const Node& node, int64_t opset, const std::vector
   if (plan.scan_inputs == 0 || plan.scan_inputs > node.inputs().size())
     throw Error(ErrorKind::Model, "node " + node.name, "num_scan_inputs does not fit the inputs");
   plan.states = node.inputs().size() - plan.scan_inputs;
+  if (node_outputs < plan.states)
+    throw Error(ErrorKind::Model, "node " + node.name, "outputs: got " + std::to_string(node_outputs) + ", expected its states at least");
+  check_ends(node, *body, captured.size(), node_inputs, node_outputs);
   plan.input_axes = node.attributes.get_ints("scan_input_axes");
   plan.input_reverse = node.attributes.get_ints("scan_input_directions");
   plan.output_axes = node.attributes.get_ints("scan_output_axes");

@@ -125,7 +125,7 @@ class Lowering {
   }
 
   int add_step(ops::Kernel kernel, std::vector<int> inputs, std::vector<int> outputs, std::string where) {
-    program_->steps.push_back({std::move(kernel), std::move(inputs), std::move(outputs), {}, {}, std::move(where)});
+    program_->steps.push_back({std::move(kernel), std::move(inputs), std::move(outputs), {}, {}, std::move(where), ""});
     return static_cast<int>(program_->steps.size()) - 1;
   }
 
@@ -237,6 +237,9 @@ class Lowering {
       row = ops::find_op(node, opset);
       if (!row) check_supported(graph_);
       if (!row) throw Error(ErrorKind::Unsupported, "node " + where, "operator is not known");
+      if (const size_t least = ops::least_inputs(node); node.inputs().size() < least)
+        throw Error(ErrorKind::Model, "node " + where,
+                    "inputs: got " + std::to_string(node.inputs().size()) + ", expected at least " + std::to_string(least));
       kernel = with_error_context(ErrorKind::Model, "node " + where, [&] { return row->make({node, opset}); });
     }
     std::vector<int> inputs, outputs;
@@ -254,6 +257,7 @@ class Lowering {
       raw_[value] = outputs.back();
     }
     const int step = add_step(std::move(kernel), std::move(inputs), std::move(outputs), where);
+    if (node.output()) program_->steps.back().makes = node.output()->name();
     for (size_t i = 0; i < node.outputs().size(); ++i)
       if (const Value* value = node.output(i)) {
         computed_after_[value] = step;

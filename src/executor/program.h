@@ -18,6 +18,7 @@ struct Step {
   std::vector<int> dies;             ///< input slots with no reader after this step
   std::vector<int> dies_unread;      ///< output slots that no step reads
   std::string where;                 ///< "conv1 (Conv)", for messages
+  std::string makes;                 ///< name of its first output, or ""
 };
 
 /// A value to report: after step `after` (-1: before the first), slot `slot` goes to the watcher as `index`.

@@ -46,6 +46,17 @@ std::vector<at::Tensor> start_frame(const Program& program, const Tensors& input
 
 namespace {
 
+/// Rethrows what a step's kernel threw; lack of memory says for which tensor.
+[[noreturn]] void fail_step(const Step& step) {
+  const std::string where = "node " + step.where;
+  try {
+    rethrow_with_context(ErrorKind::Model, where);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Resource || step.makes.empty()) throw;
+    throw Error(error.kind(), error.where(), "tensor " + step.makes + " " + error.problem(), error.hint());
+  }
+}
+
 /// One step over one frame. `in` and `out` are room that is used again.
 void run_step(const Step& step, std::vector<at::Tensor>& frame, std::vector<at::Tensor>& in, std::vector<at::Tensor>& out) {
   in.clear();
@@ -56,7 +67,7 @@ void run_step(const Step& step, std::vector<at::Tensor>& frame, std::vector<at::
   try {
     step.kernel(in, out);
   } catch (...) {
-    rethrow_with_context(ErrorKind::Model, "node " + step.where);
+    fail_step(step);
   }
   in.clear();
   for (size_t i = 0; i < out.size(); ++i)

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <set>
+#include <unordered_set>
 
 #include "ops/op_facts.h"
 #include "ppq/platform.h"
@@ -16,7 +17,30 @@ bool is_float(DataType dtype) {
   return dtype == DataType::Float || dtype == DataType::Float16 || dtype == DataType::Double || dtype == DataType::BFloat16;
 }
 
+/// Numbers that LibTorch stores at most.
+bool is_small_float(DataType dtype) {
+  return (dtype >= DataType::Float8E4M3FN && dtype <= DataType::Float8E5M2FNUZ) || dtype == DataType::Float4E2M1 ||
+         dtype == DataType::Float8E8M0;
+}
+
 bool has_params(const TensorQuantPtr& quant) { return quant && quant->params.defined(); }
+
+const std::string kEmpty = "it has no elements";
+
+/// Why an activation that the network uses has no quantization.
+std::string reason_of(const Value& value) {
+  const Node* producer = value.producer();
+  if (producer && producer->quant_of_output(value.producer_index())) return "it had no elements in any sample";
+  if (!may_be_float(value)) return std::string("numbers of type ") + name_of(value.dtype) + " are not quantized";
+  if (!producer) return "no operation that is computed in integers reads it";
+  if (!producer->quantized) return producer->op_type + " is not computed in integers";
+  return "it does not leave the operations that are computed in one go, or " + producer->op_type + " gives it in float";
+}
+
+std::string reason_of_parameter(const Value& value) {
+  if (!may_be_float(value)) return std::string("numbers of type ") + name_of(value.dtype) + " are not quantized";
+  return "weights are not quantized here";
+}
 
 /// The quantization that is written for a value, or null.
 TensorQuantPtr written_quant(const Value& value) {
@@ -56,6 +80,7 @@ TensorQuantPtr accumulator_quant(const Node& node, const Value& bias) {
 class Walk {
  public:
   std::vector<ExportedTensor> tensors(const Graph& graph) {
+    empty_ = empty_values(graph);
     for (const Value* input : graph.inputs())
       if (!input->is_constant()) activation(*input);
     for (const Node* node : graph.nodes()) {
@@ -77,13 +102,28 @@ class Walk {
     const bool used = !value.uses().empty() || value.is_graph_output();
     const bool integer = value.dtype != DataType::Undefined && !is_float(value.dtype);
     const Node* producer = value.producer();
+    if (used && is_small_float(value.dtype)) {
+      tensors_.push_back({&value, State::Missing, nullptr, false, reason_of(value)});
+      return;
+    }
+    if (empty_.count(&value)) {
+      if (used && is_float(value.dtype)) tensors_.push_back({&value, State::Missing, nullptr, false, kEmpty});
+      return;
+    }
     if (!used || integer || value.opaque_type || (producer && producer->dispatch == Dispatch::ShapeOrIndex)) return;
     const bool kept = producer && producer->dispatch == Dispatch::Float && is_float(value.dtype);
-    tensors_.push_back({&value, kept ? State::Float : State::Missing, nullptr});
+    if (kept)
+      tensors_.push_back({&value, State::Float, nullptr});
+    else
+      tensors_.push_back({&value, State::Missing, nullptr, false, reason_of(value)});
   }
 
   void parameter(const Node& node, size_t index, const Value& value) {
     if (!is_float(value.dtype) || seen_.count(&value)) return;
+    if (empty_.count(&value)) {
+      if (node.quantized && input_socket(node, index) == Socket::Quantizable) add(value, State::Missing);
+      return;
+    }
     if (TensorQuantPtr quant = written_quant(value)) {
       add(value, State::Quantized, std::move(quant));
       return;
@@ -103,10 +143,15 @@ class Walk {
 
   void add(const Value& value, State state, TensorQuantPtr quant = nullptr, bool accumulator = false) {
     seen_.insert(&value);
-    tensors_.push_back({&value, state, std::move(quant), accumulator});
+    const bool missing = state == State::Missing;
+    tensors_.push_back({&value, state, std::move(quant), accumulator,
+                        !missing               ? ""
+                        : empty_.count(&value) ? kEmpty
+                                               : reason_of_parameter(value)});
   }
 
   std::vector<ExportedTensor> tensors_;
+  std::unordered_set<const Value*> empty_;
   std::set<const Value*> seen_;
 };
 

@@ -19,6 +19,7 @@ struct ExportedTensor {
   TensorQuantPtr quant;  ///< of quantized ones
   /// A bias that the target works out by itself: `quant` is int32 on input scale × weight scale, for formats that write it.
   bool accumulator = false;
+  std::string reason = "";  ///< why one is missing
 };
 
 /// Every tensor that a table says something about, once, in graph order: inputs, then node by node its constants and outputs.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -10,8 +11,9 @@
 namespace ppq {
 
 struct ExportSummary {
-  size_t written = 0;                ///< encodings in the table
-  std::vector<std::string> missing;  ///< tensors of the exported graph (activations and parameters) that have none
+  size_t written = 0;                          ///< encodings in the table
+  std::vector<std::string> missing;            ///< tensors of the exported graph (activations and parameters) that have none
+  std::map<std::string, std::string> reasons;  ///< why, of those of them where it is known
   std::vector<std::string> files;
 };
 

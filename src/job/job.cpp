@@ -290,6 +290,7 @@ class Job::Work {
       const std::string graph_path = output_ + "/" + graph_file_of(exporter);
       const ExportSummary summary = exporter.write(*graph_, *platform_, graph_path, table_path, export_options_);
       report_.encodings_written += summary.written;
+      report_.missing_reasons.insert(summary.reasons.begin(), summary.reasons.end());
       report_.encodings_missing.insert(report_.encodings_missing.end(), summary.missing.begin(), summary.missing.end());
       if (!options_.save_graph.empty() || !options_.save_table.empty())
         exporter.write(*graph_, *platform_, options_.save_graph.empty() ? graph_path : options_.save_graph,

@@ -9,6 +9,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "onnx/inference.h"
 #include "onnx/parse.h"
 #include "onnx/writer.h"
 #include "ppq/error.h"
@@ -129,6 +130,22 @@ void run_checker(onnx::ModelProto& model, const std::string& where, bool strict)
   } catch (const std::exception& error) {
     throw Error(ErrorKind::Model, where, "is not a valid model: " + one_line(error.what()),
                 "onnx.checker.check_model says the same: export the model again");
+  }
+}
+
+std::string fault_of(onnx::ModelProto model) {
+  try {
+    {
+      const Leniency leniency(model);
+      onnx::checker::check_model(model);
+    }
+    const onnx::ShapeInferenceOptions strict(/*check_type_val=*/true, /*strict_mode_val=*/1, /*data_prop_val=*/false);
+    infer_within_bounds(model, strict);
+    return "";
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    return one_line(error.what());
   }
 }
 

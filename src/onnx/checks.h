@@ -12,6 +12,10 @@ inline constexpr size_t kLightBytes = 4096;
 /// onnx's checker. Operators it does not know are left to whoever runs them unless `strict`. Throws Model at `where`.
 void run_checker(onnx::ModelProto& model, const std::string& where, bool strict);
 
+/// What onnx's checker, and its type and shape inference at their strictest, say against the model; empty where nothing. Operators that
+/// onnx does not know are left alone, and so are inputs and outputs of unknown rank.
+std::string fault_of(onnx::ModelProto model);
+
 /// Replaces calls of model-local functions by their bodies, as far as the opsets allow.
 void inline_functions(onnx::ModelProto& model, const std::string& where);
 

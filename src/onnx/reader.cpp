@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/log.h"
 #include "onnx/build.h"
 #include "onnx/checks.h"
 #include "onnx/inference.h"
@@ -36,8 +37,15 @@ std::unique_ptr<Graph> read_model(onnx::ModelProto model, ExternalFiles& files, 
   auto& residual = input.residuals.front();
   residual.mutable_input()->DeleteSubrange(input.inputs, residual.input_size() - input.inputs);
   *residual.mutable_initializer() = whole_rest.initializer();
+  // Of the file as it came: declarations that its nodes contradict are about to go.
+  const std::string fault = options.check ? fault_of(model) : "not checked";
   if (options.infer_shapes) drop(residual, infer_types(model));
-  return with_error_context(ErrorKind::Model, where, [&] { return build_graph(model, std::move(input), files); });
+  auto read = with_error_context(ErrorKind::Model, where, [&] { return build_graph(model, std::move(input), files); });
+  if (!fault.empty()) {
+    log_debug(where + ": onnx refuses it: " + fault);
+    read->extras.push_back({kRefusedSource, fault});
+  }
+  return read;
 }
 
 }  // namespace

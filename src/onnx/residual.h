@@ -7,6 +7,9 @@
 
 namespace ppq {
 
+/// `extras` of a graph whose file onnx refuses, as it came: what is written of it need not be better.
+inline constexpr const char* kRefusedSource = "RefusedSource";
+
 /// What the IR has no place for is carried through as messages that hold only that: a GraphProto with the metadata,
 /// quantization annotations and value_info of the graph and, by name, the rest of its nodes, inputs, outputs and
 /// initializers; a ModelProto with training info, functions and device configurations. Fields of later IR versions that

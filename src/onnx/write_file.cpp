@@ -3,6 +3,8 @@
 #include <limits>
 
 #include "core/file.h"
+#include "onnx/checks.h"
+#include "onnx/residual.h"
 #include "onnx/writer.h"
 #include "ppq/error.h"
 #include "ppq/onnx.h"
@@ -51,6 +53,13 @@ void check_size(size_t bytes, const std::string& where) {
                 "write it to a file with its weights outside (lower external_tensor_threshold)");
 }
 
+/// Before anything is written. The data of large weights is not looked at.
+void check_valid(const Graph& graph, const std::string& path) {
+  if (std::any_of(graph.extras.begin(), graph.extras.end(), [](const Opaque& extra) { return extra.type == kRefusedSource; })) return;
+  if (const std::string fault = fault_of(light_model(graph)); !fault.empty())
+    throw Error(ErrorKind::Internal, path, "onnx would refuse this model: " + fault, "it was read without such a fault: please report it");
+}
+
 std::string serialize(const onnx::ModelProto& model, const std::string& where) {
   check_size(model.ByteSizeLong(), where);
   return model.SerializeAsString();
@@ -59,6 +68,7 @@ std::string serialize(const onnx::ModelProto& model, const std::string& where) {
 }  // namespace
 
 void write_onnx(const Graph& graph, const std::string& path, const WriteOptions& options) {
+  check_valid(graph, path);
   const size_t bytes = tensor_bytes(graph);
   if (bytes <= std::min(options.external_above, kMaxMessage - kReserve)) {
     TensorSink sink;

@@ -13,6 +13,12 @@ std::vector<int64_t> to_ints(const at::Tensor& tensor) {
   return {data, data + host.numel()};
 }
 
+int64_t to_int(const at::Tensor& tensor, const char* what) {
+  const std::vector<int64_t> numbers = to_ints(tensor);
+  if (numbers.empty()) throw Error(ErrorKind::Model, "", std::string(what) + ": got no number, expected one");
+  return numbers[0];
+}
+
 at::Scalar scalar_of(const at::Tensor& tensor) {
   if (!tensor.is_cpu() || tensor.numel() != 1) return tensor.item();
   return AT_DISPATCH_ALL_TYPES_AND3(at::kHalf, at::kBFloat16, at::kBool, tensor.scalar_type(), "scalar_of",

@@ -19,6 +19,8 @@ void check_rank(const std::string& type, const at::Tensor& x, const at::Tensor& 
   if (x.dim() < 3 || x.dim() != weight.dim())
     reject(type,
            "rank: got input " + to_string(x.sizes()) + " and weight " + to_string(weight.sizes()) + ", expected equal ranks of at least 3");
+  for (int64_t i = 2; i < weight.dim(); ++i)
+    if (weight.size(i) == 0) reject(type, "weight: got " + to_string(weight.sizes()) + ", expected a kernel of at least 1");
   if (x.dim() > 5) reject_unsupported(type, "spatial dimensions: got " + std::to_string(x.dim() - 2) + ", expected 1 to 3");
 }
 
@@ -41,7 +43,10 @@ struct TransposePlan {
 
 TransposePlan plan_transpose(const TransposeAttributes& a, at::IntArrayRef input, at::IntArrayRef kernel) {
   using AutoPad = WindowAttributes::AutoPad;
+  constexpr int64_t kMost = int64_t{1} << 40;  ///< of an axis
   const size_t rank = input.size();
+  if (!a.window.pads.empty() && a.window.pads.size() != 2 * rank)
+    reject(a.window.type, "pads: got " + std::to_string(a.window.pads.size()) + " entries, expected " + std::to_string(2 * rank));
   auto pick = [&](const std::vector<int64_t>& list, size_t i, int64_t fallback) { return i < list.size() ? list[i] : fallback; };
   TransposePlan plan;
   const size_t skip = a.output_shape.size() == rank + 2 ? 2 : 0;  // some exporters write N and C too
@@ -50,6 +55,9 @@ TransposePlan plan_transpose(const TransposeAttributes& a, at::IntArrayRef input
   for (size_t i = 0; i < rank; ++i) {
     const int64_t stride = pick(a.window.strides, i, 1), dilation = pick(a.window.dilations, i, 1);
     const int64_t padding = pick(a.output_padding, i, 0);
+    if (padding < 0 || padding > kMost) reject(a.window.type, "output_padding: got " + std::to_string(padding) + ", expected 0 or more");
+    if (!a.output_shape.empty() && (a.output_shape[i + skip] < 0 || a.output_shape[i + skip] > kMost))
+      reject(a.window.type, "output_shape: got " + std::to_string(a.output_shape[i + skip]) + ", expected 0 or more");
     const int64_t full = stride * (input[i] - 1) + (kernel[i] - 1) * dilation + 1;
     int64_t begin = 0, end = 0;
     const bool same = a.window.auto_pad == AutoPad::SameUpper || a.window.auto_pad == AutoPad::SameLower;

@@ -43,6 +43,11 @@ at::Tensor deform_conv(Inputs in, const WindowAttributes& attributes, int64_t gr
   const at::Tensor &x = in[0], &weight = in[1], &offset = in[2];
   const at::Tensor bias = input_or_none(in, 3), mask = input_or_none(in, 4);
   if (x.dim() != 4) reject_unsupported("DeformConv", "spatial dimensions: got " + std::to_string(x.dim() - 2) + ", expected 2");
+  if (weight.dim() != 4) reject("DeformConv", "weight: got " + to_string(weight.sizes()) + ", expected [M, C / group, kH, kW]");
+  if (group < 1 || offset_group < 1 || x.size(1) % group != 0 || weight.size(0) % group != 0 || x.size(1) % offset_group != 0)
+    reject("DeformConv", "group and offset_group: got " + std::to_string(group) + " and " + std::to_string(offset_group) +
+                             ", expected divisors of the channels");
+  if (x.size(2) == 0 || x.size(3) == 0) reject("DeformConv", "input: got " + to_string(x.sizes()) + ", expected elements");
   const Window w = resolve_window(attributes, x.sizes().slice(2), weight.sizes().slice(2));
   const int64_t n = x.size(0), c = x.size(1), h = x.size(2), width = x.size(3);
   const int64_t taps = w.kernel[0] * w.kernel[1], places = w.output[0] * w.output[1];

@@ -2,6 +2,7 @@
 
 #include "ops/dtypes.h"
 #include "ops/indexing.h"
+#include "ops/memory_bound.h"
 
 namespace ppq::ops {
 namespace {
@@ -75,8 +76,13 @@ Kernel compress(const OpSpec& spec) {
 Kernel one_hot(const OpSpec& spec) {
   return [axis = spec.node.attributes.get_int("axis", -1)](Inputs in, Outputs out) {
     const at::Tensor values = on_device_of(in[2], in[0]);
-    const int64_t depth = to_ints(in[1]).at(0), dim = normalize_axis(axis, in[0].dim() + 1);
+    const int64_t depth = to_int(in[1], "depth"), dim = normalize_axis(axis, in[0].dim() + 1);
     std::vector<int64_t> sizes(static_cast<size_t>(in[0].dim() + 1), 1);
+    TORCH_CHECK(depth >= 0, "depth: got ", depth, ", expected 0 or more");
+    TORCH_CHECK(values.numel() == 2, "values: got ", values.numel(), ", expected off and on");
+    std::vector<int64_t> result = in[0].sizes().vec();
+    result.insert(result.begin() + dim, depth);
+    check_room("OneHot", result, values.element_size());
     sizes[static_cast<size_t>(dim)] = depth;
     const at::Tensor index = wrapped(in[0], depth, in[0]).unsqueeze(dim);
     const at::Tensor hot = index.eq(at::arange(depth, index.options()).reshape(sizes));

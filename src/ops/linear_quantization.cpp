@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "ops/op.h"
@@ -34,8 +35,9 @@ at::Tensor spread(const at::Tensor& parameter, const at::Tensor& x, const QuantL
   const at::Tensor p = on_device_of(parameter, x);
   if (layout.block > 0) {
     const int64_t axis = normalize_axis(layout.axis, x.dim());
-    if (p.dim() != x.dim() || p.size(axis) != (x.size(axis) + layout.block - 1) / layout.block) misfit(p, x, layout);
-    return p.repeat_interleave(layout.block, axis).narrow(axis, 0, x.size(axis));
+    const int64_t block = std::min(layout.block, std::max<int64_t>(x.size(axis), 1));
+    if (p.dim() != x.dim() || p.size(axis) != (x.size(axis) + block - 1) / block) misfit(p, x, layout);
+    return p.repeat_interleave(block, axis).narrow(axis, 0, x.size(axis));
   }
   if (p.numel() == 1) return p.reshape({});
   const int64_t axis = normalize_axis(layout.axis, x.dim());

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "ops/memory_bound.h"
 #include "ops/pooling.h"
 
 namespace ppq::ops {
@@ -104,16 +105,20 @@ Kernel make_max_unpool(const OpSpec& spec) {
   return [attributes = WindowAttributes(spec.node)](Inputs in, Outputs out) {
     const at::Tensor& x = in[0];
     const size_t rank = static_cast<size_t>(x.dim()) - 2;
-    if (attributes.kernel.size() != rank)
+    if (x.dim() < 3 || attributes.kernel.size() != rank)
       reject("MaxUnpool", "kernel_shape: got " + std::to_string(attributes.kernel.size()) + " entries, expected " + std::to_string(rank));
+    if ((!attributes.strides.empty() && attributes.strides.size() != rank) ||
+        (!attributes.pads.empty() && attributes.pads.size() != 2 * rank))
+      reject("MaxUnpool", "strides and pads: expected one, and two, for each spatial dimension");
     std::vector<int64_t> shape{x.size(0), x.size(1)};
     int64_t count = x.size(0) * x.size(1);
     for (size_t i = 0; i < rank; ++i) {
       const int64_t stride = attributes.strides.empty() ? 1 : attributes.strides.at(i);
       const int64_t pads = attributes.pads.empty() ? 0 : attributes.pads.at(i) + attributes.pads.at(rank + i);
       shape.push_back((x.size(2 + static_cast<int64_t>(i)) - 1) * stride - pads + attributes.kernel[i]);
-      count *= shape.back();
     }
+    check_room("MaxUnpool", shape, x.element_size());
+    for (size_t i = 2; i < shape.size(); ++i) count *= shape[i];
     const at::Tensor y = at::zeros({count}, x.options()).scatter_(0, in[1].reshape({-1}).to(at::kLong), x.reshape({-1})).reshape(shape);
     const std::vector<int64_t> wanted = to_ints(input_or_none(in, 2));
     if (wanted.empty() || wanted == shape) {

@@ -119,6 +119,8 @@ Kernel make_ms_rotary_embedding(const OpSpec& spec) {
           interleaved = attributes.get_int("interleaved", 0) != 0](Inputs in, Outputs out) {
     const at::Tensor &cos = in[2], &sin = in[3];
     const bool flat = in[0].dim() == 3;
+    if (cos.dim() != 2 || cos.size(1) == 0)
+      reject("RotaryEmbedding", "cos_cache: got " + to_string(cos.sizes()) + ", expected [positions, angles]");
     const int64_t count = heads > 0 ? heads : flat ? in[0].size(2) / (2 * cos.size(1)) : in[0].size(1);
     const at::Tensor x = flat ? split_heads(in[0], count) : in[0];
     at::Tensor ids = in[1].to(x.device());

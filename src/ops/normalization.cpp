@@ -17,6 +17,8 @@ at::Tensor per_channel(const at::Tensor& parameter, int64_t rank) {
 
 double epsilon_of(const OpSpec& spec) { return spec.node.attributes.get_float("epsilon", 1e-5f); }
 
+constexpr int64_t kMostNeighbours = 1 << 20;  ///< of LRN: each channel has one
+
 bool is_half(const at::Tensor& x) { return x.scalar_type() == at::kHalf || x.scalar_type() == at::kBFloat16; }
 
 /// y = (x - mean) / sqrt(var + epsilon) * scale + bias. Opsets below 9 with spatial 0 have statistics for each element of a
@@ -61,6 +63,9 @@ Kernel make_group_normalization(const OpSpec& spec) {
   const int64_t groups = spec.node.attributes.get_int("num_groups", 0);
   if (groups < 1) fail(spec.node, "num_groups: got " + std::to_string(groups) + ", expected at least 1");
   return [groups, epsilon = epsilon_of(spec), per_group = spec.opset < 21](Inputs in, Outputs out) {
+    if (in[0].dim() < 2 || in[0].size(1) % groups != 0)
+      reject("GroupNormalization",
+             "num_groups: got " + std::to_string(groups) + ", expected a divisor of the channels of " + to_string(in[0].sizes()));
     const int64_t repeats = per_group ? in[0].size(1) / groups : 1;
     auto channels = [&](const at::Tensor& t) { return repeats == 1 ? t : t.repeat_interleave(repeats); };
     out[0] = at::group_norm(in[0], groups, channels(in[1]), channels(in[2]), epsilon, false);
@@ -126,10 +131,12 @@ Kernel make_mean_variance_normalization(const OpSpec& spec) {
 Kernel make_lrn(const OpSpec& spec) {
   const Attributes& a = spec.node.attributes;
   const int64_t size = a.get_int("size", 0);
-  if (size < 1) fail(spec.node, "size: got " + std::to_string(size) + ", expected at least 1");
+  if (size < 1 || size > kMostNeighbours)
+    fail(spec.node, "size: got " + std::to_string(size) + ", expected 1 to " + std::to_string(kMostNeighbours));
   return [size, alpha = double{a.get_float("alpha", 1e-4f)}, beta = double{a.get_float("beta", 0.75f)},
           bias = double{a.get_float("bias", 1.0f)}](Inputs in, Outputs out) {
     const at::Tensor& x = in[0];
+    if (x.dim() < 2) reject("LRN", "input: got " + to_string(x.sizes()) + ", expected [N, C, …]");
     std::vector<int64_t> pads(2 * (x.dim() - 1), 0);
     pads[pads.size() - 2] = (size - 1) / 2;
     pads[pads.size() - 1] = size / 2;

@@ -44,11 +44,15 @@ struct OpRow {
 /// The row for a node, or null when the operator (or a version old enough) is not known.
 const OpRow* find_op(std::string_view domain, std::string_view type, int64_t opset);
 inline const OpRow* find_op(const Node& node, int64_t opset) { return find_op(node.domain, node.op_type, opset); }
+/// How many inputs a node must give, of operators that onnx's checker knows nothing of; 0 for the others.
+size_t least_inputs(const Node& node);
 /// Every row, sorted by domain, type and version.
 std::vector<OpRow> all_ops();
 
 /// Shape-like input as a list of integers (any integer dtype, any device).
 std::vector<int64_t> to_ints(const at::Tensor& tensor);
+/// The first of them; throws Model where there is none. `what` is the input's name.
+int64_t to_int(const at::Tensor& tensor, const char* what);
 /// The one element of a tensor. On the host it is read without a word to LibTorch's dispatcher: it costs nothing, and what
 /// watches for waits (HostWaits) sees only those.
 at::Scalar scalar_of(const at::Tensor& tensor);

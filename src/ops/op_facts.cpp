@@ -19,6 +19,9 @@ std::unordered_map<std::string_view, Facts> collect() {
 
 char letter(std::string_view letters, size_t index) { return letters.empty() ? 'd' : letters[std::min(index, letters.size() - 1)]; }
 
+/// One number a column, or one for all.
+bool is_row(const at::Tensor& tensor) { return tensor.defined() && tensor.numel() == (tensor.dim() == 0 ? 1 : tensor.size(-1)); }
+
 Socket socket_of(char letter) {
   switch (letter) {
     case 'f':
@@ -62,8 +65,14 @@ bool is_scale_free(const Node& node) { return op_facts(node).traits.scale_free; 
 bool is_random(const Node& node) { return op_facts(node).traits.random; }
 
 bool is_weight(const Node& node, size_t index) { return letter(op_facts(node).inputs, index) == 'w'; }
-bool is_bias(const Node& node, size_t index) { return letter(op_facts(node).inputs, index) == 'b'; }
-bool takes_bias(const Node& node) { return op_facts(node).inputs.find('b') != std::string_view::npos; }
+bool is_bias(const Node& node, size_t index) {
+  return letter(op_facts(node).inputs, index) == 'b' && (!is_matrix_product(node) || is_row(node.constant_input(index)));
+}
+bool takes_bias(const Node& node) {
+  const size_t place = op_facts(node).inputs.find('b');
+  if (place == std::string_view::npos) return false;
+  return !node.input(place) || (is_bias(node, place) && node.constant_input(place).defined());
+}
 bool is_limit(const Node& node, size_t index) { return letter(op_facts(node).inputs, index) == 'l'; }
 
 int weight_channel_axis(const Node& node, size_t input) {
@@ -78,6 +87,16 @@ int64_t output_channel_axis(const Node& node, int64_t rank) {
 bool may_be_float(const Value& value) {
   return value.dtype == DataType::Undefined || value.dtype == DataType::Float || value.dtype == DataType::Float16 ||
          value.dtype == DataType::BFloat16;
+}
+
+std::unordered_set<const Value*> empty_values(const Graph& graph) {
+  std::unordered_set<const Value*> empty;
+  for (const Value* value : graph.values()) {
+    if (!value->shape || std::none_of(value->shape->begin(), value->shape->end(), [](const Dim& dim) { return dim.value == 0; })) continue;
+    if (value->is_graph_input() && !value->is_constant()) return {};
+    empty.insert(value);
+  }
+  return empty;
 }
 
 }  // namespace ppq

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string_view>
+#include <unordered_set>
 
 #include "ppq/graph.h"
 
@@ -66,10 +67,10 @@ bool is_passive(const Node& node);
 bool is_scale_free(const Node& node);
 bool is_random(const Node& node);
 
-/// Input `index` is where a layer has its weight, or its bias; MatMul may have its weight on either side.
+/// Input `index` is where a layer has its weight (MatMul: either side), or its bias (Gemm: a constant row; else an operand).
 bool is_weight(const Node& node, size_t index);
 bool is_bias(const Node& node, size_t index);
-/// A layer that can have a bias (all but MatMul).
+/// A layer that has a constant bias or could be given one (no MatMul, no Gemm with another operand there).
 bool takes_bias(const Node& node);
 /// A bound that follows the data's scale: Clip's limits, Pad's value.
 bool is_limit(const Node& node, size_t index);
@@ -80,5 +81,7 @@ int64_t output_channel_axis(const Node& node, int64_t rank);
 
 /// Float element types, or not known.
 bool may_be_float(const Value& value);
+/// Values that are known to have no elements; none where a graph input has a size of 0, by which exporters mean an unknown one.
+std::unordered_set<const Value*> empty_values(const Graph& graph);
 
 }  // namespace ppq

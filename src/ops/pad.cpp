@@ -4,6 +4,7 @@
 
 #include "ops/dtypes.h"
 #include "ops/indexing.h"
+#include "ops/memory_bound.h"
 
 namespace ppq::ops {
 namespace {
@@ -65,12 +66,16 @@ Ints torch_order(const Ints& before, const Ints& after, size_t axes) {
 at::Tensor pad(const at::Tensor& x, const Ints& pads, const Ints& axes, Mode mode, const at::Scalar& value) {
   const auto rank = static_cast<size_t>(x.dim()), count = axes.empty() ? rank : axes.size();
   TORCH_CHECK(pads.size() == 2 * count, "pads: got ", pads.size(), " values, expected ", 2 * count, " for shape ", x.sizes());
-  Ints before(rank, 0), after(rank, 0);
+  Ints before(rank, 0), after(rank, 0), sizes = x.sizes().vec();
   for (size_t i = 0; i < count; ++i) {
     const size_t axis = axes.empty() ? i : static_cast<size_t>(normalize_axis(axes[i], x.dim()));
     before[axis] = pads[i];
     after[axis] = pads[i + count];
+    constexpr int64_t kMost = int64_t{1} << 60;
+    TORCH_CHECK(std::abs(before[axis]) < kMost && std::abs(after[axis]) < kMost, "pads: got ", before[axis], " and ", after[axis]);
+    sizes[axis] = x.size(static_cast<int64_t>(axis)) + before[axis] + after[axis];
   }
+  check_room("Pad", sizes, x.element_size());
   if (mode == Mode::Constant) return at::constant_pad_nd(x, torch_order(before, after, rank), value);
   if (has_fast_path(x, before, after, mode))
     return at::pad(x, torch_order(before, after, rank - 2), mode == Mode::Reflect ? "reflect" : "replicate");

@@ -138,7 +138,7 @@ Kernel cumulative(const OpSpec& spec) {
   const bool exclusive = spec.node.attributes.get_int("exclusive", 0), reverse = spec.node.attributes.get_int("reverse", 0);
   return [exclusive, reverse](Inputs in, Outputs out) {
     out[0] = moved(in[0], [&](at::Tensor x) {
-      const int64_t axis = normalize_axis(to_ints(in[1]).at(0), x.dim()), length = x.size(axis);
+      const int64_t axis = normalize_axis(to_int(in[1], "axis"), x.dim()), length = x.size(axis);
       if (reverse) x = x.flip(axis);
       if (exclusive && length > 0) {
         const auto first = at::full_like(x.narrow(axis, 0, 1), kNeutral);
@@ -164,7 +164,7 @@ Kernel make_top_k(const OpSpec& spec) {
   std::optional<int64_t> fixed;
   if (spec.opset < 10) fixed = spec.node.attributes.get_int("k", 0);
   return [axis, largest, fixed](Inputs in, Outputs out) {
-    const int64_t dim = normalize_axis(axis, in[0].dim()), k = fixed ? *fixed : to_ints(in[1]).at(0);
+    const int64_t dim = normalize_axis(axis, in[0].dim()), k = fixed ? *fixed : to_int(in[1], "K");
     TORCH_CHECK(k >= 0 && k <= in[0].size(dim), "K: got ", k, ", expected 0..", in[0].size(dim), " (axis ", dim, ")");
     top_k(in[0], k, dim, largest, out);
   };

@@ -7,11 +7,14 @@
 
 #include "ops/families.h"
 #include "ops/linear_quantization.h"
+#include "ops/memory_bound.h"
 #include "ops/resize_axis.h"
 #include "ops/window.h"
 
 namespace ppq::ops {
 namespace {
+
+constexpr double kMostElements = 0x1p40;  ///< of an axis
 
 enum class AspectPolicy { Stretch, NotLarger, NotSmaller };
 
@@ -118,9 +121,11 @@ std::vector<ResizeAxis> plan(const at::Tensor& x, const ResizeAttributes& a, con
       if (!(scales[i] > 0)) reject(a.type, "scales: got " + std::to_string(scales[i]) + ", expected more than 0");
       r.scale = scales[i];
       r.resized = static_cast<float>(r.scale) * static_cast<float>(r.input);  // float32, as shape inference computes it
+      if (!(r.resized < kMostElements)) reject(a.type, "scales: got " + std::to_string(scales[i]) + ", which no axis can have");
       r.output = static_cast<int64_t>(std::floor(r.resized));
     }
-    if (r.output < 0) reject(a.type, "sizes: got " + std::to_string(r.output) + ", expected 0 or more");
+    if (r.output < 0 || static_cast<double>(r.output) > kMostElements)
+      reject(a.type, "sizes: got " + std::to_string(r.output) + ", expected 0 or more, and what an axis can have");
     if (crop) {
       r.roi_begin = roi[i];
       r.roi_end = roi[axes.size() + i];
@@ -132,6 +137,7 @@ std::vector<ResizeAxis> plan(const at::Tensor& x, const ResizeAttributes& a, con
   if (scales.empty() && a.policy != AspectPolicy::Stretch)
     for (ResizeAxis& r : result) {
       r.scale = common;
+      if (!(common * static_cast<double>(r.input) < kMostElements)) reject(a.type, "sizes: got a scale of " + std::to_string(common));
       r.output = static_cast<int64_t>(common * static_cast<double>(r.input) + 0.5);
       r.resized = common * static_cast<double>(r.input);
     }
@@ -186,9 +192,10 @@ at::Tensor resize_tensor(const at::Tensor& x, const ResizeAttributes& a, const s
                          const std::vector<int64_t>& sizes) {
   const std::vector<ResizeAxis> axes = plan(x, a, roi, scales, sizes);
   if (axes.empty()) return x;
+  std::vector<int64_t> shape = x.sizes().vec();
+  for (const ResizeAxis& r : axes) shape[r.axis] = r.output;
+  check_room(a.type, shape, x.element_size());
   if (x.numel() == 0) {
-    std::vector<int64_t> shape = x.sizes().vec();
-    for (const ResizeAxis& r : axes) shape[r.axis] = r.output;
     const at::Tensor y = at::empty(shape, x.options());
     if (y.numel() != 0) reject(a.type, "input: got " + to_string(x.sizes()) + ", expected elements to interpolate between");
     return y;

@@ -70,7 +70,8 @@ AxisWeights weights_of(const ResizeAxis& a, const ResizeRule& rule) {
   const bool nearest = rule.mode == ResizeMode::Nearest;
   const double radius = rule.mode == ResizeMode::Linear ? 1 : 2;
   const double shrink = rule.antialias ? std::min(a.scale, 1.0) : 1.0;
-  const int64_t reach = static_cast<int64_t>(std::ceil(radius / shrink));
+  // A scale that leaves an element of an axis reaches over it twice at most.
+  const int64_t reach = static_cast<int64_t>(std::min(std::ceil(radius / shrink), 2.0 * static_cast<double>(a.input) + 2));
   w.taps = nearest ? 1 : 2 * reach;
   w.index.resize(a.output * w.taps);
   w.weight.assign(a.output * w.taps, 1);

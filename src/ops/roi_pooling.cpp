@@ -6,6 +6,7 @@
 #include <map>
 
 #include "ops/detection.h"
+#include "ops/memory_bound.h"
 #include "ops/window.h"
 
 namespace ppq::ops {
@@ -99,11 +100,16 @@ at::Tensor align_group(const at::Tensor& x, const std::vector<Roi>& rois, int64_
 }
 
 at::Tensor roi_align(const at::Tensor& x, const at::Tensor& rois, const at::Tensor& images, const RoiAlignAttributes& a) {
+  if (x.dim() != 4 || x.size(2) == 0 || x.size(3) == 0)
+    reject(a.type, "input: got " + to_string(x.sizes()) + ", expected [N, C, H, W] with elements");
   std::map<std::pair<int64_t, int64_t>, std::vector<Roi>> groups;  // by sampling grid
   for (const Roi& roi : read_rois(rois, images, a)) {
     if (roi.image < 0 || roi.image >= x.size(0))
       reject(a.type, "batch_indices: got " + std::to_string(roi.image) + ", expected less than " + std::to_string(x.size(0)));
     auto grid = [&](double extent, int64_t bins) {
+      // Beyond this a region is no part of an image.
+      if (!(std::abs(extent) < 1e6))
+        reject(a.type, "rois: got one of " + std::to_string(extent) + " elements, expected a part of the image");
       return a.sampling_ratio > 0 ? a.sampling_ratio : static_cast<int64_t>(std::ceil(extent / static_cast<double>(bins)));
     };
     groups[{grid(roi.height, a.height), grid(roi.width, a.width)}].push_back(roi);
@@ -111,7 +117,8 @@ at::Tensor roi_align(const at::Tensor& x, const at::Tensor& rois, const at::Tens
   const at::Tensor y = at::zeros({rois.size(0), x.size(1), a.height, a.width}, x.options());
   for (const auto& [grid, members] : groups) {
     if (grid.first <= 0 || grid.second <= 0) continue;  // empty regions stay 0
-    const int64_t samples = x.size(1) * a.height * a.width * grid.first * grid.second;
+    check_room(a.type, {a.height, a.width, grid.first, grid.second, std::max<int64_t>(x.size(1), 1)});
+    const int64_t samples = std::max<int64_t>(1, x.size(1) * a.height * a.width * grid.first * grid.second);
     const size_t chunk = static_cast<size_t>(std::max<int64_t>(1, (int64_t{1} << 23) / samples));  // bounds memory
     for (size_t first = 0; first < members.size(); first += chunk) {
       const std::vector<Roi> part(members.begin() + first, members.begin() + std::min(first + chunk, members.size()));
@@ -131,17 +138,30 @@ RoiAlignAttributes roi_attributes(const Node& node) {
   const std::string mode = at.get_string("mode", "avg");
   if (mode != "avg" && mode != "max") fail(node, "mode: got " + mode + ", expected avg or max");
   a.max = mode == "max";
+  if (a.height < 1 || a.width < 1)
+    fail(node,
+         "output_height and output_width: got " + std::to_string(a.height) + " and " + std::to_string(a.width) + ", expected at least 1");
+  if (a.sampling_ratio < 0) fail(node, "sampling_ratio: got " + std::to_string(a.sampling_ratio) + ", expected 0 or more");
   return a;
 }
 
 /// Fast R-CNN's pooling: each roi [image, x1, y1, x2, y2] is rounded to whole elements, ends included.
 at::Tensor max_roi_pool(const at::Tensor& x, const at::Tensor& rois, const std::vector<int64_t>& shape, double scale) {
   const at::Tensor r = rois.to(at::kCPU, at::kFloat).contiguous();
+  if (x.dim() != 4 || r.dim() != 2 || r.size(1) != 5)
+    reject("MaxRoiPool",
+           "inputs: got " + to_string(x.sizes()) + " and rois " + to_string(r.sizes()) + ", expected [N, C, H, W] and [R, 5]");
   const double lowest = -std::numeric_limits<double>::infinity();
   std::vector<at::Tensor> pooled;
   for (int64_t i = 0; i < r.size(0); ++i) {
     const float* p = r.const_data_ptr<float>() + 5 * i;
-    auto place = [&](int k) { return static_cast<int64_t>(std::round(p[k] * scale)); };
+    auto place = [&](int k) {
+      const double at = std::round(p[k] * scale);
+      if (!(std::abs(at) < 1e6)) reject("MaxRoiPool", "rois: got the place " + std::to_string(at) + ", expected one in the image");
+      return static_cast<int64_t>(at);
+    };
+    if (!(p[0] >= 0 && p[0] < static_cast<float>(x.size(0))))
+      reject("MaxRoiPool", "rois: got image " + std::to_string(p[0]) + ", expected 0 to " + std::to_string(x.size(0) - 1));
     const int64_t x1 = place(1), y1 = place(2), h = std::max<int64_t>(place(4) - y1 + 1, 1), w = std::max<int64_t>(place(3) - x1 + 1, 1);
     // Crops what lies in the image and pads the rest, so that bins beyond it are empty.
     const at::Tensor region =
@@ -176,6 +196,7 @@ Kernel make_mmcv_roi_align(const OpSpec& spec) {
 Kernel make_max_roi_pool(const OpSpec& spec) {
   const std::vector<int64_t> shape = spec.node.attributes.get_ints("pooled_shape");
   if (shape.size() != 2) fail(spec.node, "pooled_shape: got " + std::to_string(shape.size()) + " entries, expected 2");
+  if (shape[0] < 1 || shape[1] < 1) fail(spec.node, "pooled_shape: got " + to_string(at::IntArrayRef(shape)) + ", expected at least 1");
   return [shape, scale = double{spec.node.attributes.get_float("spatial_scale", 1.0f)}](Inputs in, Outputs out) {
     out[0] = max_roi_pool(in[0], in[1], shape, scale);
   };

@@ -53,7 +53,12 @@ Kernel scatter_nd(const OpSpec& spec) {
     at::Tensor row = at::zeros({in[1].numel() / std::max<int64_t>(depth, 1)}, x.options().dtype(at::kLong));
     const at::Tensor indices = in[1].reshape({-1, depth});
     for (int64_t d = 0; d < depth; ++d) {
-      row = row * x.size(d) + wrapped(indices.select(1, d), x.size(d), x);
+      const at::Tensor index = wrapped(indices.select(1, d), x.size(d), x);
+      // One that is too large along an axis would name the next row; on a GPU looking would wait.
+      if (index.is_cpu() && index.numel() > 0)
+        TORCH_CHECK(index.min().item<int64_t>() >= 0 && index.max().item<int64_t>() < x.size(d), "indices: out of range for axis ", d,
+                    " of shape ", x.sizes());
+      row = row * x.size(d) + index;
       rows *= x.size(d);
     }
     for (int64_t d = depth; d < x.dim(); ++d) columns *= x.size(d);

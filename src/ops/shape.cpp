@@ -5,6 +5,7 @@
 #include "ops/arithmetic.h"
 #include "ops/dtypes.h"
 #include "ops/families.h"
+#include "ops/memory_bound.h"
 #include "ppq/error.h"
 
 namespace ppq::ops {
@@ -121,6 +122,7 @@ Kernel transpose(const OpSpec& spec) {
 Kernel expand(const OpSpec&) {
   return [](Inputs in, Outputs out) {
     Ints sizes = to_ints(in[1]);
+    for (const int64_t size : sizes) TORCH_CHECK(size >= 0, "shape: got ", size, ", expected 0 or more");
     const auto have = in[0].sizes();
     if (sizes.size() < have.size()) sizes.insert(sizes.begin(), have.size() - sizes.size(), 1);
     for (size_t i = 0; i < have.size(); ++i) {
@@ -132,14 +134,18 @@ Kernel expand(const OpSpec&) {
 }
 
 Kernel tile(const OpSpec&) {
-  return [](Inputs in, Outputs out) { out[0] = in[0].repeat(to_ints(in[1])); };
+  return [](Inputs in, Outputs out) {
+    const Ints repeats = to_ints(in[1]);
+    for (const int64_t count : repeats) TORCH_CHECK(count >= 0, "repeats: got ", count, ", expected 0 or more");
+    out[0] = in[0].repeat(repeats);
+  };
 }
 
 /// Opset 1: the number of tiles along one axis.
 Kernel tile_axis(const OpSpec&) {
   return [](Inputs in, Outputs out) {
     Ints repeats(static_cast<size_t>(in[0].dim()), 1);
-    repeats.at(static_cast<size_t>(normalize_axis(to_ints(in[2]).at(0), in[0].dim()))) = to_ints(in[1]).at(0);
+    repeats.at(static_cast<size_t>(normalize_axis(to_int(in[2], "axis"), in[0].dim()))) = to_int(in[1], "tiles");
     out[0] = in[0].repeat(repeats);
   };
 }
@@ -170,6 +176,7 @@ Kernel constant_of_shape(const OpSpec& spec) {
   if (!value.defined()) value = at::zeros({1}, at::kFloat);
   if (value.numel() != 1) fail(spec.node, "value: got " + std::to_string(value.numel()) + " elements, expected 1");
   return [value = value.reshape({})](Inputs in, Outputs out) {
+    check_room("ConstantOfShape", to_ints(in[0]), value.element_size());
     out[0] = moved(value, [&](const at::Tensor& v) { return v.expand(to_ints(in[0])).contiguous(); });
   };
 }
@@ -181,13 +188,17 @@ Kernel range(const OpSpec&) {
     int64_t count;
     if (at::isFloatingType(type)) {
       const double first = in[0].item<double>(), limit = in[1].item<double>(), step = in[2].item<double>();
-      TORCH_CHECK(step != 0, "delta: got 0");
-      count = static_cast<int64_t>(std::ceil((limit - first) / step));
+      const double steps = std::ceil((limit - first) / step);
+      TORCH_CHECK(std::abs(steps) < 0x1p62, "got ", first, " to ", limit, " in steps of ", step, ", expected a finite number of them");
+      count = static_cast<int64_t>(steps);
     } else {
       const int64_t first = in[0].item<int64_t>(), limit = in[1].item<int64_t>(), step = in[2].item<int64_t>();
       TORCH_CHECK(step != 0, "delta: got 0");
-      count = (limit - first + step - (step > 0 ? 1 : -1)) / step;
+      using Wide = __int128;  // the difference of two int64
+      const Wide steps = (Wide{limit} - first + step - (step > 0 ? 1 : -1)) / step;
+      count = static_cast<int64_t>(std::clamp<Wide>(steps, 0, INT64_MAX));
     }
+    check_room("Range", {std::max<int64_t>(count, 0)}, start.element_size());
     out[0] = start + at::arange(std::max<int64_t>(count, 0), start.options().dtype(type)) * delta;
   };
 }

@@ -4,6 +4,7 @@
 
 #include "ops/arithmetic.h"
 #include "ops/families.h"
+#include "ops/memory_bound.h"
 
 namespace ppq::ops {
 namespace {
@@ -15,8 +16,9 @@ at::ScalarType output_type(const OpSpec& spec) {
 /// Windows are a0 - a1 cos(2 pi n / N) + a2 cos(4 pi n / N), N being the size, less 1 where not periodic.
 Kernel window(const OpSpec& spec, double a0, double a1, double a2) {
   const bool periodic = spec.node.attributes.get_int("periodic", 1);
-  return [=, type = output_type(spec)](Inputs in, Outputs out) {
-    const int64_t size = to_ints(in[0]).at(0);
+  return [=, spec_type = spec.node.op_type, type = output_type(spec)](Inputs in, Outputs out) {
+    const int64_t size = to_int(in[0], "size");
+    check_room(spec_type, {size});
     const at::Tensor phase = at::arange(size, at::kDouble) * (2 * M_PI / static_cast<double>(periodic ? size : size - 1));
     out[0] = (phase.cos() * -a1 + (phase * 2).cos() * a2 + a0).to(type);
   };
@@ -32,6 +34,11 @@ double to_hertz(double mel) { return 700 * (std::pow(10, mel / 2595) - 1); }
 /// Triangular filters [dft_length / 2 + 1, bins], spaced evenly on the mel scale.
 at::Tensor mel_weights(int64_t bins, int64_t dft_length, int64_t sample_rate, double low, double high) {
   const double first = to_mel(low), step = (to_mel(high) - first) / static_cast<double>(bins + 2);
+  TORCH_CHECK(sample_rate > 0, "sample_rate: got ", sample_rate, ", expected more than 0");
+  TORCH_CHECK(dft_length > 0 && dft_length < (int64_t{1} << 60), "dft_length: got ", dft_length);
+  TORCH_CHECK(bins > 0 && bins < (int64_t{1} << 60), "num_mel_bins: got ", bins, ", expected at least 1");
+  TORCH_CHECK(low > -700 && high >= low && high <= static_cast<double>(sample_rate), "edges: got ", low, " to ", high, " Hz");
+  check_room("MelWeightMatrix", {dft_length / 2 + 1, bins + 2});
   std::vector<int64_t> edges;
   for (int64_t i = 0; i < bins + 2; ++i) {
     const double hertz = to_hertz(first + step * static_cast<double>(i));
@@ -42,7 +49,8 @@ at::Tensor mel_weights(int64_t bins, int64_t dft_length, int64_t sample_rate, do
   for (int64_t b = 0; b < bins; ++b) {
     const int64_t left = edges[static_cast<size_t>(b)], center = edges[static_cast<size_t>(b + 1)],
                   right = edges[static_cast<size_t>(b + 2)];
-    TORCH_CHECK(left >= 0 && right < weights.size(0) + 1 && center < weights.size(0), "edges: outside the spectrum");
+    TORCH_CHECK(left >= 0 && left <= center && center <= right && right < weights.size(0) + 1 && center < weights.size(0),
+                "edges: outside the spectrum");
     for (int64_t i = left; i < center; ++i) w[i][b] = static_cast<double>(i - left) / static_cast<double>(center - left);
     w[center][b] = 1;
     for (int64_t i = center; i < right; ++i) w[i][b] = static_cast<double>(right - i) / static_cast<double>(right - center);
@@ -52,8 +60,9 @@ at::Tensor mel_weights(int64_t bins, int64_t dft_length, int64_t sample_rate, do
 
 Kernel mel_weight_matrix(const OpSpec& spec) {
   return [type = output_type(spec)](Inputs in, Outputs out) {
-    out[0] =
-        mel_weights(to_ints(in[0]).at(0), to_ints(in[1]).at(0), to_ints(in[2]).at(0), in[3].item<double>(), in[4].item<double>()).to(type);
+    out[0] = mel_weights(to_int(in[0], "num_mel_bins"), to_int(in[1], "dft_length"), to_int(in[2], "sample_rate"), in[3].item<double>(),
+                         in[4].item<double>())
+                 .to(type);
   };
 }
 
@@ -79,10 +88,11 @@ Kernel dft(const OpSpec& spec) {
   const int64_t fixed = spec.opset >= 20 ? -2 : spec.node.attributes.get_int("axis", 1);
   return [=](Inputs in, Outputs out) {
     const at::Tensor& x = in[0];
-    const int64_t axis = normalize_axis(in.size() > 2 && in[2].defined() ? to_ints(in[2]).at(0) : fixed, x.dim());
+    const int64_t axis = normalize_axis(in.size() > 2 && in[2].defined() ? to_int(in[2], "axis") : fixed, x.dim());
     TORCH_CHECK(axis < x.dim() - 1, "axis: the last axis holds the parts of complex numbers");
     int64_t length = inverse && onesided ? 2 * (x.size(axis) - 1) : x.size(axis);
-    if (in.size() > 1 && in[1].defined()) length = to_ints(in[1]).at(0);
+    if (in.size() > 1 && in[1].defined()) length = to_int(in[1], "dft_length");
+    TORCH_CHECK(length > 0, "dft_length: got ", length, ", expected at least 1");
     out[0] = transform(x, length, axis, inverse, onesided).to(x.scalar_type());
   };
 }
@@ -93,8 +103,11 @@ Kernel stft(const OpSpec& spec) {
     const at::Tensor& x = in[0];
     const at::Tensor window = in.size() > 2 ? in[2] : at::Tensor();
     int64_t frame = window.defined() ? window.size(0) : x.size(1);
-    if (in.size() > 3 && in[3].defined()) frame = to_ints(in[3]).at(0);
-    at::Tensor frames = x.unfold(1, frame, to_ints(in[1]).at(0)).movedim(-1, 2);
+    if (in.size() > 3 && in[3].defined()) frame = to_int(in[3], "frame_length");
+    const int64_t step = to_int(in[1], "frame_step");
+    TORCH_CHECK(step > 0, "frame_step: got ", step, ", expected at least 1");
+    TORCH_CHECK(frame > 0 && frame <= x.size(1), "frame_length: got ", frame, ", expected 1 to the signal's ", x.size(1));
+    at::Tensor frames = x.unfold(1, frame, step).movedim(-1, 2);
     if (window.defined()) frames = frames * on_device_of(window, x).unsqueeze(-1);
     out[0] = transform(frames, frame, 2, false, onesided).to(x.scalar_type());
   };

@@ -58,6 +58,7 @@ Kernel slice_by_inputs(const OpSpec&) {
 Ints part_sizes(int64_t length, size_t parts, Ints given, bool uneven) {
   if (given.empty()) {
     const auto n = static_cast<int64_t>(parts);
+    TORCH_CHECK(n > 0, "split: got no outputs, expected at least 1");
     TORCH_CHECK(uneven || length % n == 0, "cannot split ", length, " into ", n, " equal parts");
     const int64_t chunk = (length + n - 1) / n;
     for (int64_t i = 0; i < n; ++i) given.push_back(std::clamp<int64_t>(length - i * chunk, 0, chunk));
@@ -93,7 +94,7 @@ Kernel concat(const OpSpec& spec) {
 
 Kernel trilu(const OpSpec& spec) {
   return [upper = spec.node.attributes.get_int("upper", 1) != 0](Inputs in, Outputs out) {
-    int64_t k = in.size() > 1 && in[1].defined() ? to_ints(in[1]).at(0) : 0;
+    int64_t k = in.size() > 1 && in[1].defined() ? to_int(in[1], "k") : 0;
     const int64_t limit = in[0].size(-1) + in[0].size(-2);
     k = std::clamp(k, -limit, limit);
     out[0] = moved(in[0], [&](const at::Tensor& x) { return upper ? at::triu(x, k) : at::tril(x, k); });

@@ -1,7 +1,9 @@
 #include <ATen/ATen.h>
 
 #include <numeric>
+#include <utility>
 
+#include "ops/memory_bound.h"
 #include "ops/resize.h"
 #include "ops/window.h"
 
@@ -18,17 +20,39 @@ struct Col2ImAttributes {
   std::vector<int64_t> strides, dilations, pads;
 };
 
+/// Of Col2Im: as many as wanted (or none, where a default stands in), and sizes that can be: a number above 2^24 is none.
+void check_list(const char* what, const std::vector<int64_t>& list, size_t count, int64_t least) {
+  constexpr int64_t kMost = int64_t{1} << 24;
+  if (!list.empty() && list.size() != count)
+    reject("Col2Im", std::string(what) + ": got " + std::to_string(list.size()) + " entries, expected " + std::to_string(count));
+  for (const int64_t number : list)
+    if (number < least || number > kMost)
+      reject("Col2Im", std::string(what) + ": got " + std::to_string(number) + ", expected " + std::to_string(least) + " to " +
+                           std::to_string(kMost));
+}
+
 /// x [N, C * prod(block), L] -> [N, C, image…]: every column is added back to the places it was taken from.
 at::Tensor col2im(const at::Tensor& x, const std::vector<int64_t>& image, const std::vector<int64_t>& block, const Col2ImAttributes& a) {
   const size_t rank = image.size();
   if (block.size() != rank)
     reject("Col2Im", "block_shape: got " + std::to_string(block.size()) + " entries, expected " + std::to_string(rank));
+  check_list("image_shape", image, rank, 1);
+  check_list("block_shape", block, rank, 1);
+  check_list("strides", a.strides, rank, 1);
+  check_list("dilations", a.dilations, rank, 1);
+  check_list("pads", a.pads, 2 * rank, 0);
   auto pick = [](const std::vector<int64_t>& list, size_t i, int64_t fallback) { return i < list.size() ? list[i] : fallback; };
   int64_t taps = 1, places = 1, padded_count = 1;
   std::vector<int64_t> counts(rank), padded(rank);
   for (size_t i = 0; i < rank; ++i) {
     padded[i] = image[i] + pick(a.pads, i, 0) + pick(a.pads, rank + i, 0);
+    if ((block[i] - 1) * pick(a.dilations, i, 1) >= padded[i])
+      reject("Col2Im",
+             "block_shape: got " + std::to_string(block[i]) + ", expected a block inside the padded image of " + std::to_string(padded[i]));
     counts[i] = (padded[i] - (block[i] - 1) * pick(a.dilations, i, 1) - 1) / pick(a.strides, i, 1) + 1;
+  }
+  for (const std::vector<int64_t>* sizes : {&std::as_const(padded), &block, &std::as_const(counts)}) check_room("Col2Im", *sizes);
+  for (size_t i = 0; i < rank; ++i) {
     taps *= block[i];
     places *= counts[i];
     padded_count *= padded[i];
@@ -63,7 +87,7 @@ Kernel make_depth_to_space(const OpSpec& spec) {
   if (mode != "DCR" && mode != "CRD") fail(spec.node, "mode: got " + mode + ", expected DCR or CRD");
   return [block = block_size_of(spec.node), crd = mode == "CRD"](Inputs in, Outputs out) {
     const at::Tensor& x = in[0];
-    if (x.dim() != 4 || x.size(1) % (block * block) != 0)
+    if (x.dim() != 4 || block > x.size(1) || x.size(1) % (block * block) != 0)
       reject("DepthToSpace", "input: got " + to_string(x.sizes()) + ", expected [N, C * " + std::to_string(block * block) + ", H, W]");
     if (crd) {
       out[0] = at::pixel_shuffle(x, block);
@@ -106,6 +130,7 @@ Kernel make_center_crop_pad(const OpSpec& spec) {
       reject("CenterCropPad", "shape: got " + std::to_string(shape.size()) + " entries, expected " + std::to_string(dims.size()));
     std::vector<int64_t> pads(2 * x.dim(), 0);
     for (size_t i = 0; i < dims.size(); ++i) {
+      if (shape[i] < 0) reject("CenterCropPad", "shape: got " + std::to_string(shape[i]) + ", expected 0 or more");
       const int64_t axis = normalize_axis(dims[i], x.dim()), difference = shape[i] - x.size(axis);
       const int64_t begin = difference / 2;  // toward zero, for crops too
       pads[2 * (x.dim() - 1 - axis)] = begin;

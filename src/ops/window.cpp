@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "ops/memory_bound.h"
 #include "ppq/error.h"
 
 namespace ppq::ops {
@@ -51,12 +52,17 @@ WindowAttributes::WindowAttributes(const Node& node)
       pads(node.attributes.get_ints("pads")),
       auto_pad(parse_auto_pad(node)),
       ceil_mode(node.attributes.get_int("ceil_mode", 0) != 0) {
-  for (int64_t k : kernel)
-    if (k < 1) fail(node, "kernel_shape: got " + std::to_string(k) + ", expected at least 1");
-  for (int64_t s : strides)
-    if (s < 1) fail(node, "strides: got " + std::to_string(s) + ", expected at least 1");
-  for (int64_t d : dilations)
-    if (d < 1) fail(node, "dilations: got " + std::to_string(d) + ", expected at least 1");
+  auto check = [&](const char* what, const std::vector<int64_t>& list, int64_t least) {
+    constexpr int64_t kMost = int64_t{1} << 30;  // so that sums and products of two of them hold
+    for (int64_t number : list)
+      if (number < least || number > kMost)
+        fail(node, std::string(what) + ": got " + std::to_string(number) +
+                       (number < least ? ", expected at least " + std::to_string(least) : ", expected at most " + std::to_string(kMost)));
+  };
+  check("kernel_shape", kernel, 1);
+  check("strides", strides, 1);
+  check("dilations", dilations, 1);
+  check("pads", pads, -(int64_t{1} << 30));
 }
 
 bool Window::symmetric() const {
@@ -118,6 +124,7 @@ Window resolve_window(const WindowAttributes& a, at::IntArrayRef input, at::IntA
       w.output[i] = explicit_output(a, input[i], w.begin[i], w.end[i], w.extent(i), w.strides[i]);
     }
   }
+  check_room(a.type, w.output);
   return w;
 }
 

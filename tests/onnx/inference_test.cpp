@@ -79,5 +79,25 @@ TEST(InferShapes, NodesThatCannotBeAreNoErrorOfReading) {
   EXPECT_EQ(error_of(ErrorKind::Model, [&] { check_onnx(*graph); }).find("[graph g]"), 0u);
 }
 
+/// A result has as many dimensions as its shape has numbers: a length that no tensor can have ends before they are made.
+TEST(InferShapes, AShapeOfTooManyDimensionsIsAnError) {
+  for (const char* body : {"g (int64[100000] s) => (float y) { c = ConstantOfShape (s)  y = Identity (c) }",
+                           "g (float[2] x, int64[100000] s) => (float y) { y = Expand (x, s) }",
+                           "g (float[2] x, int64[100000] s) => (float y) { y = Reshape (x, s) }",
+                           "g (float[2] x) => (float y) <int64 from = {0}, int64 to = {100000}, int64 step = {1}> "
+                           "{ r = Range (from, to, step)  c = ConstantOfShape (r)  y = Identity (c) }"}) {
+    const std::string said = error_of(ErrorKind::Model, [&] { read_onnx_text(text_model(body)); });
+    EXPECT_NE(said.find("got 100000"), std::string::npos) << said;
+  }
+}
+
+TEST(InferShapes, ComputedShapesAreStillFollowed) {
+  const auto graph = read_onnx_text(
+      text_model("g (float[2,3,4] x) => (float y) <int64[1] flat = {-1}, int64[1] zero = {0}> { s = Shape (x)  n = Gather (s, zero)  "
+                 "t = Concat<axis = 0> (n, flat)  r = Reshape (x, t)  u = Shape (r)  e = ConstantOfShape (u)  v = Shape (e)  w = Expand "
+                 "(e, v)  y = Identity (w) }"));
+  for (const char* name : {"r", "e", "w"}) EXPECT_EQ(to_string(*graph->find_value(name)->shape), "[2, 12]") << name;
+}
+
 }  // namespace
 }  // namespace ppq::test

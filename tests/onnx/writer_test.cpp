@@ -120,6 +120,36 @@ TEST(CheckOnnx, NamesTheFault) {
   EXPECT_NE(error_of(ErrorKind::Model, [&] { check_onnx(*graph); }).find("Rellu"), std::string::npos);
 }
 
+/// What onnx's checker or strict inference refuses is not written, unless the file that was read was refused too.
+TEST(WriteOnnx, WhatOnnxRefusesIsNotWritten) {
+  const std::string folder = temporary_dir("refused");
+  auto graph =
+      read_onnx_text(text_model("g (float16[1,1,2,2] x) => (float16[1,1,2,2] y) <float16[1,1,1,1] w = {1}> "
+                                "{ [layer] c = Conv (x, w)  y = Relu (c) }"));
+  graph->set_input(graph->find_node("layer"), 2, graph->add_constant("b", at::zeros({1})));  // float32
+  const std::string refused = error_of(ErrorKind::Internal, [&] { write_onnx(*graph, folder + "/bias.onnx"); });
+  EXPECT_NE(refused.find("layer"), std::string::npos) << refused;
+  auto types = read_onnx_text(text_model("g (float[2] x) => (float[2] y) { [first] m = Relu (x)  [second] y = Neg (m) }"));
+  types->find_node("second")->op_type = "Neg2";
+  EXPECT_NO_THROW(write_onnx(*types, folder + "/unknown.onnx")) << "of an operator that onnx does not know it knows nothing";
+  types->find_node("second")->op_type = "Not";
+  EXPECT_NE(error_of(ErrorKind::Internal, [&] { write_onnx(*types, folder + "/types.onnx", {.external_above = 0}); }).find("second"),
+            std::string::npos);
+  std::vector<std::string> files;
+  for (const auto& entry : fs::directory_iterator(folder)) files.push_back(entry.path().filename().string());
+  EXPECT_EQ(files, std::vector<std::string>{"unknown.onnx"});
+}
+
+TEST(WriteOnnx, WhatCameWrongMayGoWrong) {
+  const std::string folder = temporary_dir("came_wrong");
+  for (const char* wrong : {"g (float[2] x) => (float[2] y) <int64[2] k = {1, 2}> { y = Add (x, k) }",
+                            "g (float[2] x) => (float[2] y) { y = Cast<to = 7> (x) }",
+                            "g (float[2] x) => (float[7] y) <float[9] m> { m = Neg (x)  y = Relu (m) }"}) {
+    auto graph = read_onnx_text(text_model(wrong));
+    EXPECT_NO_THROW(write_onnx(*graph->clone(), folder + "/model.onnx")) << wrong;
+  }
+}
+
 TEST(WriteOnnx, UnwritableFolderIsAResourceError) {
   auto graph = read_onnx_text(text_model("g (float[2] x) => (float[2] y) { y = Relu (x) }"));
   EXPECT_NE(error_of(ErrorKind::Resource, [&] { write_onnx(*graph, "/proc/none/model.onnx"); }).find("/proc/none"), std::string::npos);

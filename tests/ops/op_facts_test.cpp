@@ -123,6 +123,7 @@ TEST(Sockets, ComputingOperatorsHaveWeights) {
 TEST(Sockets, WeightsAndBiasesOfLayers) {
   for (const char* type : {"Conv", "ConvTranspose", "Gemm"}) {
     Bare bare(type);
+    bare.graph.make_constant(bare.node->input(2), at::ones({5}));
     EXPECT_FALSE(is_weight(*bare.node, 0)) << type;
     EXPECT_TRUE(is_weight(*bare.node, 1)) << type;
     EXPECT_FALSE(is_weight(*bare.node, 2)) << type;
@@ -134,6 +135,23 @@ TEST(Sockets, WeightsAndBiasesOfLayers) {
   EXPECT_TRUE(is_weight(*product.node, 0) && is_weight(*product.node, 1)) << "of either side";
   EXPECT_FALSE(takes_bias(*product.node));
   EXPECT_FALSE(is_weight(*add.node, 1) || is_bias(*add.node, 2) || takes_bias(*add.node));
+}
+
+/// What a matrix product adds broadcasts like the operands of Add: only one number a column is a bias.
+TEST(Sockets, WhatGemmAddsIsABiasOrAnOperand) {
+  const auto adds = [](const at::Tensor& constant, const char* type = "Gemm") {
+    Bare bare(type, 3, 1);
+    if (constant.defined()) bare.graph.make_constant(bare.node->input(2), constant);
+    EXPECT_EQ(is_bias(*bare.node, 2) && constant.defined(), takes_bias(*bare.node));
+    return is_bias(*bare.node, 2);
+  };
+  for (const at::IntArrayRef sizes : std::vector<std::vector<int64_t>>{{}, {1}, {4}, {1, 1}, {1, 4}})
+    EXPECT_TRUE(adds(at::ones(sizes))) << sizes;
+  for (const at::IntArrayRef sizes : std::vector<std::vector<int64_t>>{{4, 1}, {4, 4}, {2, 4}})
+    EXPECT_FALSE(adds(at::ones(sizes))) << sizes;
+  EXPECT_FALSE(adds({})) << "computed at run time";
+  EXPECT_TRUE(adds({}, "Conv")) << "there it can be nothing else";
+  EXPECT_TRUE(takes_bias(*Bare("Gemm", 2, 1).node)) << "it could have one";
 }
 
 TEST(Sockets, AxesOfOutputChannels) {

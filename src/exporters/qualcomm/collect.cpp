@@ -67,13 +67,13 @@ Encoding float_entry(const Value& value) {
 
 }  // namespace
 
-std::vector<Encoding> collect_encodings(const Graph& graph, const EncodingsOptions& options, std::vector<std::string>& missing) {
+std::vector<Encoding> collect_encodings(const Graph& graph, const EncodingsOptions& options, ExportSummary& summary) {
   // Before 2.0.0 no reader wants biases: the tools work them out.
   const bool biases = options.encodings == "2.0.0" && options.int32_bias;
   std::vector<Encoding> entries;
   for (const ExportedTensor& tensor : exported_tensors(graph)) {
     if (tensor.state == ExportedTensor::State::Missing)
-      missing.push_back(tensor.value->name());
+      summary.missing.push_back(tensor.value->name()), summary.reasons[tensor.value->name()] = tensor.reason;
     else if (tensor.state == ExportedTensor::State::Float)
       entries.push_back(float_entry(*tensor.value));
     else if (!tensor.accumulator)

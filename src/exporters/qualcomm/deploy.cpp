@@ -54,7 +54,8 @@ Facts facts_of(const Graph& graph, const EncodingsOptions& options) {
     facts.outputs.push_back(value->name());
     if (is_odd(value->name())) facts.odd_names.push_back(value->name());
   }
-  for (const Encoding& entry : collect_encodings(graph, options, facts.missing)) {
+  ExportSummary summary;
+  for (const Encoding& entry : collect_encodings(graph, options, summary)) {
     if (entry.floating) continue;
     ++facts.written;
     facts.per_channel |= entry.per_channel && !entry.bias;
@@ -66,6 +67,7 @@ Facts facts_of(const Graph& graph, const EncodingsOptions& options) {
     if (entry.per_channel && !entry.bias)
       facts.dead_channels += static_cast<size_t>(std::count_if(entry.scale.begin(), entry.scale.end(), [](double s) { return s < 2e-7; }));
   }
+  facts.missing = summary.missing;
   facts.floats = float_nodes(graph);
   return facts;
 }

@@ -38,9 +38,9 @@ struct EncodingsOptions {
   }
 };
 
-/// Every encoding of a quantized graph, and the tensors that have none. Nodes kept float on request give float entries for
+/// Every encoding of a quantized graph, and in `summary` the tensors that have none. Nodes kept float on request give float entries for
 /// their outputs and weights. Throws Unsupported for schemes the format has no words for (per block, floating).
-std::vector<Encoding> collect_encodings(const Graph& graph, const EncodingsOptions& options, std::vector<std::string>& missing);
+std::vector<Encoding> collect_encodings(const Graph& graph, const EncodingsOptions& options, ExportSummary& summary);
 
 /// The JSON text of one version; floats are printed so that reading gives the same float32 back.
 std::string encodings_to_json(const EncodingFile& file, const PlatformSpec& platform);

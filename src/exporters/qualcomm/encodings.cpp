@@ -16,7 +16,7 @@ ExportSummary write(const Graph& graph, const PlatformSpec& platform, const std:
   std::string text;  // before any file: what cannot be said in encodings leaves none
   if (!table_path.empty()) {
     EncodingFile file{options.encodings, {}, float_nodes(graph)};
-    file.encodings = collect_encodings(graph, options, summary.missing);
+    file.encodings = collect_encodings(graph, options, summary);
     for (const Encoding& entry : file.encodings) summary.written += !entry.floating || file.version != "2.0.0";
     text = encodings_to_json(file, platform);
   }

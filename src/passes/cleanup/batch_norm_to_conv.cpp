@@ -1,7 +1,8 @@
 // Pattern:  x -> BatchNormalization that no operation before it could take up
 // Rewrite:  a depthwise convolution with kernel 1 (weight k of [C,1,1,…], bias s; see fuse_batch_norm.cpp), which targets
 //           have an integer kernel for. For matrices: Mul by k, then Add of s.
-// Does not fire where the rank of x is not known, where parameters are computed at run time, or in training mode.
+// Does not fire where the rank of x is not known, where parameters are computed at run time, where x's element type does not
+// hold k or s, or in training mode.
 
 #include <ATen/ATen.h>
 
@@ -17,7 +18,7 @@ void drop_statistics(Graph& graph, Node* node) {
 }
 
 void to_convolution(Graph& graph, Node* node, const ChannelAffine& affine, int64_t rank, const Pinned& pinned) {
-  const at::ScalarType type = node->constant_input(1).scalar_type();
+  const at::ScalarType type = data_type(*node, 1);
   const int64_t channels = affine.factor.size(0);
   std::vector<int64_t> weight_sizes(rank, 1);
   weight_sizes[0] = channels;
@@ -35,7 +36,7 @@ void to_convolution(Graph& graph, Node* node, const ChannelAffine& affine, int64
 }
 
 void to_mul_and_add(Graph& graph, Node* node, const ChannelAffine& affine, const Pinned& pinned) {
-  const at::ScalarType type = node->constant_input(1).scalar_type();
+  const at::ScalarType type = data_type(*node, 1);
   Value* x = node->input(0);
   Value* result = node->output();
   put_constant(graph, node, 1, affine.factor.to(type), node->name + "_factor", pinned);
@@ -62,7 +63,7 @@ class BatchNormToConv : public Pass {
       const auto affine = batch_norm_affine(*node, pinned);
       if (!affine) continue;
       const int64_t rank = rank_of(node->input(0));
-      if (rank < 2) continue;
+      if (rank < 2 || !fits(affine->factor, data_type(*node, 1)) || !fits(affine->shift, data_type(*node, 1))) continue;
       drop_statistics(graph, node);
       if (rank == 2) {
         to_mul_and_add(graph, node, *affine, pinned);

@@ -2,13 +2,15 @@
 // Rewrite:  their results become constants, to a fixpoint; each round lets shape inference see the new constants. Where
 //           only the shape input of a Reshape is in question, dimensions that x has at that place become 0 (copy) and one
 //           other unknown dimension -1 (infer), so a symbolic batch folds too, and a folded batch of 1 still runs as 2.
-// Does not fire for graph outputs, random numbers, nodes with sub-graphs, operators that are not known here, and results
-// above 1 MiB that are more than 8 times as large as what they are computed from (ConstantOfShape, Expand, Tile).
+// Does not fire for graph outputs, random numbers, nodes with sub-graphs, operators that are not known here, and results that are
+// more than 8 times as large as what they are computed from: above 1 MiB where that is seen before (ConstantOfShape, Expand, Tile),
+// above 64 MiB where it comes out on the way.
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
 
+#include "ops/memory_bound.h"
 #include "ops/op.h"
 #include "passes/cleanup/rewrite.h"
 #include "passes/cleanup/shape_values.h"
@@ -20,6 +22,7 @@ namespace ppq::passes {
 namespace {
 
 constexpr int64_t kAlwaysSmall = 1 << 20;  ///< bytes
+constexpr int64_t kMostMade = 64 << 20;
 constexpr int64_t kMaxGrowth = 8;
 constexpr int kMaxRounds = 32;
 
@@ -37,11 +40,7 @@ int64_t expected_elements(const Node& node) {
   if (node.is("Expand")) {
     return std::max(element_count(ops::to_ints(node.constant_input(1))), node.constant_input(0).numel());
   }
-  if (node.is("Tile")) return element_count(ops::to_ints(node.constant_input(1))) * node.constant_input(0).numel();
-  if (node.is("Range")) {
-    const auto at = [&](size_t i) { return node.constant_input(i).item<double>(); };
-    return static_cast<int64_t>(std::min(1e15, std::abs((at(1) - at(0)) / at(2))));
-  }
+  if (node.is("Tile")) return element_count({element_count(ops::to_ints(node.constant_input(1))), node.constant_input(0).numel()});
   return 0;
 }
 
@@ -133,19 +132,22 @@ class FoldConstants : public Pass {
     return changes;
   }
 
+  static int64_t input_bytes(const Node& node) {
+    int64_t bytes = 0;
+    for (const Value* value : node.inputs())
+      if (value) bytes += static_cast<int64_t>(value->constant().nbytes());
+    return bytes;
+  }
+
   static bool is_foldable(const Node& node) {
     if (is_random(node) || !sub_graphs(node).empty() || node.inputs().empty()) return false;
-    int64_t bytes = 0;
-    for (const Value* value : node.inputs()) {
-      if (!value) continue;
-      if (!value->constant().defined()) return false;
-      bytes += static_cast<int64_t>(value->constant().nbytes());
-    }
+    for (const Value* value : node.inputs())
+      if (value && !value->constant().defined()) return false;
     for (const Value* value : node.outputs()) {
       if (value && value->is_graph_output()) return false;
     }
     const int64_t expected = expected_elements(node) * 4;
-    return node.output() && (expected <= kAlwaysSmall || expected <= bytes * kMaxGrowth);
+    return node.output() && (expected <= kAlwaysSmall || expected <= input_bytes(node) * kMaxGrowth);
   }
 
   /// The node's results on the CPU; empty where it cannot be computed (running the graph will say why).
@@ -155,14 +157,15 @@ class FoldConstants : public Pass {
     std::vector<at::Tensor> inputs, outputs(node.outputs().size());
     for (size_t i = 0; i < node.inputs().size(); ++i) inputs.push_back(node.constant_input(i));
     try {
+      const ops::TensorBound bound(static_cast<size_t>(std::max(kMostMade, input_bytes(node) * kMaxGrowth)));
       row->make({node, opset})(inputs, outputs);
+      for (size_t i = 0; i < outputs.size(); ++i) {
+        if (!node.output(i)) continue;
+        if (!outputs[i].defined()) return {};
+        outputs[i] = outputs[i].contiguous();
+      }
     } catch (const std::exception&) {
       return {};
-    }
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      if (!node.output(i)) continue;
-      if (!outputs[i].defined()) return {};
-      outputs[i] = outputs[i].contiguous();
     }
     return outputs;
   }

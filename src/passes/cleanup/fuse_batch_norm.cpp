@@ -2,7 +2,8 @@
 // Rewrite:  the first one with weights times k and bias times k plus s, where k = scale / √(variance + ε) and
 //           s = bias - mean · k, computed in float64; MatMul becomes Gemm. The result keeps BatchNormalization's name.
 // Does not fire where weight, bias or a parameter is computed at run time, where anything else reads the value between
-// (a graph output, a sub-graph), or where BatchNormalization is in training mode.
+// (a graph output, a sub-graph), where the weight's element type does not hold the products, or where BatchNormalization is in
+// training mode.
 
 #include <ATen/ATen.h>
 
@@ -89,6 +90,7 @@ class FuseBatchNorm : public Pass {
       const auto folded = fold(*computing, *norm->output(), *affine);
       if (!folded) continue;
       const at::ScalarType type = computing->constant_input(1).scalar_type();
+      if (!fits(folded->weight, type) || !fits(folded->bias, type)) continue;
       if (computing->is("MatMul")) computing->op_type = "Gemm";
       if (computing->is("Gemm")) computing->attributes.erase("beta");
       put_constant(graph, computing, 1, folded->weight.to(type), computing->name + "_weight", pinned);

@@ -2,7 +2,8 @@
 // Rewrite:  the constant goes into the bias (added to a constant one; Gemm's beta becomes 1). The result keeps the name of
 //           Add's output.
 // Does not fire where the constant differs along another dimension or widens the result, where the present bias is
-// computed at run time, or where anything else reads the value between (a graph output, a sub-graph).
+// computed at run time, where the element type does not hold the sum, or where anything else reads the value between (a graph output, a
+// sub-graph).
 
 #include <ATen/ATen.h>
 
@@ -65,6 +66,7 @@ class FuseBiasAdd : public Pass {
       if (!present.defined() || !is_per_channel(present, 2, 1, result.channels)) return false;
       bias = per_channel(present, result.channels) * static_cast<double>(node->attributes.get_float("beta", 1)) + added;
     }
+    if (!fits(bias, node->constant_input(1).scalar_type())) return false;
     node->attributes.erase("beta");
     put_constant(graph, node, 2, bias.to(node->constant_input(1).scalar_type()), node->name + "_bias", pinned);
     absorb_reader(graph, node, reader);

@@ -38,6 +38,20 @@ at::Tensor float_constant(const Node& node, size_t index) {
   return tensor.defined() && tensor.is_floating_point() ? tensor : at::Tensor();
 }
 
+at::ScalarType data_type(const Node& node, size_t index) {
+  const Value* data = node.input(0);
+  const bool known = data && has_scalar_type(data->dtype) && at::isFloatingType(to_scalar_type(data->dtype));
+  return known ? to_scalar_type(data->dtype) : node.constant_input(index).scalar_type();
+}
+
+bool fits(const at::Tensor& values, at::ScalarType type) {
+  constexpr double kMostLost = 1e-4;  // noise over signal; float16 loses 1e-7 where it is not at its ends
+  if (type == at::kFloat || type == at::kDouble) return true;
+  const at::Tensor rounded = values.to(type).to(at::kDouble);
+  if (!at::isfinite(rounded).all().item<bool>()) return !at::isfinite(values).all().item<bool>();
+  return (rounded - values).square().sum().item<double>() <= kMostLost * values.square().sum().item<double>();
+}
+
 bool is_per_channel(const at::Tensor& tensor, int64_t rank, int64_t axis, int64_t channels) {
   if (tensor.dim() > rank) return false;
   for (int64_t i = 0; i < tensor.dim(); ++i) {

@@ -25,6 +25,12 @@ void absorb_reader(Graph& graph, Node* first, Node* second);
 /// A floating-point constant of `node`'s input; undefined when it is anything else.
 at::Tensor float_constant(const Node& node, size_t index);
 
+/// The element type of what flows into `node`: that of the data where it is known, else of constant `index`. (BatchNormalization's
+/// parameters may be float32 beside float16 data.)
+at::ScalarType data_type(const Node& node, size_t index);
+/// Numbers that were computed in float64 keep their value in `type`: nothing overflows, and rounding loses next to nothing.
+bool fits(const at::Tensor& values, at::ScalarType type);
+
 /// True when broadcasting `tensor` over a value of `rank` dimensions touches only dimension `axis`, with `channels` elements
 /// (or one for all), and does not change the value's shape.
 bool is_per_channel(const at::Tensor& tensor, int64_t rank, int64_t axis, int64_t channels);

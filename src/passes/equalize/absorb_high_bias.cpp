@@ -85,7 +85,8 @@ at::Tensor carried(const Node& node, const at::Tensor& shift) {
 
 void add_to_bias(Graph& graph, Node& node, const at::Tensor& shift, const Pinned& pinned) {
   if (!node.input(2)) {
-    graph.set_input(&node, 2, graph.add_constant(graph.unique_name(node.name + "_bias"), at::zeros({shift.numel()})));
+    const at::Tensor zeros = at::zeros({shift.numel()}, node.constant_input(1).options());
+    graph.set_input(&node, 2, graph.add_constant(graph.unique_name(node.name + "_bias"), zeros));
   } else {
     own_parameters(graph, node, pinned);
   }

@@ -14,7 +14,8 @@
 #include "ppq/error.h"
 
 /// Runs the samples once through the network, weights rounded and activations float, lets observers see the tensors that
-/// wait for calibration, and gives each its scale and offset. Masked scores and infinities do not set ranges (saturation.h).
+/// wait for calibration, and gives each its scale and offset. Masked scores and infinities do not set ranges (saturation.h). A tensor
+/// that has no elements in any sample stays float.
 namespace ppq::passes {
 namespace {
 
@@ -35,7 +36,17 @@ struct Wanted {
 // values.
 constexpr char kNarrowed[] = "narrowed", kInfinite[] = "infinite", kSeen[] = "seen";
 
-/// Observers of one tensor, which share what they gather where they can; `finite`: of its finite values.
+/// Whether a tensor had elements.
+class Elements final : public Statistic {
+ public:
+  void observe(const at::Tensor& value, int64_t) override { any |= value.numel() > 0; }
+  bool steady() const override { return true; }
+  void merge(const Statistic& other) override { any |= static_cast<const Elements&>(other).any; }
+  bool any = false;
+};
+
+/// Observers of one tensor, which share what they gather where they can; behind them its Elements, and (`finite`: they see its finite
+/// values only) what hides the others.
 Gathering observers_of(const Wanted& wanted, bool finite) {
   Gathering gathering;
   std::vector<Observer*> together;
@@ -46,9 +57,15 @@ Gathering observers_of(const Wanted& wanted, bool finite) {
   }
   for (Observer* observer : share_statistics(together)) gathering.shown.push_back(observer);
   if (finite) {
-    gathering.statistics.push_back(std::make_unique<FiniteValues>(std::move(gathering.shown)));
-    gathering.shown = {gathering.statistics.back().get()};
+    auto hiding = std::make_unique<FiniteValues>(std::move(gathering.shown));
+    gathering.shown = {hiding.get()};
+    gathering.statistics.push_back(std::make_unique<Elements>());
+    gathering.shown.push_back(gathering.statistics.back().get());
+    gathering.statistics.push_back(std::move(hiding));
+    return gathering;
   }
+  gathering.statistics.push_back(std::make_unique<Elements>());
+  gathering.shown.push_back(gathering.statistics.back().get());
   return gathering;
 }
 
@@ -69,6 +86,7 @@ class Calibrate final : public Pass {
       const std::string& decides = wanted_[i].observers[0];
       std::map<std::string, QuantParams> candidates;
       for (const std::string& name : wanted_[i].observers) candidates[name] = numbers_[next++].params;
+      if (!candidates.at(decides).defined()) continue;
       for (const TensorQuantPtr& quant : quants_[i]) {
         quant->params = candidates.at(decides);
         const bool narrowed = saturation.narrowed().count(wanted_[i].value->name()) > 0;
@@ -180,8 +198,11 @@ class Calibrate final : public Pass {
       const std::string& name = wanted_[i].value->name();
       const auto narrow = saturation.narrowed().find(name);
       const auto& statistics = sweep.statistics(i);
-      for (size_t k = 0; k < wanted_[i].observers.size(); ++k) {
+      const size_t own = wanted_[i].observers.size();
+      const bool any = static_cast<const Elements&>(*statistics[own]).any;
+      for (size_t k = 0; k < own; ++k) {
         numbers_.push_back({name, wanted_[i].observers[k], {}});
+        if (!any) continue;
         if (narrow != saturation.narrowed().end()) {
           numbers_.back().params = params_from_range(narrow->second.low, narrow->second.high, wanted_[i].scheme);
           continue;
@@ -189,7 +210,7 @@ class Calibrate final : public Pass {
         places.push_back(numbers_.size() - 1);
         observers.push_back(static_cast<const Observer*>(statistics[k].get()));
       }
-      if (statistics.size() == wanted_[i].observers.size()) continue;
+      if (statistics.size() == own + 1) continue;
       const auto ends = static_cast<const FiniteValues&>(*statistics.back()).found();
       if (ends.first || ends.second) saturation.set_infinite(name, ends);
     }

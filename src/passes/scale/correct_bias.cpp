@@ -193,7 +193,8 @@ class CorrectBias final : public Pass {
   static at::Tensor add_shift(Graph& graph, Layer& layer, size_t samples, const Pinned& pinned) {
     Node* node = layer.node;
     if (!node->input(2)) {
-      graph.set_input(node, 2, graph.add_constant(graph.unique_name(node->name + "_bias"), at::zeros({output_channels(*node)})));
+      const at::Tensor zeros = at::zeros({output_channels(*node)}, node->constant_input(1).options());
+      graph.set_input(node, 2, graph.add_constant(graph.unique_name(node->name + "_bias"), zeros));
     } else {
       own_parameters(graph, *node, pinned);
     }

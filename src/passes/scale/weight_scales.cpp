@@ -60,8 +60,9 @@ QuantParams least(const std::vector<QuantParams>& candidates, const at::Tensor& 
   return best;
 }
 
-/// The activation that alone reads a layer's output; null where there is none.
+/// The activation that alone reads a layer's output; null where there is none, or where what is added in front of it is left out.
 const Node* activation_of(const Node& layer, const Pinned& pinned) {
+  if (layer.input(2) && !takes_bias(layer)) return nullptr;
   const Node* next = only_reader(layer.output(), pinned);
   if (!next || !is_activation(*next) || next->input(0) != layer.output() || next->outputs().size() != 1) return nullptr;
   for (size_t i = 1; i < next->inputs().size(); ++i)
@@ -72,7 +73,8 @@ const Node* activation_of(const Node& layer, const Pinned& pinned) {
   return next;
 }
 
-/// A program of one node: constants as they are, other inputs in order.
+/// A program of one node: constants as they are (but what a Gemm adds that is no bias: not all rows of it are read), other inputs
+/// in order.
 std::shared_ptr<const Program> alone(const Node& node, const std::vector<size_t>& inputs, const Graph& graph, at::Device device,
                                      const Attributes& attributes) {
   Graph one;
@@ -80,7 +82,8 @@ std::shared_ptr<const Program> alone(const Node& node, const std::vector<size_t>
   std::vector<Value*> values;
   for (size_t i = 0; i < node.inputs().size(); ++i) {
     const bool given = std::find(inputs.begin(), inputs.end(), i) != inputs.end();
-    const at::Tensor constant = given ? at::Tensor() : node.constant_input(i);
+    const bool operand = is_computing(node) && i == 2 && !is_bias(node, i);
+    const at::Tensor constant = given || operand ? at::Tensor() : node.constant_input(i);
     values.push_back(given                ? one.add_value("x" + std::to_string(i))
                      : constant.defined() ? one.add_constant("x" + std::to_string(i), constant)
                                           : nullptr);

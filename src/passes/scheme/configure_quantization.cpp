@@ -2,6 +2,7 @@
 #include <map>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "graph/patterns.h"
 #include "ops/op_facts.h"
@@ -9,8 +10,8 @@
 #include "ppq/error.h"
 
 /// Decides which nodes are computed in integers and gives every input and output of theirs a TensorQuant by the first of the
-/// target's rules that fits. Shapes, indices, conditions and non-float tensors get none. Nothing is shared yet: fusion and
-/// simplification join what must agree. A quantization that the user fixed before (an encodings file) stays in its slots.
+/// target's rules that fits. Shapes, indices, conditions, non-float tensors and those without elements get none. Nothing is shared
+/// yet: fusion and simplification join what must agree. A quantization that the user fixed before (an encodings file) stays in its slots.
 namespace ppq::passes {
 namespace {
 
@@ -21,6 +22,7 @@ class ConfigureQuantization final : public Pass {
   size_t run(Graph& graph, PassContext& context) override {
     platform_ = context.platform;
     setting_ = context.setting;
+    empty_ = empty_values(graph);
     choose_nodes(graph, context);
     read_bits(graph);
     size_t changed = 0;
@@ -107,16 +109,18 @@ class ConfigureQuantization final : public Pass {
     return scheme;
   }
 
-  /// What an input holds; nullopt for what is never quantized: shapes, indices, conditions, integers, and biases that are
-  /// computed at run time.
-  static std::optional<SlotRole> role_of(const Node& node, size_t index, const Value& value) {
+  /// What an input holds; nullopt for what is never quantized: shapes, indices, conditions, integers, nothing at all, and biases
+  /// that are computed at run time.
+  std::optional<SlotRole> role_of(const Node& node, size_t index, const Value& value) const {
+    if (empty_.count(&value)) return std::nullopt;
     const bool known = value.constant().defined();
     if (known && is_limit(node, index)) return SlotRole::Bound;
     if (input_socket(node, index) != Socket::Quantizable || !may_be_float(value)) return std::nullopt;
     if (is_bias(node, index)) return known ? std::optional(SlotRole::Bias) : std::nullopt;
     if (!value.is_constant()) return SlotRole::Data;
     if (!known) return std::nullopt;
-    return is_computing(node) ? SlotRole::Weight : SlotRole::Constant;
+    // What a Gemm adds is an operand like that of Add where it is no bias.
+    return is_computing(node) && index < 2 ? SlotRole::Weight : SlotRole::Constant;
   }
 
   /// `scheme` in the width that the setting asks for at a tensor.
@@ -163,7 +167,7 @@ class ConfigureQuantization final : public Pass {
   }
 
   TensorQuantPtr output_quant(const Node& node, size_t index, const Value& value) const {
-    if (output_socket(node, index) != Socket::Quantizable || !may_be_float(value)) return nullptr;
+    if (output_socket(node, index) != Socket::Quantizable || !may_be_float(value) || empty_.count(&value)) return nullptr;
     return quant_by_rule(SlotRole::Output, node, index, value);
   }
 
@@ -186,6 +190,7 @@ class ConfigureQuantization final : public Pass {
 
   const PlatformSpec* platform_ = nullptr;
   const QuantizationSetting* setting_ = nullptr;
+  std::unordered_set<const Value*> empty_;
   std::unordered_map<const Value*, int> activation_bits_;
   std::unordered_map<const Node*, int> weight_bits_;
 };

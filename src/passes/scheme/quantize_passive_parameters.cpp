@@ -71,7 +71,7 @@ class QuantizePassiveParameters final : public Pass {
     }
     if (node.is("Gemm")) {
       // alpha·A·B + beta·C: the accumulator of C is alpha/beta times as fine.
-      const double ratio = node.attributes.get_float("alpha", 1) / node.attributes.get_float("beta", 1);
+      const double ratio = std::abs(node.attributes.get_float("alpha", 1) / node.attributes.get_float("beta", 1));
       if (ratio != 1 && ratio > 0 && std::isfinite(ratio)) scale = scale * ratio;
     }
     return scale;

@@ -144,5 +144,31 @@ TEST(FoldConstants, WhatASubGraphReadsStaysUnderItsName) {
   EXPECT_TRUE(r.after->find_value("t")->is_constant());
 }
 
+/// A few bytes may ask for any number of elements: none of these is made (it would take from 400 MB up to more than there is).
+TEST(FoldConstants, DoesNotMakeWhatIsFarLargerThanItsInputs) {
+  for (const char* text :
+       {"i = Constant<value = int64[1] {0}>() d = Constant<value = int64 {100000000}>() v = Constant<value = float[2] {0, 1}>() "
+        "t = OneHot(i, d, v)",
+        "i = Constant<value = float[1] {0}>() p = Constant<value = int64[2] {0, 100000000}>() t = Pad(i, p)",
+        "i = Constant<value = float[1] {0}>() p = Constant<value = int64[2] {0, 100000000}>() t = Pad<mode = \"edge\">(i, p)",
+        "i = Constant<value = float[1,1,1,1] {0}>() n = Constant<value = float[1] {0}>() p = Constant<value = int64[4] {1, 1, 10000, "
+        "10000}>() t = Resize(i, , , p)",
+        "i = Constant<value = float[1] {0}>() p = Constant<value = int64[1] {9000000000000000000}>() t = Tile(i, p)",
+        "i = Constant<value = int64[2] {4000000000, 4000000000}>() t = ConstantOfShape(i)",
+        "i = Constant<value = float[1] {0}>() p = Constant<value = int64[2] {4000000000, 4000000000}>() t = Expand(i, p)",
+        "a = Constant<value = int64 {0}>() b = Constant<value = int64 {9000000000000000000}>() c = Constant<value = int64 {1}>() "
+        "t = Range(a, b, c)",
+        "a = Constant<value = int64[2] {0, 1}>() b = Constant<value = int64 {9}>() c = Constant<value = int64 {1}>() "
+        "t = Range(a, b, c)"}) {
+    auto graph =
+        read_onnx_text(model_text("float[1] x", "float[1] y", std::string(text) + " s = Size(t) f = Cast<to = 1>(s) y = Add(x, f)"),
+                       {.infer_shapes = false, .check = false});
+    PassContext context;
+    passes::make_constants_to_values()->run(*graph, context);
+    EXPECT_EQ(passes::make_fold_constants()->run(*graph, context), 0u) << text;
+    EXPECT_FALSE(graph->find_value("t")->is_constant()) << text;
+  }
+}
+
 }  // namespace
 }  // namespace ppq::test

@@ -59,6 +59,32 @@ TEST(CorrectBias, AddsABiasWhereThereIsNone) {
   for (int c = 0; c < 2; ++c) EXPECT_NEAR(b[c].item<double>(), Gemm::shift(c), 1e-6);
 }
 
+TEST(CorrectBias, WhatItAddsHasTheWeightsType) {
+  for (const at::ScalarType type : {at::kHalf, at::kBFloat16, at::kDouble}) {
+    Gemm q("", false);
+    for (Value* value : q.graph->values())
+      if (value->is_constant()) value->set_constant(value->constant().to(type));
+    q.graph->find_value("x")->dtype = q.graph->find_value("y")->dtype = to_data_type(type);
+    std::vector<at::Tensor> rows = Gemm::rows();
+    for (at::Tensor& row : rows) row = row.to(type);
+    q.calibrate_with(rows);
+    if (type == at::kDouble) q.node("gemm").input_quant[1] = nullptr;  // float64 is not rounded
+    if (q.pass("correct-bias") == 0) continue;
+    EXPECT_EQ(q.node("gemm").constant_input(2).scalar_type(), type);
+  }
+}
+
+/// A square column has as many numbers as there are channels, and is no bias.
+TEST(CorrectBias, LeavesOperandsOfGemmAlone) {
+  Quantizing q("(float[2,3] x) => (float[2,2] y) <float[3,2] W = {0.3, -0.9, 0.61, 0.07, -1.13, 0.4}, float[2,1] b = {0.5, -0.25}>",
+               "[gemm] y = Gemm(x, W, b)");
+  q.node("gemm").quantized = true;
+  q.node("gemm").input_quant = {nullptr, quarters(), nullptr};
+  q.node("gemm").output_quant = {nullptr};
+  q.calibrate_with({at::ones({2, 3})});
+  EXPECT_EQ(q.pass("correct-bias"), 0u);
+}
+
 TEST(CorrectBias, DoesNotFire) {
   Gemm plain;
   plain.node("gemm").input_quant[1] = nullptr;

@@ -241,5 +241,39 @@ TEST(ConfigureQuantization, LeavesTheFloatNetworkAlone) {
   EXPECT_TENSOR(q.simulate(inputs)[0], before[0]) << "nothing has numbers yet";
 }
 
+/// By the operator's description C is broadcast to the result: a row is a bias, anything else an operand, as wide as an activation.
+TEST(ConfigureQuantization, WhatGemmAddsIsABiasOrAnOperand) {
+  const auto scheme_of_c = [](const std::string& c, TargetPlatform target) {
+    Quantizing q("(float[4,3] x, float[4,4] computed) => (float[4,4] y) <float[3,4] w = {0,1,2,3,4,5,6,7,8,9,10,11}, " + c + ">",
+                 "[gemm] y = Gemm(x, w, " + (c.starts_with("float[1] unused") ? std::string("computed") : std::string("c")) + ")", {},
+                 target);
+    q.pass("configure-quantization");
+    return q.in("gemm", 2);
+  };
+  for (const char* row : {"float[4] c = {1, 2, 3, 4}", "float[1,4] c = {1, 2, 3, 4}", "float[1] c = {1}", "float c = {1}"})
+    for (const auto& target : {QNN_DSP_INT8, QNN_HTP_INT8, QNN_HTP_A16W8})
+      EXPECT_EQ(scheme_of_c(row, target)->state, QuantState::Passive) << row;
+  for (const char* operand :
+       {"float[4,1] c = {1, 2, 3, 4}", "float[4,4] c = {0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15}", "float[1] unused = {1}"})
+    for (const auto& [target, bits] : {std::pair{QNN_DSP_INT8, 8}, {QNN_HTP_INT8, 8}, {QNN_HTP_A16W8, 16}}) {
+      const auto quant = scheme_of_c(operand, target);
+      ASSERT_TRUE(quant) << operand;
+      EXPECT_EQ(quant->state, QuantState::Initial) << operand;
+      EXPECT_EQ(quant->scheme.bits, bits) << operand;
+      EXPECT_EQ(quant->scheme.granularity, Granularity::PerTensor) << operand;
+      EXPECT_FALSE(quant->scheme.symmetric) << operand;
+    }
+}
+
+TEST(ConfigureQuantization, WhatHasNoElementsGetsNone) {
+  Quantizing q("(float[1,4] x) => (float[1,4] y) <int64[1] at = {4}, int64[1] axis = {1}, float[1,0] nil = {}>",
+               "[slice] e = Slice(x, at, at, axis) [concat] y = Concat<axis = 1>(nil, x, e)");
+  q.pass("configure-quantization");
+  EXPECT_FALSE(q.out("slice"));
+  EXPECT_TRUE(q.in("slice"));
+  EXPECT_FALSE(q.in("concat", 0) || q.in("concat", 2));
+  EXPECT_TRUE(q.in("concat", 1) && q.out("concat"));
+}
+
 }  // namespace
 }  // namespace ppq::test

@@ -61,6 +61,9 @@ TEST(QuantizePassiveParameters, FactorsOfGemmCount) {
   Bias q(kGemm, "[op] y = Gemm<alpha = 4.0, beta = 0.5>(x, w, b)", {"w", "b"}, active(0.25, 0));
   q.pass("quantize-passive-parameters");
   EXPECT_EQ(scale_of(q.in("op", 2)), 0.5 * 0.25 * 4 / 0.5);
+  Bias less(kGemm, "[op] y = Gemm<alpha = 4.0, beta = -0.5>(x, w, b)", {"w", "b"}, active(0.25, 0));
+  less.pass("quantize-passive-parameters");
+  EXPECT_EQ(scale_of(less.in("op", 2)), 0.5 * 0.25 * 4 / 0.5) << "a sign changes no scale";
 }
 
 TEST(QuantizePassiveParameters, ScalesOfOneGroupServeEveryGroup) {
