@@ -53,11 +53,24 @@ void check_size(size_t bytes, const std::string& where) {
                 "write it to a file with its weights outside (lower external_tensor_threshold)");
 }
 
-/// Before anything is written. The data of large weights is not looked at.
-void check_valid(const Graph& graph, const std::string& path) {
-  if (std::any_of(graph.extras.begin(), graph.extras.end(), [](const Opaque& extra) { return extra.type == kRefusedSource; })) return;
-  if (const std::string fault = fault_of(light_model(graph)); !fault.empty())
-    throw Error(ErrorKind::Internal, path, "onnx would refuse this model: " + fault, "it was read without such a fault: please report it");
+/// What declares no shapes but those of inputs: a file may declare what its nodes do not compute, unseen until constants are folded.
+std::unique_ptr<Graph> without_shapes(const Graph& graph) {
+  auto copy = graph.clone();
+  for (Value* value : copy->values())
+    if (!value->is_graph_input() && !value->is_constant()) value->shape.reset();
+  return copy;
+}
+
+/// Before anything is written: the graph as onnx takes it, null where that is the graph itself. The data of large weights is not
+/// looked at.
+std::unique_ptr<Graph> valid(const Graph& graph, const std::string& path) {
+  if (std::any_of(graph.extras.begin(), graph.extras.end(), [](const Opaque& extra) { return extra.type == kRefusedSource; }))
+    return nullptr;
+  const std::string fault = fault_of(light_model(graph));
+  if (fault.empty()) return nullptr;
+  auto bare = without_shapes(graph);
+  if (fault_of(light_model(*bare)).empty()) return bare;
+  throw Error(ErrorKind::Internal, path, "onnx would refuse this model: " + fault, "it was read without such a fault: please report it");
 }
 
 std::string serialize(const onnx::ModelProto& model, const std::string& where) {
@@ -67,8 +80,9 @@ std::string serialize(const onnx::ModelProto& model, const std::string& where) {
 
 }  // namespace
 
-void write_onnx(const Graph& graph, const std::string& path, const WriteOptions& options) {
-  check_valid(graph, path);
+void write_onnx(const Graph& given, const std::string& path, const WriteOptions& options) {
+  const auto bare = valid(given, path);
+  const Graph& graph = bare ? *bare : given;
   const size_t bytes = tensor_bytes(graph);
   if (bytes <= std::min(options.external_above, kMaxMessage - kReserve)) {
     TensorSink sink;

@@ -31,6 +31,7 @@ Report example() {
   report.errors.tensors = {tensor, channels};
   report.encodings_written = 7;
   report.encodings_missing = {"lost"};
+  report.missing_reasons = {{"lost", "it has no elements"}};
   report.warnings = {{"", "careful <here>"}, {"bias-range", "it grew", {"w"}, {{"growth", 3}}, "--passes=-x"}};
   return report;
 }
@@ -65,7 +66,7 @@ TEST(ReportJson, HasEveryKeyOfTheContract) {
   EXPECT_TRUE(tensor.at("layerwise_snr").is_null()) << "not measured";
   EXPECT_EQ(channels.at("layerwise_snr"), 0.125);
   EXPECT_EQ(channels.at("scale"), nlohmann::json({0.5, 0.25}));
-  EXPECT_EQ(json.at("encodings"), nlohmann::json({{"written", 7}, {"missing", {"lost"}}}));
+  EXPECT_EQ(json.at("encodings"), nlohmann::json({{"written", 7}, {"missing", {"lost"}}, {"reasons", {{"lost", "it has no elements"}}}}));
   EXPECT_EQ(json.at("warnings"), nlohmann::json({"careful <here>", "[bias-range] it grew"}));
   EXPECT_EQ(json.at("warning_details"), nlohmann::json::parse(R"([{"code": "bias-range", "text": "it grew", "tensors": ["w"],
     "figures": {"growth": 3.0}, "remedy": "--passes=-x"}])"));

@@ -48,8 +48,8 @@ TEST_F(Cli, VersionIsOneLine) {
 }
 
 TEST_F(Cli, OutputThatCannotBeWrittenIsAnError) {
-  for (const char* command : {"--version", "list", "--help"})
-    expect_error(ppq_torch({command}, "exec >/dev/full; "), 6, {"[standard output] cannot be written"});
+  for (const auto& command : std::vector<std::vector<std::string>>{{"--version"}, {"list", "ops"}, {"--help"}})
+    expect_error(ppq_torch(command, "exec >/dev/full; "), 6, {"[standard output] cannot be written"});
 }
 
 TEST_F(Cli, EveryCommandHasHelpWithDefaults) {

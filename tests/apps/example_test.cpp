@@ -61,7 +61,8 @@ TEST(OwnPass, RunsInTheUsualJob) {
   const Json plain = Json::parse(read_file(work.folder + "/plain/quantized.table")),
              wide = Json::parse(read_file(work.folder + "/wide/quantized.table"));
   const auto scale = [](const Json& table, const char* name) { return table["activation_encodings"][name][0]["scale"].get<double>(); };
-  for (const char* name : {"image", "r"}) EXPECT_NEAR(scale(wide, name) / scale(plain, name), 1.25, 1e-6) << name;
+  // Not to the bit: candidates are tried with the headroom, and another one may do best.
+  for (const char* name : {"image", "r"}) EXPECT_NEAR(scale(wide, name) / scale(plain, name), 1.25, 0.01) << name;
   EXPECT_EQ(wide["param_encodings"]["weight"], plain["param_encodings"]["weight"]);
 }
 

@@ -120,6 +120,20 @@ TEST(CheckOnnx, NamesTheFault) {
   EXPECT_NE(error_of(ErrorKind::Model, [&] { check_onnx(*graph); }).find("Rellu"), std::string::npos);
 }
 
+/// A shape that the file declares and its nodes do not compute comes to light when constants are folded: it is left out.
+TEST(WriteOnnx, ShapesThatNodesContradictAreLeftOut) {
+  const std::string folder = temporary_dir("contradicted");
+  const auto graph =
+      read_onnx_text(R"(<ir_version: 8, opset_import: ["" : 17]> g (float[2,3] x, float[3,4] w) => (float y) { y = MatMul(x, w) })");
+  graph->find_value("y")->shape = Shape{};
+  ASSERT_NO_THROW(write_onnx(*graph, folder + "/m.onnx"));
+  EXPECT_TRUE(graph->find_value("y")->shape && graph->find_value("y")->shape->empty()) << "the graph itself stays";
+  const auto back = read_onnx(folder + "/m.onnx");
+  EXPECT_NO_THROW(check_onnx(*back));
+  ASSERT_TRUE(back->outputs()[0]->shape);
+  EXPECT_EQ(to_string(*back->outputs()[0]->shape), "[2, 4]");
+}
+
 /// What onnx's checker or strict inference refuses is not written, unless the file that was read was refused too.
 TEST(WriteOnnx, WhatOnnxRefusesIsNotWritten) {
   const std::string folder = temporary_dir("refused");

@@ -66,8 +66,8 @@ TEST(PassTable, WithoutAPlaceAPassIsTheLastOfItsPhase) {
   EXPECT_EQ(cleanup_pipeline(setting).back(), "own-clean-up");
   const auto names = pipeline(setting);
   EXPECT_EQ(names.back(), "own-end");
-  EXPECT_THAT((std::vector<std::string>{names.begin(), names.begin() + 3}),
-              ElementsAre("equalize-layers", "own-rewrite", "configure-quantization"));
+  EXPECT_THAT((std::vector<std::string>{names.begin(), names.begin() + 4}),
+              ElementsAre("raise-small-ranges", "equalize-layers", "own-rewrite", "configure-quantization"));
 }
 
 TEST(PassTable, WhatCannotBeRegisteredIsSaid) {

@@ -35,7 +35,7 @@ struct Factor {
   bool divides = false;
 };
 
-double magnitude(const at::Tensor& values) { return values.numel() ? values.abs().max().item<double>() : 0; }
+double magnitude(const at::Tensor& values) { return values.numel() ? values.to(at::kDouble).abs().max().item<double>() : 0; }
 bool is_float(const Value* value) { return value && may_be_float(*value); }
 bool has_constant(const Node& node, size_t index) {
   const at::Tensor constant = node.constant_input(index);
