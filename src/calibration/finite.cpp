@@ -25,10 +25,6 @@ at::Tensor with_infinities(const at::Tensor& value) {
   return x.masked_fill(x.ge(kAsGoodAsInfinite), kInfinity).masked_fill(x.le(-kAsGoodAsInfinite), -kInfinity);
 }
 
-}  // namespace
-
-namespace {
-
 /// Without a copy of the tensor; both NaN where one element is. Nothing for integers, and for types without arithmetic.
 std::pair<double, double> ends_of(const at::Tensor& values) {
   if (!values.defined() || values.numel() == 0) return {0, 0};
@@ -40,12 +36,11 @@ std::pair<double, double> ends_of(const at::Tensor& values) {
 
 }  // namespace
 
-bool holds_infinity(const at::Tensor& values) {
+Finiteness finiteness(const at::Tensor& values) {
   const auto [least, most] = ends_of(values);
-  return most >= kAsGoodAsInfinite || least <= -kAsGoodAsInfinite;
+  if (std::isnan(least)) return Finiteness::NaN;
+  return most >= kAsGoodAsInfinite || least <= -kAsGoodAsInfinite ? Finiteness::Infinite : Finiteness::Finite;
 }
-
-bool holds_nan(const at::Tensor& values) { return std::isnan(ends_of(values).first); }
 
 FiniteRange finite_range(const at::Tensor& values) {
   FiniteRangeStatistic statistic;

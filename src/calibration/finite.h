@@ -19,10 +19,10 @@ constexpr double kAsGoodAsInfinite = 0x1p125;
 inline constexpr char kSaturation[] = "saturation";
 inline bool is_saturated(const TensorQuant& quant) { return quant.scheme.observer == kSaturation; }
 
-/// Whether a tensor of floats holds infinities, or what is as good as one. NaN is none.
-bool holds_infinity(const at::Tensor& values);
-
-bool holds_nan(const at::Tensor& values);
+/// What a tensor of floats holds: NaN; else infinities, or what is as good as one; else finite numbers only. One read.
+enum class Finiteness { Finite, Infinite, NaN };
+Finiteness finiteness(const at::Tensor& values);
+inline bool holds_infinity(const at::Tensor& values) { return finiteness(values) == Finiteness::Infinite; }
 
 /// Smallest and largest finite value, and whether there are infinities on either side, or NaN.
 struct FiniteRange {

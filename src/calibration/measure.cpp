@@ -14,6 +14,7 @@ namespace ppq {
 at::Tensor Measure::sums_of(const at::Tensor& q, const at::Tensor& f) {
   if (q.sizes() != f.sizes())
     throw Error(ErrorKind::Data, "comparison", "shapes differ: got " + to_string(q.sizes()) + ", expected " + to_string(f.sizes()));
+  if (f.numel() == 0) return at::zeros({4}, f.options().dtype(at::kDouble));
   if (q.scalar_type() == at::kFloat && f.scalar_type() == at::kFloat) return kernels::error_sums(q, f);
   const at::Tensor a = q.to(at::kDouble), b = f.to(at::kDouble), d = a - b;
   return at::stack({(d * d).sum(), (b * b).sum(), (a * a).sum(), (a * b).sum()});

@@ -1,3 +1,4 @@
+#include "core/words.h"
 #include "executor/program.h"
 #include "graph/readers.h"
 #include "ppq/error.h"
@@ -27,10 +28,8 @@ void check_supported(const Graph& graph) {
   const auto missing = unsupported_nodes(graph);
   if (missing.empty()) return;
   constexpr size_t kMaxShown = 20;
-  std::string text;
-  for (size_t i = 0; i < std::min(missing.size(), kMaxShown); ++i) text += (i ? ", " : "") + missing[i];
-  if (missing.size() > kMaxShown) text += ", and " + std::to_string(missing.size() - kMaxShown) + " more";
-  throw Error(ErrorKind::Unsupported, "model", std::to_string(missing.size()) + " node(s) have an operator that is not known: " + text,
+  throw Error(ErrorKind::Unsupported, "model",
+              std::to_string(missing.size()) + " node(s) have an operator that is not known: " + listed(missing, kMaxShown),
               "`ppq_torch list ops` shows the operators; cut the model before these nodes");
 }
 

@@ -10,6 +10,7 @@
 #include "exporters/exported_tensors.h"
 #include "exporters/exporters.h"
 #include "graph/readers.h"
+#include "ops/linear_quantization.h"
 #include "ops/op_facts.h"
 #include "ppq/error.h"
 #include "ppq/onnx.h"
@@ -36,21 +37,6 @@ at::ScalarType integer_type(const QuantScheme& scheme, const std::string& where)
   if (scheme.quant_min >= -128 && scheme.quant_max <= (is_signed ? 127 : 255)) return is_signed ? at::kChar : at::kByte;
   if (scheme.quant_min >= -32768 && scheme.quant_max <= (is_signed ? 32767 : 65535)) return is_signed ? at::kShort : at::kUInt16;
   return at::kInt;
-}
-
-std::pair<double, double> limits(at::ScalarType type) {
-  switch (type) {
-    case at::kChar:
-      return {-128, 127};
-    case at::kByte:
-      return {0, 255};
-    case at::kShort:
-      return {-32768, 32767};
-    case at::kUInt16:
-      return {0, 65535};
-    default:
-      return {-2147483648.0, 2147483647.0};
-  }
 }
 
 /// Integers of a stored parameter. What is rounded already is on the grid.
@@ -147,7 +133,7 @@ class Writer {
     const DataType type = of.dtype == DataType::Undefined ? DataType::Float : of.dtype;
     Value* real = from;
     if (type != DataType::Float) real = cast(from, like(of.name() + "_float", of, DataType::Float), DataType::Float, before);
-    const auto [low, high] = limits(n.type);
+    const auto [low, high] = ops::integer_range(n.type);
     if (quant.scheme.quant_min > low || quant.scheme.quant_max < high) real = clip(of, quant, real, before);
     Value* integers = like(of.name() + "_quantized", of, to_data_type(n.type));
     add("QuantizeLinear", of, n, quant, real, integers, before);

@@ -35,6 +35,16 @@ TEST(OutputParts, FollowTransposeAndOtherConcats) {
               testing::ElementsAre("a 0:0+6 1:0+4", "b 0:0+6 1:4+5", "c 0:6+2"));
 }
 
+/// 2^40 parts, if they were counted.
+TEST(OutputParts, OfConcatsOfTheSameAgainAndAgainAreNone) {
+  std::string body;
+  for (int i = 0; i < 40; ++i) {
+    const std::string from = i ? "c" + std::to_string(i - 1) : "a", to = i < 39 ? "c" + std::to_string(i) : "y";
+    body += to + " = Concat<axis = 0>(" + from + ", " + from + ") ";
+  }
+  EXPECT_THAT(parts_of("(float[1,2] a) => (float[M,2] y)", body), IsEmpty());
+}
+
 TEST(OutputParts, AreNoneOfOnePieceAndOfOpenShapes) {
   EXPECT_LT(parts_of("(float[1,4] a) => (float[1,4] y)", "y = Relu(a)").size(), 2u);
   EXPECT_LT(parts_of("(float[1,N] a, float[1,M] b) => (float[1,K] y)", "y = Concat<axis = 1>(a, b)").size(), 2u);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/words.h"
 #include "exporters/exported_tensors.h"
 #include "exporters/qualcomm/encoding.h"
 #include "ops/op_facts.h"
@@ -72,12 +73,7 @@ Facts facts_of(const Graph& graph, const EncodingsOptions& options) {
   return facts;
 }
 
-std::string joined(const std::vector<std::string>& names, size_t most = 8) {
-  std::string text;
-  for (size_t i = 0; i < std::min(names.size(), most); ++i) text += (i ? ", " : "") + ("`" + names[i] + "`");
-  if (names.size() > most) text += " and " + std::to_string(names.size() - most) + " more";
-  return text;
-}
+std::string joined(const std::vector<std::string>& names, size_t most = 8) { return listed(names, most, "`"); }
 
 /// " --input_dim x 1,8" for inputs whose declared shape the converter could not use as it is.
 std::string shape_flags(const Facts& facts, const std::string& flag) {

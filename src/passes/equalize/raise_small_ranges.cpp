@@ -9,6 +9,7 @@
 #include "calibration/finite.h"
 #include "calibration/samples.h"
 #include "calibration/sweep.h"
+#include "core/words.h"
 #include "ops/op_facts.h"
 #include "passes/equalize/pairs.h"
 #include "passes/passes.h"
@@ -69,8 +70,9 @@ class Groups {
 
  private:
   int root(int group) {
-    while (parent_[static_cast<size_t>(group)] != group) group = parent_[static_cast<size_t>(group)];
-    return group;
+    for (int& parent = parent_[static_cast<size_t>(group)]; parent != parent_[static_cast<size_t>(parent)];)
+      parent = parent_[static_cast<size_t>(parent)];  // shorter for the next one
+    return parent_[static_cast<size_t>(group)];
   }
   std::unordered_map<const Value*, int> number_;
   std::vector<int> parent_;
@@ -256,14 +258,12 @@ class RaiseSmallRanges final : public Pass {
       smallest = std::min(smallest, now);
     }
     if (warning.tensors.empty()) return;
-    std::string names;
-    for (size_t i = 0; i < std::min<size_t>(8, warning.tensors.size()); ++i) names += (i ? ", " : "") + warning.tensors[i];
-    if (warning.tensors.size() > 8) names += " and " + std::to_string(warning.tensors.size() - 8) + " more";
     char text[160];
     std::snprintf(text, sizeof text,
                   "the target widens ranges below %.3g; narrower by a factor of up to %.3g, so that few steps are left: ", least_,
                   least_ / smallest);
-    warning.text = text + names + "; scale them up in the model where they come in or go out, or keep what computes them in float";
+    warning.text =
+        text + listed(warning.tensors) + "; scale them up in the model where they come in or go out, or keep what computes them in float";
     warning.figures["factor"] = least_ / smallest;
     const Value* first = graph.find_value(warning.tensors[0]);
     const Node* node = first->producer() ? first->producer() : first->uses()[0].node;

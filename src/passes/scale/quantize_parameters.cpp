@@ -29,8 +29,8 @@ std::vector<Slot> waiting(const Graph& graph) {
   for (const Slot& slot : quant_slots(graph)) {
     const at::Tensor& constant = slot.value()->constant();
     if (slot.output || !constant.defined() || slot.quant()->state != QuantState::Initial || slot.quant()->fixed) continue;
-    const bool infinite = holds_infinity(constant);
-    const bool nan = !infinite && holds_nan(constant);
+    const Finiteness holds = finiteness(constant);
+    const bool infinite = holds == Finiteness::Infinite, nan = holds == Finiteness::NaN;
     if (nan || (infinite && is_computing(*slot.node)))
       throw Error(ErrorKind::Model, "constant " + slot.value()->name(),
                   std::string(nan ? "got NaN" : "got infinite values in a weight") + ", expected finite values",

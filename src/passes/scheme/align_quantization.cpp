@@ -116,15 +116,20 @@ class AlignQuantization final : public Pass {
 
   /// Options that keep a Concat in float with all that only moves its elements, up to the outputs; empty where something computes with
   /// them.
-  static std::string floating(const Node& node) {
-    std::string options = "--keep-float '" + node.name + "'";
-    for (const Value* value : node.outputs())
-      for (const Use& use : value ? value->uses() : std::vector<Use>()) {
-        if (!use.node->quantized) continue;
-        const std::string behind = is_passive(*use.node) || use.node->is("Concat") ? floating(*use.node) : "";
-        if (behind.empty()) return "";
-        if (options.find(behind) == std::string::npos) options += " " + behind;
-      }
+  static std::string floating(const Node& concat) {
+    std::string options;
+    std::set<const Node*> seen = {&concat};
+    for (std::vector<const Node*> open = {&concat}; !open.empty();) {
+      const Node& node = *open.back();
+      open.pop_back();
+      options += (options.empty() ? "" : " ") + ("--keep-float '" + node.name + "'");
+      for (const Value* value : node.outputs())
+        for (const Use& use : value ? value->uses() : std::vector<Use>()) {
+          if (!use.node->quantized) continue;
+          if (!is_passive(*use.node) && !use.node->is("Concat")) return "";
+          if (seen.insert(use.node).second) open.push_back(use.node);
+        }
+    }
     return options;
   }
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <unordered_map>
 
+#include "core/words.h"
 #include "graph/quant_slots.h"
 #include "ops/op_facts.h"
 #include "passes/equalize/pairs.h"
@@ -45,14 +46,11 @@ class QuantizePassiveParameters final : public Pass {
 
   static void report(const Beyond& beyond, const char* code, const char* what, const PassContext& context) {
     if (beyond.biases.empty()) return;
-    std::string names;
-    for (size_t i = 0; i < std::min<size_t>(8, beyond.layers.size()); ++i) names += (i ? ", " : "") + beyond.layers[i];
-    if (beyond.layers.size() > 8) names += " and " + std::to_string(beyond.layers.size() - 8) + " more";
     char factor[32];
     std::snprintf(factor, sizeof factor, "%.3g", beyond.most);
     context.warn({code,
                   "biases do not fit the integers of the accumulator at input scale × weight scale, by a factor of up to " +
-                      std::string(factor) + ": " + what + "; layers: " + names,
+                      std::string(factor) + ": " + what + "; layers: " + listed(beyond.layers),
                   beyond.biases,
                   {{"factor", beyond.most}, {"layers", static_cast<double>(beyond.layers.size())}},
                   ""});

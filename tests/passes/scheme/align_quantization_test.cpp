@@ -228,6 +228,27 @@ TEST(AlignQuantization, PartsThatLoseTheirStepsAreNamed) {
   EXPECT_THAT(warning.text, HasSubstr("--bits 'op=16'"));
 }
 
+/// What moves the elements on is named once, whichever way it is reached: here 2^30 ways.
+TEST(AlignQuantization, TheRemedyNamesEachNodeOnce) {
+  std::string body = "[op] c0 = Concat<axis = 1>(a, b) ";
+  for (int i = 0; i < 30; ++i) {
+    const std::string n = std::to_string(i), to = i < 29 ? "c" + std::to_string(i + 1) : "y";
+    body += "[s" + n + "] p" + n + ", q" + n + " = Split<axis = 1>(c" + n + ") [j" + n + "] " + to + " = Concat<axis = 1>(p" + n + ", q" +
+            n + ") ";
+  }
+  Two q(body, "float[N,8] y");
+  for (Node* node : q.graph->nodes()) node->quantized = true;
+  q.node("right").output_quant = {Two::range(0, 40)}, q.node("op").input_quant[1] = q.out("right");
+  q.node("op").output_quant = {Two::range(-1, 40)};
+  q.pass("align-quantization");
+  ASSERT_THAT(q.warnings, testing::Not(testing::IsEmpty()));
+  const std::string& remedy = q.warnings[0].remedy;
+  EXPECT_THAT(remedy, testing::StartsWith("--keep-float 'op' --keep-float 's0'"));
+  size_t named = 0;
+  for (size_t at = 0; (at = remedy.find("--keep-float", at)) != std::string::npos; ++at) ++named;
+  EXPECT_EQ(named, 61u);
+}
+
 TEST(AlignQuantization, PartsOfLikeRangesAndOfNothingAreNot) {
   for (const double high : {30.0, 1e-5}) {
     Two q("[op] y = Concat<axis = 1>(a, b)", "float[N,8] y");
