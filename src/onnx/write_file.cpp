@@ -53,11 +53,15 @@ void check_size(size_t bytes, const std::string& where) {
                 "write it to a file with its weights outside (lower external_tensor_threshold)");
 }
 
-/// What declares no shapes but those of inputs: a file may declare what its nodes do not compute, unseen until constants are folded.
-std::unique_ptr<Graph> without_shapes(const Graph& graph) {
+/// With the shapes that nodes compute from those of inputs: a file may declare others, unseen until constants are folded. What it declares
+/// stays where none is known.
+std::unique_ptr<Graph> with_computed_shapes(const Graph& graph) {
   auto copy = graph.clone();
   for (Value* value : copy->values())
     if (!value->is_graph_input() && !value->is_constant()) value->shape.reset();
+  infer_shapes(*copy);
+  for (Value* value : copy->outputs())
+    if (!value->shape) value->shape = graph.find_value(value->name())->shape;
   return copy;
 }
 
@@ -68,8 +72,8 @@ std::unique_ptr<Graph> valid(const Graph& graph, const std::string& path) {
     return nullptr;
   const std::string fault = fault_of(light_model(graph));
   if (fault.empty()) return nullptr;
-  auto bare = without_shapes(graph);
-  if (fault_of(light_model(*bare)).empty()) return bare;
+  auto computed = with_computed_shapes(graph);
+  if (fault_of(light_model(*computed)).empty()) return computed;
   throw Error(ErrorKind::Internal, path, "onnx would refuse this model: " + fault, "it was read without such a fault: please report it");
 }
 
@@ -81,8 +85,8 @@ std::string serialize(const onnx::ModelProto& model, const std::string& where) {
 }  // namespace
 
 void write_onnx(const Graph& given, const std::string& path, const WriteOptions& options) {
-  const auto bare = valid(given, path);
-  const Graph& graph = bare ? *bare : given;
+  const auto computed = valid(given, path);
+  const Graph& graph = computed ? *computed : given;
   const size_t bytes = tensor_bytes(graph);
   if (bytes <= std::min(options.external_above, kMaxMessage - kReserve)) {
     TensorSink sink;

@@ -272,6 +272,23 @@ TEST(SteppedRun, KeepsWhatIsStillRead) {
   for (const auto& storage : seen) EXPECT_TRUE(storage.expired());
 }
 
+TEST(SteppedRun, DropsWhatNobodyReads) {
+  const auto graph = read_onnx_text(
+      R"(<ir_version: 8, opset_import: ["" : 17]> g (float[N,4] x) => (float[N,4] y) { u = Neg(x) a = Abs(x) y = Relu(a) })");
+  LowerOptions options = test::on_test_device();
+  options.watch = {graph->find_value("u"), graph->find_value("a")};
+  const auto program = lower(*graph, options);
+  SteppedRun stepped(*program, {at::ones({1, 4}, test::test_device())});
+  auto unread = stepped.next();
+  ASSERT_TRUE(unread);
+  ASSERT_EQ(unread->index, 0u);
+  const c10::weak_intrusive_ptr<c10::StorageImpl> storage(
+      c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(unread->value.storage().unsafeGetStorageImpl()));
+  unread.reset();
+  ASSERT_TRUE(stepped.next());
+  EXPECT_TRUE(storage.expired());
+}
+
 TEST(SteppedRun, ChecksItsInputs) {
   const auto graph = model();
   const auto program = lower(*graph, test::on_test_device());

@@ -340,6 +340,24 @@ TEST(QuantizeParameters, AnActivationOfAnotherDomainIsRunAsWhatItIs) {
   EXPECT_EQ(q.in("gemm", 1)->state, QuantState::Active);
 }
 
+/// The model's fault, not the samples'; infinities of operands are masks and wait for what is computed of them.
+TEST(QuantizeParameters, ConstantsThatAreNoNumbersAreNamed) {
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  for (const auto& [constant, number, text] :
+       {std::tuple("w", nan, "got NaN"), {"w", inf, "got infinite values in a weight"}, {"k", nan, "got NaN"}}) {
+    Quantizing q("(float[N,4] x, float[4,4] w, float[4] k) => (float[N,4] y)", "[product] a = MatMul(x, w) [sum] y = Add(a, k)",
+                 {"w", "k"});
+    q.pass("configure-quantization");
+    Value* value = q.graph->find_value(constant);
+    at::Tensor numbers = value->constant().clone();
+    numbers.view({-1})[1] = number;
+    value->set_constant(numbers);
+    const Error error = thrown([&] { q.pass("quantize-parameters"); });
+    EXPECT_EQ(error.kind(), ErrorKind::Model);
+    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr(std::string("constant ") + constant), HasSubstr(text), HasSubstr("--keep-float")));
+  }
+}
+
 /// A constant operand of Add is no weight: its range is exact whatever the search.
 TEST(QuantizeParameters, ConstantOperandsTakeTheirExtremes) {
   for (const char* method : {"output", "mse", "minmax"}) {
