@@ -6,10 +6,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-# Photographs that come inside the scikit-image package (public domain or CC0; see its data/README.txt).
-PHOTOS = ["astronaut.png", "cat.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "ihc.png", "motorcycle_left.png", "motorcycle_right.png",
-          "retina.jpg", "rocket.jpg", "camera.png", "brick.png", "grass.png", "gravel.png", "coins.png", "moon.png", "cell.png", "page.png"]
+# Photographs that come inside Python packages (public domain or CC; see data/README.txt of scikit-image, datasets/images/README.txt of
+# scikit-learn, sample_data/README.txt of matplotlib). What calibrates and what evaluates shares no photograph.
+CALIBRATION = ["skimage/data/astronaut.png", "skimage/data/motorcycle_left.png", "skimage/data/motorcycle_right.png", "skimage/data/rocket.jpg",
+               "skimage/data/camera.png", "skimage/data/coins.png", "skimage/data/grass.png", "skimage/data/gravel.png", "skimage/data/ihc.png",
+               "skimage/data/retina.jpg", "skimage/data/hubble_deep_field.jpg", "sklearn/datasets/images/china.jpg"]
+EVALUATION = ["skimage/data/chelsea.png", "skimage/data/coffee.png", "sklearn/datasets/images/flower.jpg",
+              "matplotlib/mpl-data/sample_data/grace_hopper.jpg", "skimage/data/brick.png", "skimage/data/page.png"]
 CROP = 288
+CROPS = {"calibration": 8, "evaluation": 16}  # of each photograph
 
 
 def export_model(path):
@@ -21,36 +26,32 @@ def export_model(path):
                       output_names=["logits"], dynamic_axes={"input": {0: "N"}, "logits": {0: "N"}})
 
 
-def crops_of(photo):
-    """Square crops on a grid; neighbours overlap little, so calibration and evaluation see different pixels."""
+def crops_of(photo, count, rng):
+    """Square crops between the whole short side and two fifths of it, at any place, every other one mirrored."""
     width, height = photo.size
-    if min(width, height) < CROP:
-        scale = CROP / min(width, height)
-        photo = photo.resize((max(CROP, round(width * scale)), max(CROP, round(height * scale))), Image.BILINEAR)
-        width, height = photo.size
-    for top in np.linspace(0, height - CROP, max(1, height // CROP), dtype=int):
-        for left in np.linspace(0, width - CROP, max(1, width // CROP), dtype=int):
-            yield photo.crop((left, top, left + CROP, top + CROP))
+    for number in range(count):
+        side = round(min(width, height) * rng.uniform(0.4, 1.0))
+        left, top = rng.integers(0, width - side + 1), rng.integers(0, height - side + 1)
+        crop = photo.crop((left, top, left + side, top + side)).resize((CROP, CROP), Image.BILINEAR)
+        yield crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if number % 2 else crop
 
 
-def write_photos(folder):
-    import skimage
-
-    data = pathlib.Path(skimage.__file__).parent / "data"
-    photos = [name for name in PHOTOS if (data / name).exists()]
-    for kind in ("calibration", "evaluation"):
+def write_photos(packages, folder):
+    for kind, photos in (("calibration", CALIBRATION), ("evaluation", EVALUATION)):
         (folder / kind).mkdir(parents=True, exist_ok=True)
-    for index, name in enumerate(photos):
-        # Whole photographs go to one side or the other: every third evaluates.
-        kind = "evaluation" if index % 3 == 2 else "calibration"
-        for number, crop in enumerate(crops_of(Image.open(data / name).convert("RGB"))):
-            crop.save(folder / kind / f"{pathlib.Path(name).stem}_{number:02d}.png")
+        for name in photos:
+            path = packages / name
+            rng = np.random.default_rng(len(name))  # the same crops each time
+            for number, crop in enumerate(crops_of(Image.open(path).convert("RGB"), CROPS[kind], rng)):
+                crop.save(folder / kind / f"{path.stem}_{number:02d}.png")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
+    parser.add_argument("packages", type=pathlib.Path, help="folder that the packages were installed into")
     parser.add_argument("folder", type=pathlib.Path)
-    folder = parser.parse_args().folder
+    arguments = parser.parse_args()
+    folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     export_model(folder / "efficientnet_lite0.onnx")
-    write_photos(folder)
+    write_photos(arguments.packages, folder)

@@ -59,6 +59,8 @@ TensorError describe(const Pair& pair) {
   if (!node && !pair.quantized->uses().empty()) node = pair.quantized->uses()[0].node;
   if (node) error.op = node->name, error.type = node->op_type;
   error.bits = pair.quant->scheme.bits;
+  const std::string& observed = pair.quant->observed;
+  error.fixed = pair.quant->fixed || is_saturated(*pair.quant) || (!observed.empty() && observed != error.name);
   error.scale = to_doubles(pair.quant->params.scale);
   error.offset = to_doubles(pair.quant->params.offset);
   auto [lo, hi] = range_of(pair.quant->params, pair.quant->scheme);
@@ -97,7 +99,7 @@ bool is_same_network(const Graph& a, const Graph& b) {
 class State {
  public:
   State(const Graph& quantized, const Graph& reference, const Graph& original, const AnalysisOptions& options)
-      : pairs_(quantized_activations(quantized, reference)) {
+      : pairs_(quantized_activations(quantized, reference)), survey_(options.survey) {
     LowerOptions simulated;
     simulated.mode = ExecutionMode::Simulated;
     simulated.watch_quantized = true;
@@ -105,6 +107,7 @@ class State {
     for (const Pair& pair : pairs_) {
       simulated.watch.push_back(pair.quantized);
       result_.tensors.push_back(describe(pair));
+      axes_.push_back(channel_axis(*pair.quantized));
     }
     program_ = lower(quantized, simulated);
     for (const Value* value : original.outputs()) {
@@ -126,7 +129,10 @@ class State {
   /// One batch, in step with the reference.
   class Run {
    public:
-    Run(const State& state, const Tensors& batch) : state_(&state), run_(*state.program_, batch), found_(state.pairs_.size()) { step(); }
+    Run(const State& state, const Tensors& batch, size_t samples)
+        : state_(&state), samples_(samples), run_(*state.program_, batch), found_(state.pairs_.size()) {
+      step();
+    }
 
     /// The tensor of the reference that it needs to go on; null at its end.
     const Value* waits_for() const { return next_ ? state_->pairs_[next_->index].reference : nullptr; }
@@ -138,7 +144,8 @@ class State {
         if (is_saturated(*pair.quant)) reference = clipped_to(reference, state_->result_.tensors[next_->index]);
         const at::Tensor q = pair.quantized->producer() ? value : fake_quantize(value, *pair.quant);
         const at::Tensor clipped = count_clipped(reference, state_->result_.tensors[next_->index]);
-        found_[next_->index] = {at::cat({Measure::sums_of(q, reference), clipped.reshape({1})}), reference.numel()};
+        found_[next_->index] = {at::cat({Measure::sums_of(q, reference), clipped.reshape({1})}), reference.numel(), {}};
+        if (state_->survey_) found_[next_->index].survey = BatchSurvey(reference, q, state_->axes_[next_->index], samples_);
       }
       step();
     }
@@ -150,6 +157,7 @@ class State {
     struct Found {
       at::Tensor sums;
       int64_t elements = 0;
+      BatchSurvey survey;
     };
     void step() {
       next_.reset();  // what is held is not written over
@@ -157,6 +165,7 @@ class State {
     }
 
     const State* state_;
+    size_t samples_;
     SteppedRun run_;
     std::optional<SteppedRun::Watched> next_;
     std::vector<Found> found_;
@@ -174,6 +183,7 @@ class State {
       result_.tensors[i].graphwise.add_sums(next, run.found_[i].elements);
       clipped_[i] += next[4], counted_[i] += static_cast<double>(run.found_[i].elements);
       next += 5;
+      run.found_[i].survey.add_to(result_.tensors[i].survey);
     }
     const Tensors simulated = run.outputs();
     for (size_t i = 0; i < expected.size() && i < simulated.size(); ++i) compare_output(i, simulated[i], expected[i]);
@@ -219,6 +229,8 @@ class State {
   }
 
   std::vector<Pair> pairs_;
+  std::vector<int64_t> axes_;  ///< of their channels
+  bool survey_;
   std::shared_ptr<const Program> program_;
   std::map<std::string, std::pair<int64_t, int64_t>> scores_;
   ErrorAnalysis result_;
@@ -252,7 +264,7 @@ std::vector<ErrorAnalysis> analyze_states(const std::vector<const Graph*>& graph
   }
   visit_samples_at_once(samples, context, "graphwise analysis", [&](const Tensors& batch, size_t, size_t count) -> std::function<void()> {
     std::vector<State::Run> runs;
-    for (const State& state : states) runs.emplace_back(state, batch);
+    for (const State& state : states) runs.emplace_back(state, batch, count);
     std::unordered_map<const Value*, std::pair<at::Tensor, size_t>> floats;  // and how many will read it
     // As far as what there is of the reference allows.
     auto go_on = [&](bool all) {

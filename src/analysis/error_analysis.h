@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "analysis/output_parts.h"
+#include "analysis/survey.h"
 #include "calibration/measure.h"
 #include "ppq/dataset.h"
 #include "ppq/graph.h"
@@ -20,10 +21,12 @@ struct TensorError {
   std::string op;    ///< node that computes it (or first reads it)
   std::string type;  ///< that node's operator
   int bits = 8;
+  bool fixed = false;  ///< its range is not that of its own values on the samples
   std::vector<double> scale, offset, minimum, maximum;
   Measure graphwise;          ///< everything before it quantized too
   double layerwise_snr = -1;  ///< at the graph outputs, when only this node is quantized; -1: not measured
   double clipped = 0;         ///< share of float values outside the quantized range
+  Survey survey;              ///< where AnalysisOptions::survey asked for it
 };
 
 /// Fewer scores a sample are no classification.
@@ -45,6 +48,7 @@ struct ErrorAnalysis {
 /// Where `sample_bytes` is not known it is measured: threads of a CPU analyze samples side by side as far as memory allows.
 struct AnalysisOptions : RunContext {
   size_t layerwise_samples = 4;  ///< 0: no layerwise analysis
+  bool survey = false;           ///< look at the channels and samples of each tensor
   AnalysisOptions() = default;
   /// Without a word to the user.
   explicit AnalysisOptions(const RunContext& context) : RunContext(context) { progress = nullptr, warnings = nullptr; }

@@ -61,6 +61,16 @@ std::vector<const OutputPart*> hidden_parts(const Report& report, const std::str
   return hidden;
 }
 
+/// What the samples show of a tensor.
+void add_survey(const TensorError& error, Json& json) {
+  if (error.survey.samples.empty()) return;
+  const auto [low, high] = error.survey.range();
+  json["float_min"] = number(low), json["float_max"] = number(high);
+  const ChannelCounts counts = count_channels(error.survey, error.minimum, error.maximum);
+  if (counts.all == 0) return;
+  json["channels"] = {{"all", counts.all}, {"constant", counts.constant}, {"vanished", counts.vanished}, {"saturated", counts.saturated}};
+}
+
 std::vector<const TensorError*> worst_tensors(const Report& report, size_t count) {
   std::vector<const TensorError*> worst;
   for (const TensorError& error : report.errors.tensors)
@@ -208,7 +218,7 @@ std::string to_json(const Report& report) {
     json["outputs"].push_back(output);
   }
   json["tensors"] = Json::array();
-  for (const TensorError& e : report.errors.tensors)
+  for (const TensorError& e : report.errors.tensors) {
     json["tensors"].push_back({{"name", e.name},
                                {"op", e.op},
                                {"type", e.type},
@@ -222,6 +232,8 @@ std::string to_json(const Report& report) {
                                {"cosine", number(e.graphwise.cosine())},
                                {"mse", number(e.graphwise.mse())},
                                {"clipped", e.clipped}});
+    add_survey(e, json["tensors"].back());
+  }
   json["passes"] = Json::array();
   for (const PassRecord& pass : report.passes) json["passes"].push_back(pass_to_json(pass));
   json["encodings"] = {{"written", report.encodings_written}, {"missing", report.encodings_missing}, {"reasons", report.missing_reasons}};

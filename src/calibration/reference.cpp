@@ -129,7 +129,7 @@ Reference::Course Reference::course(const Graph& quantized, const Part& part, co
   constexpr size_t kFewest = 4;
   constexpr double kFarBehind = 1.5;
   const Kept& all = kept(part);
-  OutputErrors errors;
+  OutputErrors errors, halves[2];
   Course course;
   bool hopeless = false;
   size_t seen = 0;
@@ -138,6 +138,8 @@ Reference::Course Reference::course(const Graph& quantized, const Part& part, co
     seen += count;
     const size_t step = course.growth.size();
     course.growth.push_back(errors.sum());
+    halves[step % 2].add(got, expected);
+    course.halves.push_back({halves[0].sum(), halves[1].sum()});
     hopeless = !all.rest && errors.least_sum(all.exact) > share * rival.error;
     if (seen >= kFewest && step < rival.growth.size()) hopeless |= course.growth[step] > kFarBehind * share * rival.growth[step];
   };

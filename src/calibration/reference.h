@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <functional>
 #include <limits>
@@ -46,6 +47,7 @@ class Reference {
   struct Course {
     double error = std::numeric_limits<double>::infinity();  ///< noise over signal, summed over outputs, on all samples
     std::vector<double> growth;                              ///< the same after each sample
+    std::vector<std::array<double, 2>> halves;               ///< the same of the samples in even and in odd places
   };
   /// The course of the simulated network on a part. It is given up, with an infinite error, once it is certain to end above
   /// `share` of the rival's error, or, from the fourth sample on, where it is half as much again above that share of what the

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "analysis/report.h"
+#include "analysis/warnings.h"
 #include "core/file.h"
 #include "exporters/exporter.h"
 #include "exporters/qualcomm/deploy.h"
@@ -276,8 +277,11 @@ class Job::Work {
     const auto start = Clock::now();
     AnalysisOptions options(quantizer_->run_context());
     options.layerwise_samples = static_cast<size_t>(std::max<int64_t>(0, options_.layerwise_samples));
+    options.survey = true;
     if (progress) progress("analyze", 0, 0);
     report_.errors = analyze_errors(*graph_, *quantizer_->reference(), *quantizer_->original(), samples_.evaluation, options);
+    for (Warning& warning : warnings_of(report_.errors, *graph_, *quantizer_->reference(), samples_.calibration, options))
+      report_.warnings.push_back(std::move(warning));
     report_.evaluated_on = samples_.evaluated_on;
     report_.timing["analyze"] = seconds_since(start);
   }

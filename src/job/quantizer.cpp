@@ -56,7 +56,11 @@ Graph& Quantizer::quantize(const Tensors& inputs, DatasetPtr calib_dataloader, T
   samples_ = std::min(calib_steps, calib_dataloader->size());
   if (samples_ < kFewSamples)
     warnings_.push_back(
-        {"", "calibrating with " + std::to_string(samples_) + " sample(s): ranges from fewer than 8 depend on which samples they are"});
+        {"few-samples",
+         "calibrating with " + std::to_string(samples_) + " sample(s): ranges from fewer than 8 depend on which samples they are",
+         {},
+         {{"samples", static_cast<double>(samples_)}},
+         ""});
   if (samples_ > kManySamples)
     warnings_.push_back(
         {"", "calibrating with " + std::to_string(samples_) + " samples: more than 512 rarely change the ranges and take longer"});

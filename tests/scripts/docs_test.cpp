@@ -203,7 +203,7 @@ TEST(DocsTest, ScriptsThatAreNotRunParse) {
   }
   const auto [usage, code] = shell("'" PPQ_SOURCE_DIR "/scripts/demo' --nonsense");
   EXPECT_EQ(code, 2);
-  EXPECT_THAT(usage, testing::HasSubstr("usage: scripts/demo [--cpu]"));
+  EXPECT_THAT(usage, testing::HasSubstr("usage: scripts/demo [--cpu|--cuda]"));
 }
 
 TEST(DocsTest, PresetsThatAreNamedExist) {

@@ -43,6 +43,32 @@ TEST(ChooseObserver, ALaterOneMustBeClearlyBetter) {
   }
 }
 
+/// With steps of 1 and 1.3, errors of 1.2 are 0.2 and 0.1, those of 2.85 are 0.15 and 0.25: 0.0625 and 0.0725 together.
+TEST(ChooseObserver, SaysThatHalvesOfTheSamplesDisagree) {
+  for (const float second : {1.2f, 2.85f}) {
+    Quantizing q("(float[N,1] x) => (float[N,1] y)", "[neg] y = Neg(x)");
+    std::vector<at::Tensor> samples;
+    for (int i = 0; i < 16; ++i) samples.push_back(at::full({1, 1}, i % 4 == 1 ? 1.2f : second));  // odd ones judge
+    q.calibrate_with(samples);
+    q.node("neg").quantized = true;
+    q.node("neg").input_quant = {active(1, 128)};
+    q.node("neg").output_quant = {nullptr};
+    q.in("neg")->candidates = {{"minmax", active(1, 128)->params}, {"mse", active(1.3, 128)->params}};
+    EXPECT_EQ(q.pass("choose-observer"), 1u);
+    if (second == 1.2f) {
+      EXPECT_EQ(q.in("neg")->scheme.observer, "mse") << "on all samples";
+      EXPECT_THAT(q.warnings, IsEmpty());
+      continue;
+    }
+    EXPECT_EQ(q.in("neg")->scheme.observer, "minmax");
+    ASSERT_THAT(q.warnings, SizeIs(1));
+    EXPECT_EQ(q.warnings[0].code, "few-samples");
+    EXPECT_THAT(q.warnings[0].text, testing::AllOf(HasSubstr("'mse'"), HasSubstr("'minmax'")));
+    EXPECT_EQ(q.warnings[0].figures.at("samples"), 16);
+    EXPECT_NEAR(q.warnings[0].figures.at("gain"), 0.75, 1e-3) << "0.01 for 0.04";
+  }
+}
+
 TEST(ChooseObserver, DoesNotFireWhereOneWasTried) {
   Candidates q;
   EXPECT_EQ(q.pass("choose-observer"), 0u);
