@@ -30,6 +30,7 @@ std::unique_ptr<Graph> read_model(onnx::ModelProto model, ExternalFiles& files, 
   const onnx::GraphProto whole_rest = graph_residual(graph);
   lighten(graph, input.initializers, kLightBytes);
   with_error_context(ErrorKind::Model, where, [&] { load_all_external_data(model, files); });
+  check_calls(model, where);
   if (options.check) run_checker(model, where, false);
   if (options.inline_functions) inline_functions(model, where);
   name_nodes(graph);

@@ -144,7 +144,12 @@ TEST(BadModel, FunctionsThatCallEachOtherOrGrowWithoutBound) {
   const std::string sign = "<domain: \"l\", opset_import: [\"\" : 18, \"l\" : 1]> ";
   for (const bool check : {true, false}) {
     const std::string cycle = head + sign + "f0 (p) => (q) { q = l.f1 (p) }\n" + sign + "f1 (p) => (q) { q = l.f0 (p) }";
-    error_of(ErrorKind::Model, [&] { read_onnx_text(cycle, {true, check, true}); });
+    EXPECT_SAYS(error_of(ErrorKind::Model, [&] { read_onnx_text(cycle, {true, check, true}); }), "in a circle");
+    // Whoever follows a chain of calls needs stack for each.
+    std::string chain = head;
+    for (int i = 0; i < 20000; ++i) chain += sign + "f" + std::to_string(i) + " (p) => (q) { q = l.f" + std::to_string(i + 1) + " (p) }\n";
+    chain += sign + "f20000 (p) => (q) { q = Relu (p) }";
+    EXPECT_SAYS(error_of(ErrorKind::Model, [&] { read_onnx_text(chain, {true, check, true}); }), "deeper than");
   }
   std::string growing = head;
   for (int i = 0; i < 40; ++i) {
