@@ -1,6 +1,7 @@
 #include "fuzz/target.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <filesystem>
