@@ -90,7 +90,7 @@ JobOptions job_options(const std::string& folder, const std::string& samples, Ra
   options.encodings = random.pick(kEncodings);
   options.observer = random.pick(kObservers);
   options.max_memory = "64M";
-  if (random.one_in(3)) options.export_formats = {"onnx_qdq"};
+  if (random.one_in(3)) options.export_formats = {"onnx-qdq"};
   return options;
 }
 
