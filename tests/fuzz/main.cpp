@@ -182,7 +182,8 @@ int run(int argc, char** argv) {
   std::erase_if(seeds, [&](const Seed& seed) { return seed.name.find(given["only"].as<std::string>()) == std::string::npos; });
   if (seeds.empty()) return std::puts("no seeds"), 2;
   // In memory: what is written is synced, file by file.
-  const std::filesystem::path memory = "/dev/shm", place = access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
+  const std::filesystem::path memory = "/dev/shm",
+                              place = access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
   const std::string folder = place / ("ppq_fuzz_" + std::to_string(getpid()));
   std::filesystem::create_directories(folder);
   const uint64_t number = given["run"].as<uint64_t>() ? given["run"].as<uint64_t>() : today();
