@@ -153,7 +153,11 @@ ops::Kernel make_scan(std::shared_ptr<const Program> body, ScanPlan plan) {
       for (size_t k = 0; k < plan.scan_inputs; ++k)
         own.push_back(in[plan.states + k].select(option(plan.input_axes, k), option(plan.input_reverse, k) ? length - 1 - t : t));
       Tensors results = run_body(*body, own, captured);
-      for (size_t k = 0; k < plan.states; ++k) state[k] = results.at(k);
+      for (size_t k = 0; k < plan.states; ++k) {
+        TORCH_CHECK(results.at(k).sizes() == state[k].sizes(), "a state of a Scan keeps its shape: got ", to_string(results[k].sizes()),
+                    " after ", to_string(state[k].sizes()));
+        state[k] = results[k];
+      }
       for (size_t k = 0; k < scans.size(); ++k) scans.keep(k, results.at(plan.states + k));
     }
     for (size_t k = 0; k < plan.states; ++k) out[k] = state[k];

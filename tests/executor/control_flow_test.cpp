@@ -193,6 +193,16 @@ TEST(Scan, AxesAndDirections) {
   EXPECT_TENSOR(out[1], expected);
 }
 
+TEST(Scan, AStateKeepsItsShape) {
+  const std::string text = R"(g (float[S] s0, float[T,2] x) => (float[R] s, float[T,2] y) {
+    s, y = Scan<num_scan_inputs=1, body = b (float[A] state, float[2] e) => (float[B] next, float[2] out) { next = Add(state, e) out = Neg(e) }>(s0, x)
+  })";
+  EXPECT_TENSOR(run_once(text, {floats({0, 1}), floats({1, 2}).reshape({1, 2})})[0], floats({1, 3}));
+  const Error error = thrown([&] { run_once(text, {floats({1}), floats({1, 2}).reshape({1, 2})}); });
+  EXPECT_EQ(error.kind(), ErrorKind::Model);
+  EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("(Scan)"), HasSubstr("got [2] after [1]")));
+}
+
 TEST(ControlFlow, ReadsQuantizedValuesOfItsScope) {
   auto graph = model(R"(g (bool go, float[2] x) => (float[2] y) {
     a = Neg(x)

@@ -37,7 +37,8 @@ Outcome outcome_of(const Body& body) {
   } catch (const Error& error) {
     return {exit_code(error.kind()), error.kind() == ErrorKind::Internal || is_of_the_inside(error.what()), error.what()};
   } catch (const std::exception& error) {
-    return {exit_code(ErrorKind::Internal), true, std::string("not an Error: ") + error.what()};
+    const std::string text = error.what();
+    return {exit_code(ErrorKind::Internal), true, "not an Error: " + text.substr(0, text.find('\n'))};
   } catch (...) {
     return {exit_code(ErrorKind::Internal), true, "not an exception"};
   }

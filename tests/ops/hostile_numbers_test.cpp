@@ -143,6 +143,11 @@ std::vector<Case> cases() {
   with(all, {"CumSum", 14, {}, {ones({4}), number(0)}}, 1, {number(4), none});
   with(all, {"ReduceSum", 13, {}, {ones({4}), ints({0})}}, 1, {ints({4}), ints({0, 0}), ints({kHuge})});
 
+  for (const char* type : {"NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"}) {
+    with(all, {type, 13, {}, {ones({2, 3}), ints({0, 1})}}, 1, {none, ints({0}), ints({0, 1, 2}), ints({0, 3}), ints({0, -1})});
+    with(all, {type, 13, {}, {ones({2, 3}), ints({0, 1})}}, 0, {ones({3}), at::ones({})});
+  }
+
   // signals, detection, normalization, attention
   with(all, {"HannWindow", 17, {}, {number(4)}}, 0, {number(-4), number(kHuge), number(kLarge), none});
   const Case mel{"MelWeightMatrix", 17, {}, {number(4), number(16), number(8000), real(0), real(4000)}};
