@@ -69,8 +69,8 @@ at::Tensor empty_scan(const Value& declared) {
   return at::zeros(sizes, has_scalar_type(declared.dtype) ? to_scalar_type(declared.dtype) : at::kFloat);
 }
 
-/// At ten million a second, longer than a day.
-constexpr int64_t kMostTrips = int64_t{1} << 40;
+/// At a microsecond each, most of a day.
+constexpr int64_t kMostTrips = int64_t{1} << 36;
 /// A kept tensor takes that much at least, however few elements it has.
 constexpr size_t kKeptBytes = 64;
 

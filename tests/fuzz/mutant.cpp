@@ -55,13 +55,31 @@ bool keeps_condition(const onnx::GraphProto& body) {
          std::any_of(constants.begin(), constants.end(), [&](const auto& tensor) { return tensor.name() == name; });
 }
 
+/// The number of an initializer; -1 where it is none.
+int64_t constant_of(const onnx::GraphProto& graph, const std::string& name) {
+  for (const auto& tensor : graph.initializer())
+    if (tensor.name() == name) {
+      if (tensor.int64_data_size() == 1) return tensor.int64_data(0);
+      if (tensor.raw_data().size() == sizeof(int64_t)) return *reinterpret_cast<const int64_t*>(tensor.raw_data().data());
+    }
+  return -1;
+}
+
+/// Whether a Loop may go on for long without being one that the program knows not to end.
+bool is_open(const onnx::NodeProto& node, const onnx::GraphProto& main) {
+  constexpr int64_t kFew = 1000, kEndless = int64_t{1} << 36;
+  const int64_t trips = node.input_size() ? constant_of(main, node.input(0)) : -1;
+  if (trips < 0 || (trips > kFew && trips <= kEndless)) return true;
+  return std::any_of(node.attribute().begin(), node.attribute().end(),
+                     [](const auto& attribute) { return attribute.has_g() && !keeps_condition(attribute.g()); });
+}
+
 bool has_open_loop(onnx::ModelProto& model) {
-  for (const onnx::GraphProto* graph : graphs_of(model))
-    for (const auto& node : graph->node())
-      if (node.op_type() == "Loop")
-        for (const auto& attribute : node.attribute())
-          if (attribute.has_g() && !keeps_condition(attribute.g())) return true;
-  return false;
+  const auto graphs = graphs_of(model);
+  return std::any_of(graphs.begin(), graphs.end(), [&](const onnx::GraphProto* graph) {
+    return std::any_of(graph->node().begin(), graph->node().end(),
+                       [&](const auto& node) { return node.op_type() == "Loop" && is_open(node, model.graph()); });
+  });
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ struct Mutant {
   std::string model;                 ///< bytes of the file
   std::string data;                  ///< of "model.data" beside it
   std::vector<std::string> changes;  ///< in words
-  bool open_loop = false;            ///< has a Loop that may end by a computed condition: nobody can tell whether it does
+  bool open_loop = false;            ///< has a Loop of many trips, or one that ends by a computed condition: nobody can tell when it does
 };
 Mutant make_mutant(const std::vector<Seed>& seeds, const Recipe& recipe);
 

@@ -12,6 +12,7 @@
 #include "data/npy.h"
 #include "exporters/exporter.h"
 #include "fuzz/mutant.h"
+#include "ops/memory_bound.h"
 #include "ppq/ppq.h"
 
 namespace ppq::fuzz {
@@ -21,6 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMostElements = 1 << 16;
 constexpr int kSamples = 3;
+constexpr size_t kMostBytes = size_t{1} << 30;  ///< of all tensors, as the program takes a share of its machine
 
 /// Texts of the libraries underneath: whoever reads them does not learn what is wrong with the file.
 bool is_of_the_inside(const std::string& text) {
@@ -143,6 +145,7 @@ Outcome examine(const std::string& folder, uint64_t choice, const std::function<
 void warm_up() {
   configure_log({LogLevel::Quiet, false, false});
   at::set_num_threads(1);
+  ops::bound_tensor_memory(kMostBytes);
   read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[1] x) => (float[1] y) { y = Relu(x) }");
 }
 
