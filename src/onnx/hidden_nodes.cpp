@@ -3,10 +3,10 @@
 #include <onnx/defs/schema.h>
 #include <onnx/shape_inference/implementation.h>
 
-#include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "onnx/bounded_schemas.h"
 #include "onnx/types.h"
 #include "ppq/error.h"
 
@@ -14,8 +14,7 @@ namespace ppq {
 namespace {
 
 constexpr const char* kHiddenDomain = "ppq.hidden";
-constexpr int64_t kMostDimensions = 64;     ///< of a tensor of LibTorch
-constexpr int64_t kMostElements = 1 << 14;  ///< of a vector whose elements are followed
+constexpr int64_t kMostDimensions = 64;  ///< of a tensor of LibTorch
 constexpr int kMostRounds = 8;
 
 /// Of vectors, by name.
@@ -46,22 +45,6 @@ void import_hidden_domain(onnx::ModelProto& model) {
   opset->set_version(1);
 }
 
-/// Visits two models that differ in types only, graph by graph, and the nodes of the second.
-template <class Graphs, class Nodes>
-void walk(const onnx::GraphProto& from, onnx::GraphProto& to, const Graphs& visit_graphs, const Nodes& visit_node) {
-  visit_graphs(from, to);
-  for (int i = 0; i < to.node_size(); ++i) {
-    auto& node = *to.mutable_node(i);
-    visit_node(node);
-    for (int k = 0; k < node.attribute_size(); ++k) {
-      const auto& attribute = from.node(i).attribute(k);
-      auto& own = *node.mutable_attribute(k);
-      if (own.has_g()) walk(attribute.g(), *own.mutable_g(), visit_graphs, visit_node);
-      for (int j = 0; j < own.graphs_size(); ++j) walk(attribute.graphs(j), *own.mutable_graphs(j), visit_graphs, visit_node);
-    }
-  }
-}
-
 /// The inputs by whose length a node's result gets its rank.
 std::vector<int> shape_inputs(const onnx::NodeProto& node) {
   if (!node.domain().empty() && node.domain() != "ai.onnx") return {};
@@ -85,8 +68,7 @@ class HiddenNodes {
     for (int round = 0; round < kMostRounds && !hidden_.empty(); ++round) {
       onnx::ModelProto copy = model_;
       try {
-        const LongVectors long_vectors(copy);
-        onnx::shape_inference::InferShapes(copy, onnx::OpSchemaRegistry::Instance(), onnx::ShapeInferenceOptions(false, 0, true));
+        onnx::shape_inference::InferShapes(copy, &bounded_schemas(), onnx::ShapeInferenceOptions(false, 0, true));
       } catch (const std::exception&) {
         return;  // what the real one will say too
       }
@@ -153,38 +135,6 @@ class HiddenNodes {
 void check_rank_lengths(const onnx::ModelProto& model) {
   onnx::ModelProto copy = model;
   HiddenNodes(copy).settle();
-}
-
-LongVectors::LongVectors(onnx::ModelProto& model) : model_(model) {
-  onnx::ModelProto typed = model;
-  try {
-    onnx::shape_inference::InferShapes(typed, onnx::OpSchemaRegistry::Instance(), onnx::ShapeInferenceOptions(false, 0, false));
-  } catch (const std::exception&) {
-    return;  // it stops there with data too
-  }
-  Lengths lengths = lengths_in(typed.graph());
-  if (std::erase_if(lengths, [](const auto& length) { return length.second <= kMostElements; }); lengths.empty()) return;
-  walk(
-      typed.graph(), *model.mutable_graph(),
-      [](const onnx::GraphProto& from, onnx::GraphProto& to) {
-        *to.mutable_value_info() = from.value_info();
-        *to.mutable_output() = from.output();
-      },
-      [&](onnx::NodeProto& node) {
-        const auto is_long = [&](const std::string& name) { return lengths.count(name) > 0; };
-        if (std::none_of(node.input().begin(), node.input().end(), is_long) &&
-            std::none_of(node.output().begin(), node.output().end(), is_long))
-          return;
-        hidden_.emplace_back(&node, node.domain());
-        node.set_domain(kHiddenDomain);
-      });
-  if (!hidden_.empty()) import_hidden_domain(model);
-}
-
-LongVectors::~LongVectors() {
-  if (hidden_.empty()) return;
-  for (auto& [node, domain] : hidden_) node->set_domain(domain);
-  model_.mutable_opset_import()->RemoveLast();
 }
 
 }  // namespace ppq

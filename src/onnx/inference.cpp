@@ -3,11 +3,11 @@
 #include <onnx/defs/schema.h>
 #include <onnx/shape_inference/implementation.h>
 
-#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "core/log.h"
+#include "onnx/bounded_schemas.h"
 #include "onnx/hidden_nodes.h"
 #include "onnx/types.h"
 #include "ppq/error.h"
@@ -51,9 +51,7 @@ bool complete(const onnx::TypeProto& type) {
 
 void infer_within_bounds(onnx::ModelProto& model, const onnx::ShapeInferenceOptions& options) {
   check_rank_lengths(model);
-  std::optional<LongVectors> hidden;
-  if (options.enable_data_propagation) hidden.emplace(model);
-  onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(), options);
+  onnx::shape_inference::InferShapes(model, &bounded_schemas(), options);
 }
 
 std::set<std::string> infer_types(onnx::ModelProto& model) {
