@@ -96,6 +96,19 @@ TEST(InferShapes, LongVectorsAreNotFollowed) {
   EXPECT_EQ(shape("short"), "[3]");
 }
 
+TEST(InferShapes, WhatDependsOnALengthThatIsComputedIsNotFollowedEither) {
+  const auto graph =
+      read_onnx_text(text_model("g (float[2,1099511627776] k) => (float y) <int64 zero = {0}, int64 one = {1}> "
+                                "{ s = Shape <start = 1> (k)  n = Squeeze (s)  r = Range (zero, n, one)  y = Cast <to = 1> (r) }"));
+  EXPECT_TRUE(graph->find_value("y")->shape);
+}
+
+TEST(InferShapes, AnEyeLikeOfAValueWithoutATypeHasNone) {
+  const auto graph =
+      read_onnx_text(text_model("g (float[2] x) => (float y) { u = NoSuchOperator (x)  e = EyeLike <dtype = 1> (u)  y = Neg (e) }"));
+  EXPECT_FALSE(graph->find_value("e")->shape);
+}
+
 /// A result has as many dimensions as its shape has numbers: a length that no tensor can have ends before they are made.
 TEST(InferShapes, AShapeOfTooManyDimensionsIsAnError) {
   for (const char* body : {"g (int64[100000] s) => (float y) { c = ConstantOfShape (s)  y = Identity (c) }",
