@@ -188,6 +188,11 @@ NpyHeader read_npy_header(const std::string& path) {
   read_bytes(path, start, length, text.data());
   NpyHeader header = HeaderText(path, std::move(text)).parse();
   header.data_offset = start + length;
+  constexpr size_t kMostDimensions = 64;  // of a tensor of LibTorch
+  if (header.shape.size() > kMostDimensions)
+    throw Error(
+        ErrorKind::Data, path,
+        "too many dimensions: got " + std::to_string(header.shape.size()) + ", expected at most " + std::to_string(kMostDimensions));
   // Counted in floating point first: a nonsense shape must not overflow.
   double expected = static_cast<double>(header.width);
   for (int64_t dim : header.shape) expected *= static_cast<double>(dim);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "executor/program.h"
+#include "ops/memory_bound.h"
 #include "ppq/error.h"
 
 namespace ppq {
@@ -68,21 +69,67 @@ at::Tensor empty_scan(const Value& declared) {
   return at::zeros(sizes, has_scalar_type(declared.dtype) ? to_scalar_type(declared.dtype) : at::kFloat);
 }
 
+/// At a microsecond each, most of a day.
+constexpr int64_t kMostTrips = int64_t{1} << 36;
+/// A kept tensor takes that much at least, however few elements it has.
+constexpr size_t kKeptBytes = 64;
+
+/// Whether the condition that a body gives is the one it got, or always true: then the trip count alone ends the Loop. What a computed
+/// condition becomes nobody knows before it does.
+bool counts_alone(const Graph& body) {
+  if (body.outputs().empty() || body.inputs().size() < 2) return false;
+  const Value* value = body.outputs()[0];
+  while (value->producer() && value->producer()->is("Identity") && value->producer()->input(0)) value = value->producer()->input(0);
+  if (value == body.inputs()[1]) return true;
+  const Node* producer = value->producer();
+  const at::Tensor constant = producer && producer->is("Constant") ? producer->attributes.get_tensor("value") : value->constant();
+  return constant.defined() && to_bool(constant);
+}
+
+/// Throws Resource where `count` tensors like this one are more than memory can hold.
+void check_scan(const at::Tensor& one, int64_t count) {
+  ops::check_room("", {count, std::max<int64_t>(one.numel(), 1)}, one.numel() ? one.element_size() : kKeptBytes);
+}
+
+/// The tensors that the trips of a Loop or Scan leave behind, one list for each output.
+class Scans {
+ public:
+  /// `trips`: how many there will be, 0 where that is not known.
+  Scans(size_t outputs, int64_t trips) : lists_(outputs), trips_(trips) {}
+  void keep(size_t output, at::Tensor value) {
+    auto& list = lists_[output];
+    const auto count = static_cast<int64_t>(list.size()) + 1;
+    if (trips_ > 0 ? count == 1 : (count & (count - 1)) == 0) check_scan(value, std::max(trips_, count));
+    list.push_back(std::move(value));
+  }
+  std::vector<at::Tensor>& operator[](size_t output) { return lists_[output]; }
+  size_t size() const { return lists_.size(); }
+
+ private:
+  std::vector<std::vector<at::Tensor>> lists_;
+  int64_t trips_;
+};
+
 /// Loop: inputs M, condition, carried values…; the body maps (iteration, condition, carried…) to (condition, carried…, scans…).
-ops::Kernel make_loop(std::shared_ptr<const Program> body, size_t carried_count, std::vector<at::Tensor> empty_scans) {
-  return [body, carried_count, empty_scans](Inputs in, Outputs out) {
+ops::Kernel make_loop(std::shared_ptr<const Program> body, size_t carried_count, std::vector<at::Tensor> empty_scans, bool counted) {
+  return [body, carried_count, empty_scans, counted](Inputs in, Outputs out) {
     const int64_t limit = in[0].defined() ? in[0].reshape({-1})[0].item<int64_t>() : INT64_MAX;
     bool go_on = !in[1].defined() || to_bool(in[1]);
+    if (counted && go_on && limit > kMostTrips)
+      throw Error(ErrorKind::Model, "",
+                  "would not end: its condition stays true, and its trip count is " + std::to_string(limit) + ", expected at most " +
+                      std::to_string(kMostTrips),
+                  "export the model with a condition that is computed in the loop, or with a trip count");
     std::vector<at::Tensor> carried(in.begin() + 2, in.begin() + 2 + static_cast<long>(carried_count));
     const Inputs captured = in.subspan(2 + carried_count);
-    std::vector<std::vector<at::Tensor>> scans(out.size() > carried_count ? out.size() - carried_count : 0);
+    Scans scans(out.size() > carried_count ? out.size() - carried_count : 0, counted ? limit : 0);
     for (int64_t i = 0; i < limit && go_on; ++i) {
       std::vector<at::Tensor> own = {at::scalar_tensor(i, at::kLong), at::scalar_tensor(true, at::kBool)};
       own.insert(own.end(), carried.begin(), carried.end());
       Tensors results = run_body(*body, own, captured);
       go_on = to_bool(results.at(0));
       for (size_t k = 0; k < carried_count; ++k) carried[k] = results.at(1 + k);
-      for (size_t k = 0; k < scans.size(); ++k) scans[k].push_back(results.at(1 + carried_count + k));
+      for (size_t k = 0; k < scans.size(); ++k) scans.keep(k, results.at(1 + carried_count + k));
     }
     for (size_t k = 0; k < carried_count && k < out.size(); ++k) out[k] = carried[k];
     for (size_t k = 0; k < scans.size(); ++k) out[carried_count + k] = scans[k].empty() ? empty_scans[k] : at::stack(scans[k]);
@@ -100,14 +147,18 @@ ops::Kernel make_scan(std::shared_ptr<const Program> body, ScanPlan plan) {
     const Inputs captured = in.subspan(plan.states + plan.scan_inputs);
     auto option = [](const std::vector<int64_t>& list, size_t k) { return k < list.size() ? list[k] : 0; };
     const int64_t length = in[plan.states].size(option(plan.input_axes, 0));
-    std::vector<std::vector<at::Tensor>> scans(out.size() - plan.states);
+    Scans scans(out.size() - plan.states, length);
     for (int64_t t = 0; t < length; ++t) {
       std::vector<at::Tensor> own = state;
       for (size_t k = 0; k < plan.scan_inputs; ++k)
         own.push_back(in[plan.states + k].select(option(plan.input_axes, k), option(plan.input_reverse, k) ? length - 1 - t : t));
       Tensors results = run_body(*body, own, captured);
-      for (size_t k = 0; k < plan.states; ++k) state[k] = results.at(k);
-      for (size_t k = 0; k < scans.size(); ++k) scans[k].push_back(results.at(plan.states + k));
+      for (size_t k = 0; k < plan.states; ++k) {
+        TORCH_CHECK(results.at(k).sizes() == state[k].sizes(), "a state of a Scan keeps its shape: got ", to_string(results[k].sizes()),
+                    " after ", to_string(state[k].sizes()));
+        state[k] = results[k];
+      }
+      for (size_t k = 0; k < scans.size(); ++k) scans.keep(k, results.at(plan.states + k));
     }
     for (size_t k = 0; k < plan.states; ++k) out[k] = state[k];
     for (size_t k = 0; k < scans.size(); ++k) {
@@ -140,7 +191,7 @@ ops::Kernel make_control_flow(const Node& node, int64_t opset, const std::vector
     std::vector<at::Tensor> empty_scans;
     for (size_t k = carried; k < node.outputs().size(); ++k)
       empty_scans.push_back(k + 1 < declared.size() ? empty_scan(*declared[k + 1]).to(device) : at::zeros({0}).to(device));
-    return make_loop(body, carried, std::move(empty_scans));
+    return make_loop(body, carried, std::move(empty_scans), counts_alone(*node.attributes.get_graph("body")));
   }
   if (opset < 9) throw Error(ErrorKind::Unsupported, "node " + node.name, "Scan of opset 8 (with a batch axis)");
   ScanPlan plan;

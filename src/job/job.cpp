@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 #include <string_view>
 
 #include "analysis/report.h"
@@ -17,6 +18,7 @@
 #include "job/fingerprint.h"
 #include "job/model.h"
 #include "job/options.h"
+#include "ops/memory_bound.h"
 #include "ppq/error.h"
 #include "ppq/onnx.h"
 #include "ppq/quantizer.h"
@@ -26,6 +28,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Beside the activations that --max-memory allows: samples and outputs that are kept, observers, and what a layer needs to be computed.
+constexpr size_t kOtherBytes = size_t{512} << 20;
+constexpr size_t kWeightCopies = 4;  ///< as equalized, rounded, baked and laid out for a kernel
 
 // Held back for the report when the user did not say how many samples to calibrate with and there are enough.
 constexpr size_t kEnoughToHoldBack = 40, kHeldBackShare = 5, kMostHeldBack = 64;
@@ -77,6 +83,14 @@ void check_patterns(const JobOptions& options, const Graph& graph) {
       if (pattern.starts_with(prefix)) pattern.erase(0, prefix.size());
     match_nodes(graph, pattern, "--bits");
   }
+}
+
+/// Bytes that tensors may take beside what the graph has.
+size_t room_for(const Graph& graph, const std::string& max_memory) {
+  if (max_memory == "0") return std::numeric_limits<size_t>::max();
+  size_t weights = 0;
+  for (const Value* value : graph.constants()) weights += value->constant().defined() ? value->constant().nbytes() : 0;
+  return parse_bytes(max_memory) + kWeightCopies * weights + kOtherBytes;
 }
 
 /// What is wrong without a look at any file.
@@ -191,6 +205,7 @@ class Job::Work {
   JobResult run() {
     if (quantizer_) throw Error(ErrorKind::Internal, "job", "ran already");
     prepare();
+    const ops::GrowthBound bound(room_for(*graph_, options_.max_memory));
     const bool new_folder = !std::filesystem::exists(output_);
     try {
       check_writable();

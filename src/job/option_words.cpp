@@ -142,7 +142,8 @@ size_t parse_bytes(const std::string& text) {
   }
   const std::string unit = text.substr(std::min(end, text.size()));
   double factor = unit.empty() ? 1 : unit == "K" || unit == "k" ? 1 << 10 : unit == "M" ? 1 << 20 : unit == "G" ? 1 << 30 : 0;
-  if (value <= 0 || factor == 0) usage("--max-memory", "got '" + text + "', expected bytes such as 512M or 4G");
+  if (!(value > 0 && value * factor < 0x1p62) || factor == 0)
+    usage("--max-memory", "got '" + text + "', expected bytes such as 512M or 4G");
   return static_cast<size_t>(value * factor);
 }
 

@@ -87,6 +87,12 @@ class Builder {
                         (shape ? to_string(*shape) : "of any shape"),
                     "export the model again");
       }
+      constexpr size_t kMostDimensions = 64;  // of a tensor of LibTorch
+      if (value->shape && value->shape->size() > kMostDimensions)
+        throw Error(
+            ErrorKind::Model, "input " + info.name(),
+            "too many dimensions: got " + std::to_string(value->shape->size()) + ", expected at most " + std::to_string(kMostDimensions),
+            "export the model again");
       value->doc = info.doc_string();
       graph.add_input(value);
     }

@@ -19,7 +19,8 @@ namespace ppq {
 namespace {
 
 constexpr const char* kUncheckedDomain = "ppq.unchecked";
-constexpr double kMaxInlinedNodes = 4e6;
+constexpr double kMaxInlinedNodes = 2e5, kMaxGrowth = 100;
+constexpr int kMaxCallDepth = 100;
 
 std::string one_line(std::string text) {
   std::string line;
@@ -82,37 +83,63 @@ class Leniency {
   std::vector<std::pair<onnx::NodeProto*, std::string>> hidden_;
 };
 
-/// How many nodes the calls in `graph` become; functions that call each other twice a level grow without bound.
-class InlinedSize {
+/// What calls of functions become: functions that call each other twice a level grow without bound, and long chains of calls fill the
+/// stack of whoever follows them.
+class Calls {
  public:
-  explicit InlinedSize(const onnx::ModelProto& model) {
+  explicit Calls(const onnx::ModelProto& model, const std::string& where) : where_(where) {
     for (const auto& function : model.functions()) functions_[{function.domain(), function.name(), function.overload()}] = &function;
   }
+
+  struct Size {
+    double nodes = 0;
+    int depth = 0;  ///< of calls within calls
+  };
   template <class Nodes>
-  double of(const Nodes& nodes) {
-    double total = 0;
+  Size of(const Nodes& nodes, int depth = 0) {
+    check_depth(depth);
+    Size size;
+    const auto add = [&](const Size& part) {
+      size.nodes += part.nodes;
+      size.depth = std::max(size.depth, part.depth);
+    };
     for (const auto& node : nodes) {
-      total += 1;
+      size.nodes += 1;
       for (const auto& attribute : node.attribute()) {
-        if (attribute.has_g()) total += of(attribute.g().node());
-        for (const auto& body : attribute.graphs()) total += of(body.node());
+        if (attribute.has_g()) add(of(attribute.g().node(), depth));
+        for (const auto& body : attribute.graphs()) add(of(body.node(), depth));
       }
-      const auto key = std::make_tuple(node.domain(), node.op_type(), node.overload());
-      const auto it = functions_.find(key);
-      if (it == functions_.end()) continue;
-      if (const auto known = sizes_.find(key); known != sizes_.end()) {
-        total += known->second;
-        continue;
-      }
-      total += sizes_[key] = of(it->second->node());
+      add(called(node, depth));
     }
-    return total;
+    return size;
   }
 
  private:
+  void check_depth(int depth) const {
+    if (depth > kMaxCallDepth)
+      throw Error(ErrorKind::Model, where_,
+                  "its functions call each other in a circle, or deeper than " + std::to_string(kMaxCallDepth) + " calls",
+                  "export the model without functions");
+  }
+
+  Size called(const onnx::NodeProto& node, int depth) {
+    const auto key = std::make_tuple(node.domain(), node.op_type(), node.overload());
+    const auto function = functions_.find(key);
+    if (function == functions_.end()) return {};
+    auto known = sizes_.find(key);
+    if (known == sizes_.end()) {
+      Size size = of(function->second->node(), depth + 1);
+      ++size.depth;
+      known = sizes_.emplace(key, size).first;
+    }
+    check_depth(depth + known->second.depth);
+    return known->second;
+  }
+
   using Key = std::tuple<std::string, std::string, std::string>;
+  const std::string& where_;
   std::map<Key, const onnx::FunctionProto*> functions_;
-  std::map<Key, double> sizes_;
+  std::map<Key, Size> sizes_;
 };
 
 }  // namespace
@@ -149,18 +176,24 @@ std::string fault_of(onnx::ModelProto model) {
   }
 }
 
+void check_calls(const onnx::ModelProto& model, const std::string& where) {
+  if (model.functions_size() == 0) return;
+  Calls calls(model, where);
+  double own = model.graph().node_size();
+  for (const auto& function : model.functions()) {
+    own += function.node_size();
+    calls.of(function.node());  // those that nothing calls too
+  }
+  const double most = std::max(kMaxInlinedNodes, kMaxGrowth * own);
+  if (const double nodes = calls.of(model.graph().node()).nodes; nodes > most)
+    throw Error(ErrorKind::Resource, where,
+                "its functions become too many nodes: got " + std::to_string(nodes) + ", expected at most " + std::to_string(most));
+}
+
 void inline_functions(onnx::ModelProto& model, const std::string& where) {
   if (model.functions_size() == 0) return;
   try {
-    onnx::checker::check_function_call_cycles(model);
-    InlinedSize size(model);
-    if (const double nodes = size.of(model.graph().node()); nodes > kMaxInlinedNodes)
-      throw Error(
-          ErrorKind::Resource, where,
-          "its functions become too many nodes: got " + std::to_string(nodes) + ", expected at most " + std::to_string(kMaxInlinedNodes));
     onnx::inliner::InlineLocalFunctions(model);
-  } catch (const Error&) {
-    throw;
   } catch (const std::exception& error) {
     throw Error(ErrorKind::Model, where, "its functions cannot be inlined: " + one_line(error.what()),
                 "export the model without functions");

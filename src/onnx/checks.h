@@ -16,7 +16,9 @@ void run_checker(onnx::ModelProto& model, const std::string& where, bool strict)
 /// onnx does not know are left alone, and so are inputs and outputs of unknown rank.
 std::string fault_of(onnx::ModelProto model);
 
-/// Replaces calls of model-local functions by their bodies, as far as the opsets allow.
+/// Throws Model where functions call each other in a circle or too deep, Resource where their calls become too many nodes.
+void check_calls(const onnx::ModelProto& model, const std::string& where);
+/// Replaces calls of model-local functions, which were checked, by their bodies, as far as the opsets allow.
 void inline_functions(onnx::ModelProto& model, const std::string& where);
 
 }  // namespace ppq

@@ -6,6 +6,7 @@
 #include "onnx/build.h"
 #include "onnx/checks.h"
 #include "onnx/inference.h"
+#include "onnx/node_checks.h"
 #include "onnx/parse.h"
 #include "onnx/residual.h"
 #include "ppq/error.h"
@@ -30,16 +31,19 @@ std::unique_ptr<Graph> read_model(onnx::ModelProto model, ExternalFiles& files, 
   const onnx::GraphProto whole_rest = graph_residual(graph);
   lighten(graph, input.initializers, kLightBytes);
   with_error_context(ErrorKind::Model, where, [&] { load_all_external_data(model, files); });
+  check_calls(model, where);
+  with_error_context(ErrorKind::Model, where, [&] { check_attributes(model); });
   if (options.check) run_checker(model, where, false);
   if (options.inline_functions) inline_functions(model, where);
+  with_error_context(ErrorKind::Model, where, [&] { check_inputs(model); });
   name_nodes(graph);
   input.residuals = graph_residuals(graph);
   auto& residual = input.residuals.front();
   residual.mutable_input()->DeleteSubrange(input.inputs, residual.input_size() - input.inputs);
   *residual.mutable_initializer() = whole_rest.initializer();
   // Of the file as it came: declarations that its nodes contradict are about to go.
-  const std::string fault = options.check ? fault_of(model) : "not checked";
-  if (options.infer_shapes) drop(residual, infer_types(model));
+  const std::string fault = options.check ? with_error_context(ErrorKind::Model, where, [&] { return fault_of(model); }) : "not checked";
+  if (options.infer_shapes) drop(residual, with_error_context(ErrorKind::Model, where, [&] { return infer_types(model); }));
   auto read = with_error_context(ErrorKind::Model, where, [&] { return build_graph(model, std::move(input), files); });
   if (!fault.empty()) {
     log_debug(where + ": onnx refuses it: " + fault);

@@ -135,6 +135,10 @@ void check_opaque(const TensorProto& proto, DataType dtype, const std::string& w
 }  // namespace
 
 int64_t element_count(const TensorProto& proto, const std::string& where) {
+  constexpr int kMostDimensions = 64;  // of a tensor of LibTorch
+  if (proto.dims_size() > kMostDimensions)
+    throw Error(ErrorKind::Model, where,
+                "too many dimensions: got " + std::to_string(proto.dims_size()) + ", expected at most " + std::to_string(kMostDimensions));
   int64_t count = 1;
   bool empty = false, overflow = false;
   for (const int64_t dim : proto.dims()) {

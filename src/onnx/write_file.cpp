@@ -53,12 +53,23 @@ void check_size(size_t bytes, const std::string& where) {
                 "write it to a file with its weights outside (lower external_tensor_threshold)");
 }
 
+/// What nodes compute, and in sub-graphs what comes into them, has the shape that the graph around gives it.
+void forget_shapes(Graph& graph, bool main) {
+  for (Value* value : graph.values())
+    if (!value->is_constant() && !(main && value->is_graph_input())) value->shape.reset();
+  for (const Node* node : graph.nodes())
+    for (const auto& [name, attribute] : node->attributes) {
+      if (const auto* body = std::get_if<std::shared_ptr<Graph>>(&attribute)) forget_shapes(**body, false);
+      if (const auto* bodies = std::get_if<std::vector<std::shared_ptr<Graph>>>(&attribute))
+        for (const auto& body : *bodies) forget_shapes(*body, false);
+    }
+}
+
 /// With the shapes that nodes compute from those of inputs: a file may declare others, unseen until constants are folded. What it declares
 /// stays where none is known.
 std::unique_ptr<Graph> with_computed_shapes(const Graph& graph) {
   auto copy = graph.clone();
-  for (Value* value : copy->values())
-    if (!value->is_graph_input() && !value->is_constant()) value->shape.reset();
+  forget_shapes(*copy, true);
   infer_shapes(*copy);
   for (Value* value : copy->outputs())
     if (!value->shape) value->shape = graph.find_value(value->name())->shape;

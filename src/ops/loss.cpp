@@ -29,6 +29,10 @@ LossOptions options_of(const OpSpec& spec) {
 
 /// -weight[target] × log_prob[target] of [N, C, d1, …] and targets [N, d1, …]; the mean is weighted.
 at::Tensor likelihood_loss(const at::Tensor& log_prob, const at::Tensor& labels, const at::Tensor& weight, const LossOptions& options) {
+  std::vector<int64_t> places = log_prob.sizes().vec();
+  TORCH_CHECK(places.size() >= 2, "input: got ", to_string(log_prob.sizes()), ", expected [N, C, ...]");
+  places.erase(places.begin() + 1);
+  TORCH_CHECK(labels.sizes() == at::IntArrayRef(places), "target: got shape ", to_string(labels.sizes()), ", expected ", to_string(places));
   const at::Tensor target = on_device_of(labels.to(at::kLong), log_prob);
   const at::Tensor kept = options.ignored ? target.ne(*options.ignored) : at::ones_like(target, at::kBool);
   const at::Tensor index = at::where(kept, target, at::zeros_like(target));

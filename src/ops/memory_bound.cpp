@@ -25,7 +25,7 @@ c10::DeleterFnPtr plain_deleter = nullptr;
 
 [[noreturn]] void too_large(size_t bytes, size_t most) {
   throw Error(ErrorKind::Resource, "", "is too large: got " + std::to_string(bytes) + " bytes, expected at most " + std::to_string(most),
-              "smaller inputs (--input-shape), or a machine with more memory");
+              "smaller inputs (--input-shape), a larger --max-memory, or a machine with more memory");
 }
 
 void check_bytes(size_t bytes) {
@@ -87,6 +87,14 @@ void bound_tensor_memory(size_t bytes) {
   install();
   most_of_all = bytes ? bytes : kNone;
 }
+
+GrowthBound::GrowthBound(size_t bytes) : before_(most_of_all) {
+  install();
+  const size_t used = in_use;
+  most_of_all = std::min(before_, used + std::min(bytes, kNone - used));
+}
+
+GrowthBound::~GrowthBound() { most_of_all = before_; }
 
 size_t share_of_memory() {
   const size_t machine = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));

@@ -23,6 +23,17 @@ class TensorBound {
 /// From now on all tensors on the host together (weights that are mapped from a file aside) may take that much: the one that exceeds
 /// it throws Resource. 0: no bound.
 void bound_tensor_memory(size_t bytes);
+/// While one lives, all tensors on the host together may take only so many bytes more than when it was made, as above; a lower bound
+/// that is there already holds.
+class GrowthBound {
+ public:
+  explicit GrowthBound(size_t bytes);
+  ~GrowthBound();
+  GrowthBound(const GrowthBound&) = delete;
+
+ private:
+  size_t before_;
+};
 /// What a program may sensibly take of this machine or container.
 size_t share_of_memory();
 

@@ -129,6 +129,8 @@ Kernel expand(const OpSpec&) {
       int64_t& wanted = sizes[sizes.size() - have.size() + i];
       if (wanted == 1) wanted = have[i];
     }
+    // It takes no memory itself; what is computed from it does, and time.
+    check_room("Expand", sizes, in[0].element_size());
     out[0] = in[0].expand(sizes);
   };
 }

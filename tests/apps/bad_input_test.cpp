@@ -261,6 +261,15 @@ const std::vector<Mistake>& mistakes() {
        3,
        {"no inputs"},
        [](const Place& p) { return p.model("g () => (float[2] y) <float[2] w = {1, 2}> { y = Relu(w) }"); }},
+      {"TensorBeyondMaxMemory",
+       6,
+       {"tensor wide", "--max-memory"},
+       [](const Place& p) {
+         return p.model(
+             "g (float[1,3,8,8] image) => (float[1,3,1,1] y) <int64[4] reps = {1, 1, 1024, 1024}> { [tile] wide = Tile(image, reps) y = "
+             "GlobalMaxPool(wide) }",
+             {"--max-memory", "64M"});
+       }},
       {"ArchiveInsteadOfAModel",
        3,
        {"bad.onnx"},

@@ -38,7 +38,7 @@ TEST_F(Options, BatchSizeAndMemory) {
   EXPECT_EQ(report_of("batch", {"--batch-size", "3"})["calibration"]["batch_size"], 3);
   EXPECT_EQ(report_of("chosen")["calibration"]["batch_size"], 4) << "all of them fit and do not mix";
   EXPECT_EQ(report_of("memory", {"--max-memory", "1K"})["calibration"]["batch_size"], 1);
-  for (const char* bad : {"-1G", "4X", "G"})
+  for (const char* bad : {"-1G", "4X", "G", "1e30", "inf", "nan"})
     EXPECT_EQ(ppq_torch(work_->quantize({"--max-memory", bad, "--output", path("bad")})).code, 2) << bad;
   EXPECT_EQ(ppq_torch(work_->quantize({"--batch-size", "-2", "--output", path("bad")})).code, 2);
 }

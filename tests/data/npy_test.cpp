@@ -114,6 +114,10 @@ TEST(Npy, BadFilesAreNamedWithWhatWasFound) {
   EXPECT_THAT(data_error(path("short.npy")), AllOf(HasSubstr("got 20 bytes"), HasSubstr("expected 24")));
   write(path("huge.npy"), npy_bytes("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 16), }", "abcd"));
   EXPECT_THAT(data_error(path("huge.npy")), HasSubstr("truncated"));
+  std::string ones;
+  for (int i = 0; i < 65; ++i) ones += "1, ";
+  write(path("deep.npy"), npy_bytes("{'descr': '<f4', 'fortran_order': False, 'shape': (" + ones + "), }", "abcd"));
+  EXPECT_THAT(data_error(path("deep.npy")), HasSubstr("too many dimensions: got 65"));
   write(path("magic.npy"), std::string(100, 'a'));
   EXPECT_THAT(data_error(path("magic.npy")), HasSubstr("not a .npy file"));
   write(path("empty.npy"), "");

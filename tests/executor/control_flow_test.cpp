@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
+#include "ops/memory_bound.h"
 #include "ppq/executor.h"
 #include "ppq/onnx.h"
 #include "support/device.h"
@@ -106,6 +109,43 @@ TEST(Loop, WithoutIterationsScansAreEmptyOfTheirTypeAndShape) {
   EXPECT_EQ(out[1].sizes(), at::IntArrayRef({0, 3}));
 }
 
+/// For as long as nothing computes the condition, only the trip count can end it.
+TEST(Loop, ThatWouldNotEndIsAModelError) {
+  for (const char* condition : {"more = Identity(c)", "more = Constant<value = bool {1}>()"}) {
+    const std::string text = std::string(R"(g (int64 M, bool go, float s0) => (float s) {
+      [forever] s = Loop (M, go, s0) <body = b (int64 i, bool c, float sum) => (bool more, float next) { )") +
+                             condition + " next = Neg(sum) }> }";
+    for (const int64_t trips : {std::numeric_limits<int64_t>::max(), int64_t{1} << 41}) {
+      const Error error = thrown([&] { run_once(text, {number(trips), flag(true), at::scalar_tensor(3.0f)}); });
+      EXPECT_EQ(error.kind(), ErrorKind::Model) << condition;
+      EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("forever (Loop)"), HasSubstr("would not end"), HasSubstr(std::to_string(trips))));
+    }
+    EXPECT_EQ(run_once(text, {number(3), flag(true), at::scalar_tensor(3.0f)})[0].item<float>(), -3);
+    EXPECT_EQ(run_once(text, {number(std::numeric_limits<int64_t>::max()), flag(false), at::scalar_tensor(3.0f)})[0].item<float>(), 3);
+  }
+}
+
+TEST(Loop, WithTheLargestTripCountEndsByItsCondition) {
+  const Tensors out =
+      run_once(kLoop, {number(std::numeric_limits<int64_t>::max()), flag(true), at::scalar_tensor(1.0f), at::scalar_tensor(2.0f)});
+  EXPECT_EQ(out[0].item<float>(), 21) << "1 + 0 + 2 + 4 + 6 + 8";
+}
+
+/// What is kept of each trip is known after the first one, where the trips are counted; else it grows until it does not fit.
+TEST(Loop, ScansBeyondMemoryAreResourceErrors) {
+  if (!test::test_device().is_cpu()) GTEST_SKIP() << "the memory that is bounded here is the CPU's";
+  ops::bound_tensor_memory(size_t{64} << 20);
+  for (const char* condition : {"more = Identity(c)", "more = Not(stop)"}) {
+    const std::string text = std::string(R"(g (int64 M, bool go, float s0) => (float s, float[K,1000] all) <bool stop = {0}> {
+      s, all = Loop (M, go, s0) <body = b (int64 i, bool c, float sum) => (bool more, float next, float[1000] scan) { )") +
+                             condition + " next = Neg(sum) scan = Expand(sum, size) }> size = Constant<value = int64[1] {1000}>() }";
+    const Error error = thrown([&] { run_once(text, {number(int64_t{1} << 35), flag(true), at::scalar_tensor(3.0f)}); });
+    EXPECT_EQ(error.kind(), ErrorKind::Resource) << condition;
+    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("(Loop)"), HasSubstr("too large")));
+  }
+  ops::bound_tensor_memory(0);
+}
+
 TEST(Loop, InputsAreNotChanged) {
   const at::Tensor s0 = at::scalar_tensor(1.0f);
   run_once(kLoop, {number(5), flag(true), s0, at::scalar_tensor(2.0f)});
@@ -151,6 +191,16 @@ TEST(Scan, AxesAndDirections) {
   }
   EXPECT_EQ(out[0].item<float>(), state);
   EXPECT_TENSOR(out[1], expected);
+}
+
+TEST(Scan, AStateKeepsItsShape) {
+  const std::string text = R"(g (float[S] s0, float[T,2] x) => (float[R] s, float[T,2] y) {
+    s, y = Scan<num_scan_inputs=1, body = b (float[A] state, float[2] e) => (float[B] next, float[2] out) { next = Add(state, e) out = Neg(e) }>(s0, x)
+  })";
+  EXPECT_TENSOR(run_once(text, {floats({0, 1}), floats({1, 2}).reshape({1, 2})})[0], floats({1, 3}));
+  const Error error = thrown([&] { run_once(text, {floats({1}), floats({1, 2}).reshape({1, 2})}); });
+  EXPECT_EQ(error.kind(), ErrorKind::Model);
+  EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("(Scan)"), HasSubstr("got [2] after [1]")));
 }
 
 TEST(ControlFlow, ReadsQuantizedValuesOfItsScope) {

@@ -144,7 +144,12 @@ TEST(BadModel, FunctionsThatCallEachOtherOrGrowWithoutBound) {
   const std::string sign = "<domain: \"l\", opset_import: [\"\" : 18, \"l\" : 1]> ";
   for (const bool check : {true, false}) {
     const std::string cycle = head + sign + "f0 (p) => (q) { q = l.f1 (p) }\n" + sign + "f1 (p) => (q) { q = l.f0 (p) }";
-    error_of(ErrorKind::Model, [&] { read_onnx_text(cycle, {true, check, true}); });
+    EXPECT_SAYS(error_of(ErrorKind::Model, [&] { read_onnx_text(cycle, {true, check, true}); }), "in a circle");
+    // Whoever follows a chain of calls needs stack for each.
+    std::string chain = head;
+    for (int i = 0; i < 20000; ++i) chain += sign + "f" + std::to_string(i) + " (p) => (q) { q = l.f" + std::to_string(i + 1) + " (p) }\n";
+    chain += sign + "f20000 (p) => (q) { q = Relu (p) }";
+    EXPECT_SAYS(error_of(ErrorKind::Model, [&] { read_onnx_text(chain, {true, check, true}); }), "deeper than");
   }
   std::string growing = head;
   for (int i = 0; i < 40; ++i) {
@@ -153,6 +158,39 @@ TEST(BadModel, FunctionsThatCallEachOtherOrGrowWithoutBound) {
   }
   growing += sign + "f40 (p) => (q) { q = Relu (p) }";
   EXPECT_SAYS(error_of(ErrorKind::Resource, [&] { read_onnx_text(growing); }), "too many nodes");
+}
+
+/// onnx's inference divides by some attributes and makes room for others.
+TEST(BadModel, AttributesBeyondTheirBounds) {
+  const auto said = [](const std::string& node, const std::string& ends = "float[1,4,4,8] x) => (float y") {
+    return text_error("g (" + ends + ") { [it] " + node + " }", "ir_version: 11, opset_import: [\"\" : 23]");
+  };
+  for (const char* heads : {"0", "-1", "9223372036854775807"}) {
+    EXPECT_SAYS(said(std::string("y = Attention <q_num_heads = 2, kv_num_heads = ") + heads + "> (x, x, x)"),
+                "kv_num_heads: got " + std::string(heads));
+    EXPECT_SAYS(said(std::string("y = Attention <kv_num_heads = 2, q_num_heads = ") + heads + "> (x, x, x)"), "node it (Attention)");
+  }
+  EXPECT_SAYS(said("y = DepthToSpace <blocksize = 1099511627776> (x)"), "blocksize");
+  EXPECT_SAYS(said("y = SpaceToDepth <blocksize = 0> (x)"), "blocksize");
+  EXPECT_SAYS(said("y = LayerNormalization <axis = 2147483648> (x, x)"), "axis: got 2147483648, expected -64 to 64");
+  EXPECT_SAYS(said("y, z = Split <num_outputs = 2147483648> (x)"), "num_outputs: got 2147483648, expected 1 to 2");
+  EXPECT_SAYS(said("y = Scan <num_scan_inputs = 4294967296, body = b (float[4,4,8] e) => (float[4,4,8] f) { f = Neg (e) }> (x)"),
+              "num_scan_inputs: got 4294967296, expected 1 to 1");
+}
+
+TEST(BadModel, TensorsAndInputsOfTooManyDimensions) {
+  std::string ones = "1";
+  for (int i = 0; i < 69; ++i) ones += ",1";
+  EXPECT_SAYS(text_error("g (float[" + ones + "] many) => (float y) { y = Relu (many) }"), "input many] too many dimensions: got 70");
+  EXPECT_SAYS(text_error("g (float x) => (float y) <float[" + ones + "] many = {1}> { y = Add (x, many) }"),
+              "initializer many] too many dimensions: got 70");
+}
+
+/// Nothing is left out of a node that was written, but what a call leaves out is missing in the function's body.
+TEST(BadModel, InputsThatAFunctionCallLeavesOut) {
+  const std::string text = R"(<ir_version: 9, opset_import: ["" : 18, "l" : 1]> g (float[2] x) => (float[2] y) { y = l.f ("", x) }
+    <domain: "l", opset_import: ["" : 18]> f (p, q) => (r) { [inside] s = Neg (q)  r = Add (s, p) })";
+  EXPECT_SAYS(error_of(ErrorKind::Model, [&] { read_onnx_text(text, {true, false, true}); }), "input 1 (B) is missing");
 }
 
 /// Reads bytes that may be anything: a graph that holds together, or a clear error.

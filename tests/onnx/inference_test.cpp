@@ -79,6 +79,36 @@ TEST(InferShapes, NodesThatCannotBeAreNoErrorOfReading) {
   EXPECT_EQ(error_of(ErrorKind::Model, [&] { check_onnx(*graph); }).find("[graph g]"), 0u);
 }
 
+/// What follows the elements of vectors makes a dimension of each: of those that may be shapes only.
+TEST(InferShapes, LongVectorsAreNotFollowed) {
+  std::string doubled = "c0 = Cast <to = 7> (x) ";
+  for (int i = 0; i < 26; ++i)
+    doubled += "c" + std::to_string(i + 1) + " = Concat <axis = 0> (c" + std::to_string(i) + ", c" + std::to_string(i) + ") ";
+  const auto graph = read_onnx_text(text_model(
+      "g (uint8[4294967296] given, float[65536,65536] square, int64[2] x) => (float a, int64 c26, int64 short, float flat2) "
+      "<int64[1] all = {-1}> { a = Cast <to = 1> (given) " +
+      doubled +
+      "flat = Reshape (square, all)  flat2 = Add (flat, flat)  shape = Shape (square)  short = Concat <axis = 0> (shape, all) }"));
+  const auto shape = [&](const char* name) { return to_string(*graph->find_value(name)->shape); };
+  EXPECT_EQ(shape("a"), "[4294967296]");
+  EXPECT_EQ(shape("c26"), "[134217728]");
+  EXPECT_EQ(shape("flat2"), "[4294967296]");
+  EXPECT_EQ(shape("short"), "[3]");
+}
+
+TEST(InferShapes, WhatDependsOnALengthThatIsComputedIsNotFollowedEither) {
+  const auto graph =
+      read_onnx_text(text_model("g (float[2,1099511627776] k) => (float y) <int64 zero = {0}, int64 one = {1}> "
+                                "{ s = Shape <start = 1> (k)  n = Squeeze (s)  r = Range (zero, n, one)  y = Cast <to = 1> (r) }"));
+  EXPECT_TRUE(graph->find_value("y")->shape);
+}
+
+TEST(InferShapes, AnEyeLikeOfAValueWithoutATypeHasNone) {
+  const auto graph =
+      read_onnx_text(text_model("g (float[2] x) => (float y) { u = NoSuchOperator (x)  e = EyeLike <dtype = 1> (u)  y = Neg (e) }"));
+  EXPECT_FALSE(graph->find_value("e")->shape);
+}
+
 /// A result has as many dimensions as its shape has numbers: a length that no tensor can have ends before they are made.
 TEST(InferShapes, AShapeOfTooManyDimensionsIsAnError) {
   for (const char* body : {"g (int64[100000] s) => (float y) { c = ConstantOfShape (s)  y = Identity (c) }",

@@ -135,6 +135,18 @@ TEST(WriteOnnx, ShapesThatNodesContradictAreComputed) {
 }
 
 /// What onnx's checker or strict inference refuses is not written, unless the file that was read was refused too.
+TEST(WriteOnnx, ShapesThatSubGraphsContradictAreComputed) {
+  const std::string path = temporary_dir("contradicted_inside") + "/model.onnx";
+  const auto graph = read_onnx_text(text_model(R"(g (float[N,3] x, bool c) => (float[N,3] y) {
+    y = If (c) <then_branch = t () => (float[2,3] p) { p = Relu (x) }, else_branch = e () => (float[2,3] q) { q = Neg (x) }> })"));
+  graph->find_value("x")->shape = Shape{{1, ""}, {3, ""}};  // as a traced batch has it
+  write_onnx(*graph, path);
+  const auto again = read_onnx(path);
+  EXPECT_NO_THROW(check_onnx(*again));
+  const auto branch = again->nodes()[0]->attributes.get_graph("then_branch");
+  EXPECT_NE(to_string(branch->outputs()[0]->shape.value_or(Shape{})), "[2, 3]");
+}
+
 TEST(WriteOnnx, WhatOnnxRefusesIsNotWritten) {
   const std::string folder = temporary_dir("refused");
   auto graph =

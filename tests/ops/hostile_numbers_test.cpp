@@ -100,7 +100,7 @@ std::vector<Case> cases() {
 
   // shapes
   with(all, {"Reshape", 14, {}, {image, ints({-1})}}, 1, {ints({-2}), ints({-1, -1}), ints({kHuge, kHuge}), ints({7, -1})});
-  with(all, {"Expand", 13, {}, {ones({1}), ints({2})}}, 1, {ints({-2}), ints({-1})});
+  with(all, {"Expand", 13, {}, {ones({1}), ints({2})}}, 1, {ints({-2}), ints({-1}), ints({kLarge}), ints({kLarge, kLarge})});
   with(all, {"Tile", 13, {}, {ones({2}), ints({2})}}, 1, {ints({-2}), ints({kHuge}), ints({kLarge})});
   with(all, {"ConstantOfShape", 9, {}, {ints({2})}}, 0, {ints({-2}), ints({kHuge, kHuge}), ints({kLarge})});
   const Case range{"Range", 11, {}, {number(0), number(3), number(1)}};
@@ -142,6 +142,11 @@ std::vector<Case> cases() {
   with(all, {"TopK", 11, {}, {ones({4}), ints({2})}, 2}, 1, {ints({5}), ints({-1}), none});
   with(all, {"CumSum", 14, {}, {ones({4}), number(0)}}, 1, {number(4), none});
   with(all, {"ReduceSum", 13, {}, {ones({4}), ints({0})}}, 1, {ints({4}), ints({0, 0}), ints({kHuge})});
+
+  for (const char* type : {"NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"}) {
+    with(all, {type, 13, {}, {ones({2, 3}), ints({0, 1})}}, 1, {none, ints({0}), ints({0, 1, 2}), ints({0, 3}), ints({0, -1})});
+    with(all, {type, 13, {}, {ones({2, 3}), ints({0, 1})}}, 0, {ones({3}), at::ones({})});
+  }
 
   // signals, detection, normalization, attention
   with(all, {"HannWindow", 17, {}, {number(4)}}, 0, {number(-4), number(kHuge), number(kLarge), none});
@@ -225,6 +230,15 @@ TEST(MemoryBound, IsOfOneTensorWhileItLivesAndOfAll) {
     EXPECT_EQ(thrown([] { at::zeros({10 << 20}); }).kind(), ErrorKind::Resource) << "40 MB and 40 MB are more than 64";
   }
   EXPECT_NO_THROW(at::zeros({10 << 20})) << "what went is counted off";
+  {
+    const at::Tensor before = at::zeros({8 << 20});
+    const ops::GrowthBound bound(16 * kMega);
+    EXPECT_NO_THROW(at::zeros({3 << 20})) << "12 MB more than there were";
+    EXPECT_EQ(thrown([] { at::zeros({5 << 20}); }).kind(), ErrorKind::Resource) << "20 MB more";
+    const ops::GrowthBound wider(64 * kMega);
+    EXPECT_EQ(thrown([] { at::zeros({5 << 20}); }).kind(), ErrorKind::Resource) << "the outer one holds";
+  }
+  EXPECT_NO_THROW(at::zeros({10 << 20}));
   ops::bound_tensor_memory(0);
 }
 

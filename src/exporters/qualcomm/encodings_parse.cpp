@@ -75,6 +75,14 @@ class Parser {
     return static_cast<int>(bits);
   }
 
+  int axis_of(const Json& entry, const std::string& tensor) const {
+    constexpr double kMostDimensions = 64;
+    const double axis = number(entry, "axis", tensor);
+    if (axis != std::floor(axis) || std::abs(axis) > kMostDimensions)
+      fail(tensor, "'axis': got " + entry["axis"].dump() + ", expected a dimension");
+    return static_cast<int>(axis);
+  }
+
   template <class Visit>
   void sections(Visit visit) const {
     bool any = false;
@@ -90,8 +98,8 @@ class Parser {
 
   void add(Encoding& entry, double scale, double offset) const {
     const double lowest = -(std::ldexp(1.0, entry.bits) - 1);
-    if (!(scale > 0) || !std::isfinite(static_cast<float>(scale)))
-      fail(entry.name, "scale: got " + Json(scale).dump() + ", expected a positive number");
+    if (!(static_cast<float>(scale) > 0) || !std::isfinite(static_cast<float>(scale)))
+      fail(entry.name, "scale: got " + Json(scale).dump() + ", expected a positive number that float32 holds");
     if (offset != std::floor(offset) || offset > 0 || offset < lowest)
       fail(entry.name,
            "offset: got " + Json(offset).dump() + ", expected an integer in " + Json(lowest).dump() + "..0 (the range must hold 0)");
@@ -168,7 +176,7 @@ class Parser {
       throw Error(ErrorKind::Unsupported, where,
                   "block-wise encodings: got a block_size or nested y_scale, expected one scale or one a channel");
     entry.per_channel = item["y_scale"].is_array();
-    if (entry.per_channel) entry.axis = item.contains("axis") ? static_cast<int>(number(item, "axis", entry.name)) : -1;
+    if (entry.per_channel) entry.axis = item.contains("axis") ? axis_of(item, entry.name) : -1;
     const Json scales = entry.per_channel ? item["y_scale"] : Json::array({item["y_scale"]});
     Json zero_points = item.contains("y_zero_point") ? item["y_zero_point"] : Json(0);
     if (!zero_points.is_array()) zero_points = Json(std::vector<Json>(scales.size(), zero_points));

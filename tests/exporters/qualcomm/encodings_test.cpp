@@ -328,6 +328,11 @@ TEST(Encodings, MalformedEntriesOfEveryVersion) {
                "expected numbers"},
           Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [0], "offset": [0]})"),
                "expected a positive number"},
+          Case{
+              list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [1e-60], "offset": [0]})"),
+              "expected a positive number"},
+          Case{flat(R"({"name": "w", "output_dtype": "int8", "y_scale": [1, 1], "axis": 1e300})"), "'axis'"},
+          Case{flat(R"({"name": "w", "output_dtype": "int8", "y_scale": [1, 1], "axis": 0.5})"), "'axis'"},
           Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [1], "offset": [0.5]})"),
                "expected an integer"},
           Case{list(R"({"name": "x", "bw": 8, "dtype": "INT", "enc_type": "PER_TENSOR", "is_sym": false, "scale": [1], "offset": [-256]})"),

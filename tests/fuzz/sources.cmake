@@ -1,0 +1,15 @@
+# ppq_fuzz: the library on spoilt models. The mutator works on onnx's messages, the rest on tensors: no file sees both.
+file(GLOB mutators CONFIGURE_DEPENDS "${folder}/*mutation*.cpp" "${folder}/mutant.cpp" "${folder}/seeds.cpp")
+add_library(ppq_mutators OBJECT ${mutators})
+target_include_directories(ppq_mutators PRIVATE "${PROJECT_SOURCE_DIR}/tests" "${PPQ_JSON_INCLUDE}")
+target_link_libraries(ppq_mutators PRIVATE ppq_flags ppq_onnx_headers)
+add_library(ppq_fuzzer OBJECT "${folder}/random.cpp" "${folder}/target.cpp" "${folder}/watch.cpp")
+target_link_libraries(ppq_fuzzer PRIVATE ppq_test_support)
+target_precompile_headers(ppq_fuzzer REUSE_FROM ppq_test_support)
+set(fuzzer_objects $<TARGET_OBJECTS:ppq_mutators> $<TARGET_OBJECTS:ppq_fuzzer>)
+target_sources(test_fuzz PRIVATE ${fuzzer_objects})
+add_executable(ppq_fuzz "${folder}/main.cpp" ${fuzzer_objects})
+target_link_libraries(ppq_fuzz PRIVATE ppq_test_support)
+# COST: it takes its time, so it starts early. Its number is the day's; `ppq_fuzz --run N` repeats it.
+add_test(NAME fuzz COMMAND ppq_fuzz --seconds 60 --keep "${PROJECT_BINARY_DIR}/fuzz-faults")
+set_tests_properties(fuzz PROPERTIES TIMEOUT 600 COST 900)
