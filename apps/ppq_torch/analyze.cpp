@@ -40,6 +40,7 @@ int analyze_command(const Args& args) {
   report.setting_json = "{}";
   report.errors = analyze_errors(*graph, *reference, *reference, dataset, options);
   report.evaluated_on = "given samples";
+  report.histograms = histograms_of_worst(*graph, *reference, dataset, report.errors, options);
   report.nodes = graph->node_count();
   for (const Node* node : graph->nodes()) report.quantized_nodes += !node->output_quant.empty();
   report.encodings_written = read.applied;

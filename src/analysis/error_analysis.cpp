@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <set>
@@ -303,6 +304,21 @@ ErrorAnalysis analyze_errors(const Graph& quantized, const Graph& reference, con
   ErrorAnalysis result = std::move(analyze_states({&quantized}, reference, original, samples, options)[0]);
   if (options.layerwise_samples > 0) analyze_layerwise(quantized, reference, samples, options, result);
   return result;
+}
+
+std::vector<const TensorError*> worst_tensors(const ErrorAnalysis& analysis, size_t count, bool apart) {
+  std::vector<const TensorError*> worst;
+  for (const TensorError& error : analysis.tensors)
+    if (error.graphwise.count > 0) worst.push_back(&error);
+  const auto noise = [](auto* error) { return std::isnan(error->graphwise.nsr()) ? HUGE_VAL : error->graphwise.nsr(); };
+  std::stable_sort(worst.begin(), worst.end(), [&](auto* a, auto* b) { return noise(a) > noise(b); });
+  const auto same = [](double a, double b) { return std::abs(a - b) <= 1e-9 * std::abs(b); };
+  const auto copies = [&](auto* a, auto* b) {
+    return same(a->graphwise.noise, b->graphwise.noise) && same(a->graphwise.signal, b->graphwise.signal);
+  };
+  if (apart) worst.erase(std::unique(worst.begin(), worst.end(), copies), worst.end());
+  worst.resize(std::min(count, worst.size()));
+  return worst;
 }
 
 double output_snr(const ErrorAnalysis& analysis) {

@@ -70,6 +70,9 @@ std::vector<ErrorAnalysis> analyze_states(const std::vector<const Graph*>& state
 void analyze_layerwise(const Graph& quantized, const Graph& reference, const DatasetPtr& samples, const AnalysisOptions& options,
                        ErrorAnalysis& result);
 
+/// At most `count` tensors, the noisiest first. `apart`: without those that have the values of another one, moved only (Flatten, Pad).
+std::vector<const TensorError*> worst_tensors(const ErrorAnalysis& analysis, size_t count, bool apart = false);
+
 /// Noise over signal at the graph outputs (summed over outputs of float type).
 double output_snr(const ErrorAnalysis& analysis);
 

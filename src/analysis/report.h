@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "analysis/error_analysis.h"
+#include "analysis/histograms.h"
 #include "ppq/record.h"
 #include "ppq/warning.h"
 
@@ -21,7 +22,8 @@ struct Report {
   size_t peak_rss_bytes = 0, peak_device_bytes = 0;
   Work work;
   ErrorAnalysis errors;
-  std::string evaluated_on;  ///< "held-out samples", "calibration samples"
+  std::vector<TensorHistogram> histograms;  ///< of the worst tensors
+  std::string evaluated_on;                 ///< "held-out samples", "calibration samples"
   std::vector<PassRecord> passes;
   size_t encodings_written = 0;
   std::vector<std::string> encodings_missing;

@@ -299,6 +299,7 @@ class Job::Work {
          warnings_of(report_.errors, *graph_, *quantizer_->reference(), *quantizer_->original(), samples_.calibration, options))
       report_.warnings.push_back(std::move(warning));
     report_.evaluated_on = samples_.evaluated_on;
+    report_.histograms = histograms_of_worst(*graph_, *quantizer_->reference(), samples_.evaluation, report_.errors, options);
     report_.timing["analyze"] = seconds_since(start);
   }
 
