@@ -8,6 +8,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "exporters/join_outputs.h"
+
 namespace ppq {
 namespace {
 
@@ -234,6 +236,10 @@ std::string to_json(const Report& report) {
                                {"clipped", e.clipped}});
     add_survey(e, json["tensors"].back());
   }
+  for (const OutputSplit& split : report.splits)
+    json["split_outputs"].push_back({{"name", split.output}, {"parts", split.parts}, {"join", join_lines(split)}});
+  if (report.mixed) json["mixed"] = to_json(*report.mixed);
+  if (!report.sensitivity.empty()) json["sensitivity"] = to_json(report.sensitivity);
   json["passes"] = Json::array();
   for (const PassRecord& pass : report.passes) json["passes"].push_back(pass_to_json(pass));
   json["encodings"] = {{"written", report.encodings_written}, {"missing", report.encodings_missing}, {"reasons", report.missing_reasons}};
@@ -268,6 +274,8 @@ std::string to_summary(const Report& report) {
       text += "  part " + part->name + ": noise/signal " + percent(part->measure.nsr()) + "\n";
   }
   if (report.errors.samples > 0) text += "measured on " + std::to_string(report.errors.samples) + " " + report.evaluated_on + "\n";
+  if (report.mixed) text += to_summary(*report.mixed);
+  if (!report.sensitivity.empty()) text += to_text(report.sensitivity);
   const auto worst = worst_tensors(report, 10);
   if (!worst.empty()) text += "worst tensors (noise/signal with everything before them quantized; alone; cosine; mse):\n";
   for (const TensorError* e : worst) {
