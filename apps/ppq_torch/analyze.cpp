@@ -18,7 +18,8 @@ int analyze_command(const Args& args) {
       "calib", "samples to measure on", cxxopts::value<std::string>())("output", "folder for report.json and report.html",
                                                                        cxxopts::value<std::string>())(
       "device", "auto, cpu, cuda or cuda:N", cxxopts::value<std::string>()->default_value("auto"))(
-      "layerwise-samples", "samples of the layerwise analysis (0: none)", cxxopts::value<int64_t>()->default_value("4"));
+      "layerwise-samples", "samples of the layerwise analysis (0: none)", cxxopts::value<int64_t>()->default_value("4"))(
+      "sensitivity", "rank the layers by the error that each makes alone", cxxopts::value<bool>()->default_value("false"));
   line.declare(DataOptions());
   line.add_common();
   if (!line.parse(args)) return 0;
@@ -39,6 +40,10 @@ int analyze_command(const Args& args) {
   report.version = PPQ_VERSION, report.model = model, report.platform = platform.name, report.device = options.device.str();
   report.setting_json = "{}";
   report.errors = analyze_errors(*graph, *reference, *reference, dataset, options);
+  if (line.flag("sensitivity")) {
+    options.layerwise_samples = std::max<size_t>(1, options.layerwise_samples);
+    report.sensitivity = rank_layers(*graph, *reference, dataset, options);
+  }
   report.evaluated_on = "given samples";
   report.histograms = histograms_of_worst(*graph, *reference, dataset, report.errors, options);
   report.nodes = graph->node_count();

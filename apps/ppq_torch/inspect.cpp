@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <map>
 
+#include "analysis/macs.h"
 #include "commands.h"
 #include "job/model.h"
 #include "ops/op_facts.h"
@@ -13,32 +14,6 @@ namespace ppq::app {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-int64_t elements(const Value* value) {
-  if (!value || !value->shape) return -1;
-  int64_t count = 1;
-  for (size_t i = 0; i < value->shape->size(); ++i) {
-    const Dim& dim = (*value->shape)[i];
-    if (!dim.known() && i > 0) return -1;
-    count *= dim.known() ? dim.value : 1;  // a symbolic batch counts once
-  }
-  return count;
-}
-
-/// Multiply-accumulates of one sample; -1 where shapes are not known.
-int64_t macs_of(const Node& node) {
-  const Value* weight = node.input(1);
-  const int64_t outputs = elements(node.output(0));
-  if (outputs < 0 || !weight || !weight->shape) return -1;
-  auto dim = [&](size_t i) { return i < weight->shape->size() ? (*weight->shape)[i].value : -1; };
-  const int64_t weights = elements(weight);
-  if (node.is("Conv")) return weights < 0 || dim(0) <= 0 ? -1 : outputs * (weights / dim(0));
-  if (node.is("ConvTranspose"))
-    return weights < 0 || dim(0) <= 0 || elements(node.input(0)) < 0 ? -1 : elements(node.input(0)) * (weights / dim(0));
-  if (node.is("Gemm")) return outputs * dim(1 - static_cast<size_t>(weight_channel_axis(node)));
-  const size_t rank = weight->shape->size();
-  return rank < 2 ? -1 : outputs * dim(rank - 2);
-}
 
 Json describe(const Graph& graph) {
   Json json;

@@ -233,6 +233,8 @@ class Graph {
   void add_input(Value* value);
   void add_output(Value* value);
   void remove_input(Value* value);
+  /// Puts `values` in the place of an output, without those that are outputs already.
+  void replace_output(Value* output, const std::vector<Value*>& values);
 
   /// Appends a node, or puts it before `before`. Outputs must have no producer yet.
   Node* add_node(std::string op_type, std::string node_name, std::vector<Value*> inputs, std::vector<Value*> outputs,

@@ -25,7 +25,8 @@ struct JobOptions {
 
   std::string setting, observer;
   std::vector<std::string> passes, keep_float, bits;
-  std::string dispatch, overrides;
+  std::string auto_mixed, dispatch, overrides;
+  std::vector<std::string> split_output;
   bool verify = false;
   int64_t seed = 0;
 

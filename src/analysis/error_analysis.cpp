@@ -100,7 +100,7 @@ bool is_same_network(const Graph& a, const Graph& b) {
 class State {
  public:
   State(const Graph& quantized, const Graph& reference, const Graph& original, const AnalysisOptions& options)
-      : pairs_(quantized_activations(quantized, reference)), survey_(options.survey) {
+      : pairs_(options.outputs_only ? std::vector<Pair>() : quantized_activations(quantized, reference)), survey_(options.survey) {
     LowerOptions simulated;
     simulated.mode = ExecutionMode::Simulated;
     simulated.watch_quantized = true;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "analysis/output_parts.h"
 #include "analysis/survey.h"
 #include "calibration/measure.h"
+#include "calibration/reference.h"
 #include "ppq/dataset.h"
 #include "ppq/graph.h"
 #include "ppq/progress.h"
@@ -49,6 +51,7 @@ struct ErrorAnalysis {
 struct AnalysisOptions : RunContext {
   size_t layerwise_samples = 4;  ///< 0: no layerwise analysis
   bool survey = false;           ///< look at the channels and samples of each tensor
+  bool outputs_only = false;     ///< leave out the tensors between
   AnalysisOptions() = default;
   /// Without a word to the user.
   explicit AnalysisOptions(const RunContext& context) : RunContext(context) { progress = nullptr, warnings = nullptr; }
@@ -72,6 +75,10 @@ void analyze_layerwise(const Graph& quantized, const Graph& reference, const Dat
 
 /// At most `count` tensors, the noisiest first. `apart`: without those that have the values of another one, moved only (Flatten, Pad).
 std::vector<const TensorError*> worst_tensors(const ErrorAnalysis& analysis, size_t count, bool apart = false);
+/// Errors of the outputs when each of `nodes` (of the quantized network) alone is quantized, on the first `options.layerwise_samples`;
+/// nullopt of nodes that the reference does not have.
+std::vector<std::optional<OutputErrors>> errors_alone(const std::vector<const Node*>& nodes, const Graph& reference,
+                                                      const DatasetPtr& samples, const AnalysisOptions& options);
 
 /// Noise over signal at the graph outputs (summed over outputs of float type).
 double output_snr(const ErrorAnalysis& analysis);

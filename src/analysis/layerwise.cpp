@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -79,8 +80,8 @@ class Layerwise {
   }
 
   /// Lowers what depends on `node` (of the quantized graph), with it alone quantized. What it returns runs that over the samples, in
-  /// any thread: noise over signal at the outputs. Null where the node has no counterpart.
-  std::function<double()> error(const Node& node) {
+  /// any thread: the errors of the outputs. Null where the node has no counterpart.
+  std::function<OutputErrors()> error(const Node& node) {
     Node* target = scratch_->find_node(node.name);
     if (!target) return nullptr;
     quantize_only(*target, node);
@@ -106,15 +107,15 @@ class Layerwise {
     for (FloatRun& other : runs_) other.values.clear();
   }
 
-  std::function<double()> run_whole() const {
+  std::function<OutputErrors()> run_whole() const {
     return [this, program = lower(*scratch_, simulated())] {
-      Measure measure;
-      for (const FloatRun& one : runs_) compare(run(*program, one.inputs), one.outputs, measure);
-      return measure.nsr();
+      OutputErrors errors;
+      for (const FloatRun& one : runs_) errors.add(run(*program, one.inputs), one.outputs);
+      return errors;
     };
   }
 
-  std::function<double()> run_dependents(const Node* target) const {
+  std::function<OutputErrors()> run_dependents(const Node* target) const {
     const std::vector<const Node*> nodes = dependents(*scratch_, target);
     std::unordered_set<const Node*> inside(nodes.begin(), nodes.end());
     std::vector<const Value*> outputs;
@@ -125,7 +126,7 @@ class Layerwise {
     std::vector<const Value*> sources;
     for (const Value* input : part->inputs()) sources.push_back(scratch_->find_value(input->name()));
     return [this, places, sources, program = outputs.empty() ? nullptr : lower(*part, simulated())] {
-      Measure measure;
+      OutputErrors errors;
       for (const FloatRun& one : runs_) {
         Tensors inputs, expected;
         for (const Value* source : sources) inputs.push_back(one.values.at(source));
@@ -134,15 +135,10 @@ class Layerwise {
         // Outputs that do not depend on the node count with their signal.
         for (size_t i = 0; i < one.outputs.size(); ++i)
           if (std::find(places.begin(), places.end(), i) == places.end()) got.push_back(one.outputs[i]), expected.push_back(one.outputs[i]);
-        compare(got, expected, measure);
+        errors.add(got, expected);
       }
-      return measure.nsr();
+      return errors;
     };
-  }
-
-  static void compare(const Tensors& got, const Tensors& expected, Measure& measure) {
-    for (size_t i = 0; i < got.size(); ++i)
-      if (got[i].is_floating_point() && got[i].sizes() == expected[i].sizes()) measure.add(got[i], expected[i]);
   }
 
   LowerOptions simulated() const {
@@ -160,6 +156,23 @@ class Layerwise {
 
 }  // namespace
 
+std::vector<std::optional<OutputErrors>> errors_alone(const std::vector<const Node*>& nodes, const Graph& reference,
+                                                      const DatasetPtr& samples, const AnalysisOptions& options) {
+  Layerwise layerwise(reference, samples, options);
+  const size_t most = batches_at_once(options);
+  std::vector<std::optional<OutputErrors>> errors(nodes.size());
+  for (size_t done = 0; done < nodes.size(); done += most) {
+    if (options.progress) options.progress("layerwise analysis", done, nodes.size());
+    const size_t count = std::min(most, nodes.size() - done);
+    std::vector<std::function<OutputErrors()>> measures;
+    for (size_t i = 0; i < count; ++i) measures.push_back(layerwise.error(*nodes[done + i]));
+    for_each_at_once(options.device, count, [&](size_t i) {
+      if (measures[i]) errors[done + i] = measures[i]();
+    });
+  }
+  return errors;
+}
+
 void analyze_layerwise(const Graph& quantized, const Graph& reference, const DatasetPtr& samples, const AnalysisOptions& options,
                        ErrorAnalysis& result) {
   std::unordered_map<std::string, std::vector<TensorError*>> by_op;
@@ -167,21 +180,10 @@ void analyze_layerwise(const Graph& quantized, const Graph& reference, const Dat
   std::vector<const Node*> todo;
   for (const Node* node : quantized.nodes())
     if (node->quantized && by_op.count(node->name)) todo.push_back(node);
-  Layerwise layerwise(reference, samples, options);
-  const size_t most = batches_at_once(options);
-  for (size_t done = 0; done < todo.size(); done += most) {
-    if (options.progress) options.progress("layerwise analysis", done, todo.size());
-    const size_t count = std::min(most, todo.size() - done);
-    std::vector<std::function<double()>> measures;
-    for (size_t i = 0; i < count; ++i) measures.push_back(layerwise.error(*todo[done + i]));
-    std::vector<double> errors(count);
-    for_each_at_once(options.device, count, [&](size_t i) {
-      if (measures[i]) errors[i] = measures[i]();
-    });
-    for (size_t i = 0; i < count; ++i)
-      if (measures[i])
-        for (TensorError* tensor : by_op.at(todo[done + i]->name)) tensor->layerwise_snr = errors[i];
-  }
+  const auto errors = errors_alone(todo, reference, samples, options);
+  for (size_t i = 0; i < todo.size(); ++i)
+    if (errors[i])
+      for (TensorError* tensor : by_op.at(todo[i]->name)) tensor->layerwise_snr = errors[i]->pooled();
 }
 
 }  // namespace ppq

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/report_parts.h"
+#include "exporters/join_outputs.h"
 
 namespace ppq {
 namespace {
@@ -142,6 +143,10 @@ std::string to_json(const Report& report) {
                                   {"high", number(h.high)},
                                   {"float", h.float_counts},
                                   {"quantized", h.quantized_counts}});
+  for (const OutputSplit& split : report.splits)
+    json["split_outputs"].push_back({{"name", split.output}, {"parts", split.parts}, {"join", join_lines(split)}});
+  if (report.mixed) json["mixed"] = to_json(*report.mixed);
+  if (!report.sensitivity.empty()) json["sensitivity"] = to_json(report.sensitivity);
   json["passes"] = Json::array();
   for (const PassRecord& pass : report.passes) json["passes"].push_back(pass_to_json(pass));
   json["encodings"] = {{"written", report.encodings_written}, {"missing", report.encodings_missing}, {"reasons", report.missing_reasons}};
@@ -176,6 +181,8 @@ std::string to_summary(const Report& report) {
       text += "  part " + part->name + ": noise/signal " + percent(part->measure.nsr()) + "\n";
   }
   if (report.errors.samples > 0) text += "measured on " + std::to_string(report.errors.samples) + " " + report.evaluated_on + "\n";
+  if (report.mixed) text += to_summary(*report.mixed);
+  if (!report.sensitivity.empty()) text += to_text(report.sensitivity);
   const auto worst = worst_tensors(report.errors, 10);
   if (!worst.empty()) text += "worst tensors (noise/signal with everything before them quantized; alone; cosine; mse):\n";
   for (const TensorError* e : worst) {

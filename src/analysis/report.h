@@ -3,11 +3,14 @@
 #include <c10/core/Device.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "analysis/error_analysis.h"
 #include "analysis/histograms.h"
+#include "analysis/mixed.h"
+#include "graph/split_output.h"
 #include "ppq/record.h"
 #include "ppq/warning.h"
 
@@ -33,6 +36,9 @@ struct Report {
   std::vector<std::pair<std::string, std::string>> preprocessing;
   std::vector<std::string> inputs;  ///< what the first batch of each input looks like
   size_t nodes = 0, quantized_nodes = 0;
+  std::vector<OutputSplit> splits;            ///< outputs that the host joins
+  std::optional<MixedPrecision> mixed;        ///< with --auto-mixed
+  std::vector<LayerSensitivity> sensitivity;  ///< with `analyze --sensitivity`
 };
 
 std::string to_json(const Report& report);

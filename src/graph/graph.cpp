@@ -101,6 +101,18 @@ void Graph::remove_input(Value* value) {
   value->is_input_ = false;
 }
 
+void Graph::replace_output(Value* output, const std::vector<Value*>& values) {
+  auto place = std::find(outputs_.begin(), outputs_.end(), output);
+  if (place == outputs_.end()) throw Error(ErrorKind::Internal, "value " + output->name_, "is no output");
+  place = outputs_.erase(place);
+  output->is_output_ = std::find(outputs_.begin(), outputs_.end(), output) != outputs_.end();
+  for (Value* value : values) {
+    if (value->is_output_) continue;
+    value->is_output_ = true;
+    place = outputs_.insert(place, value) + 1;
+  }
+}
+
 void Graph::link(Node* node) {
   // Refuse before anything is linked: a refused node must leave no trace.
   for (const Value* v : node->outputs_)

@@ -1,18 +1,27 @@
 #include "graph/patterns.h"
 
+#include <algorithm>
 #include <regex>
 #include <set>
+#include <string_view>
 
 #include "ppq/error.h"
 
 namespace ppq {
 namespace {
 
+constexpr std::string_view kNode = "node:";
+
 std::vector<Node*> named(const Graph& graph, const std::string& pattern, const std::string& option) {
   std::vector<Node*> found;
   for (Node* node : graph.nodes())
     if (node->name == pattern || node->op_type == pattern) found.push_back(node);
   if (!found.empty()) return found;
+  if (pattern.starts_with(kNode)) {
+    for (Node* node : graph.nodes())
+      if (node->name == pattern.substr(kNode.size())) found.push_back(node);
+    return found;
+  }
   try {
     const std::regex expression(pattern);
     for (Node* node : graph.nodes())
@@ -24,6 +33,19 @@ std::vector<Node*> named(const Graph& graph, const std::string& pattern, const s
 }
 
 }  // namespace
+
+std::string pattern_of(const Graph& graph, const Node& node) {
+  const auto nodes = graph.nodes();
+  if (std::any_of(nodes.begin(), nodes.end(), [&](const Node* other) { return other->op_type == node.name; }))
+    return std::string(kNode) + node.name;
+  if (node.name.find(',') == std::string::npos) return node.name;
+  std::string pattern;
+  for (const char c : node.name) {
+    if (std::string_view("\\^$.|?*+()[]{}").find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c == ',' ? '.' : c;
+  }
+  return pattern;
+}
 
 bool names_a_node(const Graph& graph, const std::string& pattern, const std::string& option) {
   return !named(graph, pattern, option).empty();

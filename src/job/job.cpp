@@ -7,15 +7,18 @@
 #include <cstdio>
 #include <filesystem>
 #include <limits>
+#include <optional>
 #include <string_view>
 
 #include "analysis/report.h"
 #include "analysis/warnings.h"
 #include "core/file.h"
 #include "exporters/exporter.h"
+#include "exporters/join_outputs.h"
 #include "exporters/qualcomm/deploy.h"
 #include "graph/patterns.h"
 #include "job/fingerprint.h"
+#include "job/mixed_precision.h"
 #include "job/model.h"
 #include "job/options.h"
 #include "ops/memory_bound.h"
@@ -188,6 +191,7 @@ class Job::Work {
     for (const std::string& format : formats()) find_exporter(format, platform_, "--export");
     export_options_ = export_options(options_);
     check_options(export_options_, platform_);
+    if (!options_.auto_mixed.empty()) budget_ = parse_mixed_budget(options_.auto_mixed);
     devices_ = resolve_devices(options_.device, "--device");
   }
 
@@ -209,7 +213,11 @@ class Job::Work {
     const bool new_folder = !std::filesystem::exists(output_);
     try {
       check_writable();
-      quantize();
+      checkpoint_ = {output_ + "/.calibration.json",
+                     fingerprint(options_, {*graph_, *samples_.calibration, setting_.to_json(), device_names()}), options_.resume};
+      quantize(checkpoint_);
+      if (budget_) mix();
+      record();
       analyze();
       return write();
     } catch (...) {
@@ -233,6 +241,7 @@ class Job::Work {
     context.verify = options_.verify;
     context.warnings = &report_.warnings;
     cleanup_ = run_passes(*graph_, cleanup_pipeline(setting_), context);
+    split_outputs(context);
     check_patterns(options_, *graph_);
     const auto specs = input_specs(*graph_);
     const DatasetPtr all = open_dataset(options_.calib, specs, options_.data);
@@ -254,6 +263,12 @@ class Job::Work {
     prepared_ = true;
   }
 
+  void split_outputs(PassContext& context) {
+    if (options_.split_output.empty()) return;
+    for (const std::string& name : options_.split_output) report_.splits.push_back(split_output(*graph_, name, "--split-output"));
+    for (PassRecord& pass : run_passes(*graph_, {"remove-dead-code"}, context)) cleanup_.push_back(std::move(pass));
+  }
+
   /// Minutes of calibration are not to end in "cannot write".
   void check_writable() const {
     for (const std::string& path : {output_ + "/quantized.onnx", options_.save_graph, options_.save_table})
@@ -268,7 +283,7 @@ class Job::Work {
 
   std::vector<std::string> formats() const { return options_.export_formats.empty() ? platform_->exporters : options_.export_formats; }
 
-  void quantize() {
+  void quantize(const Checkpoint& checkpoint) {
     TorchExecutor executor(*graph_, devices_[0]);
     quantizer_ = std::make_unique<Quantizer>(*graph_, *platform_);
     quantizer_->set_verify(options_.verify);
@@ -277,10 +292,30 @@ class Job::Work {
     quantizer_->set_progress(progress);
     quantizer_->set_batch_size(static_cast<size_t>(options_.batch_size));
     if (options_.max_memory != "0") quantizer_->set_max_memory(parse_bytes(options_.max_memory));
-    checkpoint_ = {output_ + "/.calibration.json",
-                   fingerprint(options_, {*graph_, *samples_.calibration, setting_.to_json(), device_names()}), options_.resume};
-    quantizer_->set_checkpoint(checkpoint_);
+    quantizer_->set_checkpoint(checkpoint);
     quantizer_->quantize(samples_.calibration->sample(0), samples_.calibration, executor, setting_, samples_.calibration->size());
+  }
+
+  /// Moves layers to more bits until the budget is met. What is chosen is quantized from the start: as a job with those options is.
+  void mix() {
+    const auto start = Clock::now();
+    std::unique_ptr<Graph> plain = std::move(graph_);
+    std::unique_ptr<Quantizer> first = std::move(quantizer_);
+    MixedSearch search(*budget_, *plain, *first,
+                       {*platform_, setting_, samples_.calibration, samples_.evaluation,
+                        static_cast<size_t>(std::max<int64_t>(0, options_.layerwise_samples)), progress, say});
+    for (auto chosen = search.choose(); chosen; chosen = search.judge(*graph_)) {
+      setting_ = std::move(*chosen);
+      graph_ = first->original()->clone();
+      quantize({});  // what was kept belongs to the first network
+    }
+    report_.mixed = search.result();
+    report_.mixed->seconds = seconds_since(start);
+    if (auto warning = search.warning()) report_.warnings.push_back(std::move(*warning));
+    if (!graph_) graph_ = std::move(plain), quantizer_ = std::move(first);
+  }
+
+  void record() {
     report_.passes = cleanup_;
     for (const PassRecord& pass : quantizer_->passes()) report_.passes.push_back(pass);
     for (const PassRecord& pass : report_.passes) report_.timing[stage_of(pass.name)] += pass.seconds;
@@ -318,7 +353,8 @@ class Job::Work {
                        options_.save_table.empty() ? table_path : options_.save_table, export_options_);
     }
     write_file(output_ + "/setting.json", setting_.to_json() + "\n");
-    write_file(output_ + "/DEPLOY.md", deployment_guide(*graph_, *platform_, formats(), export_options_));
+    write_file(output_ + "/DEPLOY.md",
+               deployment_guide(*graph_, *platform_, formats(), export_options_) + join_guide(*graph_, report_.splits));
     if (!options_.raw_samples.empty())
       write_raw_samples(*samples_.calibration, input_specs(*graph_), output_, options_.raw_samples == "nhwc" ? Layout::NHWC : Layout::NCHW,
                         samples_.calibration->size());
@@ -377,6 +413,7 @@ class Job::Work {
   const Clock::time_point start_ = Clock::now();
   const PlatformSpec* platform_ = nullptr;
   QuantizationSetting setting_;
+  std::optional<MixedBudget> budget_;
   ExportOptions export_options_;
   std::vector<at::Device> devices_;  ///< that share the calibration; the first does the rest
   std::unique_ptr<Graph> graph_;

@@ -69,8 +69,18 @@ void visit_options(Options& o, Visitor&& visit) {
   visit(OptionFacts{quantization, "keep-float", "node name, op type or regex to leave in float (repeatable)", Bears::Contents},
         o.keep_float);
   visit(OptionFacts{quantization, "bits", "PATTERN=16: another width (repeatable)", Bears::Contents}, o.bits);
+  visit(
+      OptionFacts{quantization, "auto-mixed",
+                  "noise=N,agreement=N,macs=N,to=16|float: the most sensitive layers get 16 bits until noise/signal or top-1 agreement is "
+                  "met, or this share of MACs"},
+      o.auto_mixed);
   visit(OptionFacts{quantization, "dispatch", "conservative, pointwise, allin, …", Bears::Contents}, o.dispatch);
   visit(OptionFacts{quantization, "overrides", "encodings JSON to start from; they stay fixed", Bears::Contents}, o.overrides);
+  visit(OptionFacts{quantization, "split-output",
+                    "end the network before the Concat that makes this output; DEPLOY.md joins its parts "
+                    "(repeatable)",
+                    Bears::Numbers},
+        o.split_output);
   visit(OptionFacts{quantization, "verify", "check the graph after every pass"}, o.verify);
   visit(OptionFacts{quantization, "seed", "seed of random choices; no pass of this version makes any, so results never depend on it"},
         o.seed);

@@ -45,6 +45,15 @@ TEST(Patterns, ExpressionsMatchTheWholeNameOrType) {
   EXPECT_EQ(thrown([&] { m.matched("hea"); }).kind(), ErrorKind::Usage) << "not a part of it";
 }
 
+TEST(Patterns, EveryNodeHasOneOfItsOwn) {
+  Model m;
+  m.graph->add_node("Abs", "a,b(c)", {m.graph->find_value("y")}, {m.graph->add_value("z")});
+  for (const Node* node : m.graph->nodes()) EXPECT_THAT(m.matched(pattern_of(*m.graph, *node)), ElementsAre(node->name));
+  EXPECT_EQ(pattern_of(*m.graph, *m.graph->find_node("Neg")), "node:Neg");
+  EXPECT_EQ(pattern_of(*m.graph, *m.graph->find_node("a,b(c)")).find(','), std::string::npos);
+  EXPECT_EQ(thrown([&] { m.matched("node:Relu"); }).kind(), ErrorKind::Usage) << "no name";
+}
+
 TEST(Patterns, WhatMatchesNothingIsAnErrorWithCandidates) {
   Model m;
   const Error error = thrown([&] { m.matched("head/conv3"); });

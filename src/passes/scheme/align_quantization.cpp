@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "graph/quant_slots.h"
+#include "graph/split_output.h"
 #include "ops/op_facts.h"
 #include "passes/passes.h"
 #include "ppq/error.h"
@@ -102,7 +103,7 @@ class AlignQuantization final : public Pass {
           steps / ratio, steps);
       const std::string wider = "--bits '" + node->name + "=16'", remedy = floating(*node);
       context.warn({"concat-ranges",
-                    text + (remedy.empty() ? "try " + wider : "try " + remedy + ", or " + wider),
+                    text + ("try " + splitting(graph, *node)) + (remedy.empty() ? wider : remedy + ", or " + wider),
                     {node->output()->name(), most->value->name(), least->value->name()},
                     {{"ratio", ratio},
                      {"steps", steps / ratio},
@@ -112,6 +113,16 @@ class AlignQuantization final : public Pass {
                      {"largest_high", most->high}},
                     remedy.empty() ? wider : remedy});
     }
+  }
+
+  /// "--split-output 'y', " for each output that the host could join in place of a Concat.
+  static std::string splitting(const Graph& graph, const Node& concat) {
+    std::string options;
+    for (const Value* output : graph.outputs()) {
+      const std::vector<const Node*> join = joined_by(*output);
+      if (std::find(join.begin(), join.end(), &concat) != join.end()) options += "--split-output '" + output->name() + "', ";
+    }
+    return options;
   }
 
   /// Options that keep a Concat in float with all that only moves its elements, up to the outputs; empty where something computes with

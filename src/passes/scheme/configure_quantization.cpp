@@ -7,6 +7,7 @@
 #include "graph/patterns.h"
 #include "ops/op_facts.h"
 #include "passes/passes.h"
+#include "passes/scheme/fusion.h"
 #include "ppq/error.h"
 
 /// Decides which nodes are computed in integers and gives every input and output of theirs a TensorQuant by the first of the
@@ -25,6 +26,7 @@ class ConfigureQuantization final : public Pass {
     empty_ = empty_values(graph);
     choose_nodes(graph, context);
     read_bits(graph);
+    spread_bits(graph);
     size_t changed = 0;
     for (Node* node : graph.nodes()) {
       keep_fixed(node->input_quant, node->inputs().size());
@@ -92,6 +94,33 @@ class ConfigureQuantization final : public Pass {
         for (const Value* value : node->inputs()) widen(value);
         for (const Value* value : node->outputs()) widen(value);
       }
+    }
+  }
+
+  /// What the target computes in one go has one width, and so have both sides of what only moves elements: where a wider one was asked
+  /// for at one tensor, those joined to it follow, unless a pattern says otherwise.
+  void spread_bits(const Graph& graph) {
+    if (activation_bits_.empty() || !setting_->fusion) return;
+    const Pinned pinned(graph);
+    std::vector<std::pair<const Value*, const Value*>> joined;
+    for (const Node* node : graph.nodes()) {
+      if (!node->quantized) continue;
+      const bool moves = setting_->fusion_setting.fuse_passive_op && is_passive(*node);
+      const bool activates = setting_->fusion_setting.fuse_activation && joins_producer(*node, *platform_, pinned);
+      if (moves || activates)
+        for (const Value* output : node->outputs())
+          if (output && node->input(0)) joined.emplace_back(node->input(0), output);
+    }
+    const int usual = platform_->scheme(SlotRole::Output).bits;
+    const auto follow = [&](const Value* from, const Value* to) {
+      const auto known = activation_bits_.find(from);
+      return known != activation_bits_.end() && known->second > usual && activation_bits_.try_emplace(to, known->second).second;
+    };
+    // Down and up the chains, as often as branches want it.
+    for (bool more = true; more;) {
+      more = false;
+      for (auto pair = joined.begin(); pair != joined.end(); ++pair) more |= follow(pair->first, pair->second);
+      for (auto pair = joined.rbegin(); pair != joined.rend(); ++pair) more |= follow(pair->second, pair->first);
     }
   }
 

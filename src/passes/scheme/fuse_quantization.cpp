@@ -2,6 +2,7 @@
 #include "graph/readers.h"
 #include "ops/op_facts.h"
 #include "passes/passes.h"
+#include "passes/scheme/fusion.h"
 
 /// Joins the quantization of tensors that the target computes in one go.
 /// - Computing operation (or any operation) and the activation that alone reads it: one quantization, of the activation's
@@ -36,13 +37,9 @@ class FuseQuantization final : public Pass {
   }
 
   static size_t fuse_activation(Node& activation, const PlatformSpec& platform, const Pinned& pinned) {
-    const bool linear = activation.is("Relu") || activation.is("Clip");
-    std::string type = activation.op_type;
-    if (!platform.fusion.activations.count(type)) return 0;
-    Value* inner = activation.input(0);
-    Node* node = inner ? inner->producer() : nullptr;
-    if (!node || !node->quantized || !activation.quantized || only_reader(inner, pinned) != &activation) return 0;
-    if (!is_computing(*node) && !(linear && !is_passive(*node))) return 0;
+    if (!joins_producer(activation, platform, pinned)) return 0;
+    const Value* inner = activation.input(0);
+    Node* node = inner->producer();
     const TensorQuantPtr outer = activation.quant_of_output();
     TensorQuantPtr &produced = node->output_quant[inner->producer_index()], &read = activation.input_quant[0];
     if (!joinable(produced, outer) || !joinable(read, outer)) return 0;

@@ -225,7 +225,7 @@ TEST(AlignQuantization, PartsThatLoseTheirStepsAreNamed) {
   EXPECT_NEAR(warning.figures.at("ratio"), 20, 0.1);
   EXPECT_NEAR(warning.figures.at("steps"), 255 / 20.0, 0.1);
   EXPECT_EQ(warning.remedy, "--keep-float 'op'");
-  EXPECT_THAT(warning.text, HasSubstr("--bits 'op=16'"));
+  EXPECT_THAT(warning.text, HasSubstr("try --split-output 'y', --keep-float 'op', or --bits 'op=16'"));
 }
 
 /// What moves the elements on is named once, whichever way it is reached: here 2^30 ways.

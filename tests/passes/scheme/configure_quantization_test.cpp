@@ -197,6 +197,29 @@ TEST(ConfigureQuantization, SixteenBitsWidenWhatANodeReadsAndWrites) {
   EXPECT_EQ(both.out("relu")->scheme.bits, 8);
 }
 
+/// A layer's input is what the activation before it gives, so the layer in front writes it as wide, also through data movement.
+TEST(ConfigureQuantization, WhatIsComputedInOneGoHasOneWidth) {
+  const auto widths = [](const std::map<std::string, int>& bits, bool fusion = true) {
+    Quantizing q(
+        "(float[1,2,4,4] x, float[2,2,1,1] w, float[2,2,1,1] v) => (float[1,2,2,2] z)",
+        "[one] a = Conv(x, w) [relu] b = Relu(a) [pool] c = MaxPool<kernel_shape = [2,2], strides = [2,2]>(b) [two] d = Conv(c, v) "
+        "[clip] z = Clip(d)",
+        {"w", "v"});
+    q.setting.extra.bits = bits;
+    q.setting.fusion = fusion;
+    q.pass("configure-quantization");
+    std::vector<int> found;
+    for (const char* name : {"one", "relu", "pool", "two", "clip"}) found.push_back(q.out(name)->scheme.bits);
+    found.push_back(q.in("one")->scheme.bits);
+    return found;
+  };
+  EXPECT_THAT(widths({{"two", 16}}), testing::ElementsAre(16, 16, 16, 16, 16, 8));
+  EXPECT_THAT(widths({{"one", 16}}), testing::ElementsAre(16, 16, 16, 8, 8, 16));
+  EXPECT_THAT(widths({{"two", 16}, {"activation:relu", 8}}), testing::ElementsAre(8, 8, 16, 16, 16, 8)) << "a pattern goes before";
+  EXPECT_THAT(widths({{"activation:relu", 4}}), testing::ElementsAre(4, 4, 8, 8, 8, 8)) << "narrow ones stay where they were asked for";
+  EXPECT_THAT(widths({{"two", 16}}, false), testing::ElementsAre(8, 8, 16, 16, 8, 8)) << "nothing is computed in one go";
+}
+
 TEST(ConfigureQuantization, BitsOfWeightsAndActivations) {
   auto q = convolution();
   q.setting.extra.bits = {{"conv", 4}};
