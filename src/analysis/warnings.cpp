@@ -91,13 +91,17 @@ class Findings {
     }
     if (said.empty()) return;
     warning.figures = {{"noise", most}, {"bound", kMuchNoise}};
-    warning.text = "noise over signal is above " + percent(kMuchNoise) + " at " + listed(said);
-    if (const TensorError* worst = worst_alone(errors_)) {
-      warning.remedy = finer(worst->op, worst->bits);
-      warning.text += "; '" + worst->op + "' alone makes " + (worst->layerwise_snr >= 0 ? percent(worst->layerwise_snr) : "much") +
-                      " of it, try " + warning.remedy;
-    }
+    warning.text = "noise over signal is above " + percent(kMuchNoise) + " at " + listed(said) + what_disturbs();
+    // More bits do not part what one scale joins: concat-ranges has the remedy for that.
+    if (output_snr(errors_) > kMuchNoise) warning.remedy = "--auto-mixed noise=" + figure(kMuchNoise);
+    if (!warning.remedy.empty()) warning.text += "; try " + warning.remedy;
     found_.push_back(std::move(warning));
+  }
+
+  std::string what_disturbs() const {
+    const TensorError* worst = worst_alone(errors_);
+    if (!worst || worst->layerwise_snr < 0) return "";
+    return "; '" + worst->op + "' (" + worst->type + ") alone makes " + percent(worst->layerwise_snr) + ", more than any other";
   }
 
   void changed_top1() {
@@ -108,10 +112,8 @@ class Findings {
       warning.figures["samples"] = static_cast<double>(errors_.samples);
       warning.text = "'" + name + "' has its largest element elsewhere than the float network on " + std::to_string(changed) + " of " +
                      std::to_string(errors_.samples) + " samples";
-      if (const TensorError* worst = worst_alone(errors_)) {
-        warning.remedy = finer(worst->op, worst->bits);
-        warning.text += "; try " + warning.remedy + ", which disturbs the outputs most";
-      }
+      warning.remedy = "--auto-mixed agreement=" + figure(1 - kFewChanges);
+      warning.text += what_disturbs() + "; try " + warning.remedy;
       found_.push_back(std::move(warning));
     }
   }
