@@ -123,7 +123,7 @@ TEST(ReportHtml, HoldsWhatIsKnown) {
 
 TEST(ReportHtml, AnEmptyReportHasNoEmptySections) {
   const std::string html = to_html(Report{"1", "m.onnx", "p", "cpu", "{}"});
-  for (const char* id : {"warnings", "errors", "worst", "passes", "outputs", "tensors", "missing", "settings"})
+  for (const char* id : {"warnings", "try", "errors", "worst", "passes", "outputs", "tensors", "missing", "settings"})
     EXPECT_THAT(section(html, id), IsEmpty());
 }
 
