@@ -274,6 +274,7 @@ std::string change_chart(double before, double after, const LogAxis& axis) {
 }
 
 std::string share_chart(const std::vector<std::pair<std::string, double>>& parts) {
+  constexpr double kCharacter = 8, kNarrowest = 740;  // pixels: of a letter, and of the chart in a window of 800
   double whole = 0;
   for (const auto& [name, part] : parts) whole += part;
   std::string out;
@@ -283,7 +284,7 @@ std::string share_chart(const std::vector<std::pair<std::string, double>>& parts
     if (part <= 0) continue;
     const std::string words = escaped(name) + " " + seconds(part);
     out += "<span class=\"part p" + std::to_string(i % 6) + "\" style=\"flex-grow:" + at(1000 * part / whole) + "\" title=\"" + words +
-           "\">" + (part / whole > 0.09 ? words : "") + "</span>";
+           "\">" + (static_cast<double>(words.size()) * kCharacter < kNarrowest * part / whole ? words : "") + "</span>";
   }
   return "<div class=\"parts\">" + out + "</div>";
 }

@@ -50,6 +50,13 @@ std::string measure_cells(const Measure& m) {
          cosine(m.cosine()) + "</td><td>" + figure(m.mse()) + "</td>";
 }
 
+/// Nothing at the outputs, in their parts or among the warnings asks for a look.
+bool is_quiet(const Report& report) {
+  const auto& outputs = report.errors.outputs;
+  return !outputs.empty() && report.warnings.empty() && output_snr(report.errors) <= kNoisyOutput &&
+         std::all_of(outputs.begin(), outputs.end(), [&](const auto& one) { return hidden_parts(report, one.first, one.second).empty(); });
+}
+
 std::string timing(const Report& report) {
   std::vector<std::pair<std::string, double>> stages;
   for (const char* stage : {"load", "optimize", "calibrate", "tune", "analyze", "export"})
@@ -72,7 +79,7 @@ std::string warnings_section(const Report& report) {
 
 std::string suggestions_section(const Report& report) {
   const std::vector<Suggestion> all = suggestions(report);
-  if (all.empty()) return output_snr(report.errors) > kNoisyOutput ? "" : "<p>The outputs are close to float. Nothing stands out.</p>";
+  if (all.empty()) return is_quiet(report) ? "<p>The outputs are close to float. Nothing stands out.</p>" : "";
   std::string out = "<p>Options to add to the same command, one at a time:</p><table class=\"try\">";
   for (const Suggestion& one : all)
     out += "<tr><td><code>" + escaped(one.options) + "</code></td><td>" + escaped(shortened(one.why, 400)) + "</td></tr>";

@@ -75,6 +75,15 @@ TEST(HistogramChart, MarksTheQuantizedRange) {
   EXPECT_THAT(histogram_chart(histogram, error), testing::Not(testing::AnyOf(HasSubstr("nan"), HasSubstr("inf")))) << "one value";
 }
 
+TEST(ShareChart, NamesPartsThatHaveRoomForIt) {
+  const std::string chart = share_chart({{"load", 1}, {"calibrate", 70.0}, {"none", 0}, {"tune", 29}});
+  EXPECT_THAT(chart, HasSubstr(">calibrate 70 s<"));
+  EXPECT_THAT(chart, HasSubstr(">tune 29 s<"));
+  EXPECT_THAT(chart, HasSubstr("title=\"load 1 s\"><"));
+  EXPECT_THAT(chart, testing::Not(HasSubstr("none")));
+  EXPECT_EQ(share_chart({{"load", 0}}), "");
+}
+
 TEST(ChangeChart, SaysWhetherItBecameBetter) {
   const LogAxis axis({1, 0.001});
   EXPECT_THAT(change_chart(0.5, 0.01, axis), HasSubstr("way better"));

@@ -123,7 +123,7 @@ TEST(ReportHtml, HoldsWhatIsKnown) {
 
 TEST(ReportHtml, AnEmptyReportHasNoEmptySections) {
   const std::string html = to_html(Report{"1", "m.onnx", "p", "cpu", "{}"});
-  for (const char* id : {"warnings", "errors", "worst", "passes", "outputs", "tensors", "missing", "settings"})
+  for (const char* id : {"warnings", "try", "errors", "worst", "passes", "outputs", "tensors", "missing", "settings"})
     EXPECT_THAT(section(html, id), IsEmpty());
 }
 
@@ -135,6 +135,12 @@ TEST(ReportSuggestions, AreRemediesThenWhatIsClippedThenWhatIsNoisyAlone) {
   EXPECT_THAT(options, testing::ElementsAre("--keep-float 'a<b'", "--observer minmax", "--bits 'it'\\''s=16'", "--bits 'middle_op=16'"));
   report.errors.outputs = {{"scores", measure_of(0.001)}};
   EXPECT_EQ(suggestions(report).size(), 1u) << "quiet outputs leave the remedy of the warning";
+  report.warnings.pop_back();
+  EXPECT_THAT(section(to_html(report), "try"), IsEmpty()) << "a warning without a remedy";
+  report.warnings.clear();
+  EXPECT_THAT(section(to_html(report), "try"), IsEmpty()) << "a noisy part";
+  report.errors.parts.clear();
+  EXPECT_THAT(section(to_html(report), "try"), HasSubstr("Nothing stands out"));
 }
 
 TEST(HtmlText, FiguresAndNames) {
