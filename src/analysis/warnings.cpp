@@ -19,16 +19,16 @@
 namespace ppq {
 namespace {
 
-constexpr double kMuchNoise = 0.1;       // over signal
-constexpr double kFewChanges = 0.05;     // of samples with another top-1
-constexpr double kMuchWider = 4;         // a range, than without its widest sample
-constexpr size_t kEnoughSamples = 4;     // to tell one from the others
-constexpr double kManyLost = 0.5;        // of the channels that vary
-constexpr double kFelt = 0.01;           // noise over signal at the outputs that an operation alone makes
-constexpr int64_t kFewestChannels = 4;   // of which a share means something
-constexpr double kRawPixels = 16;        // standard deviation of what the first layer makes of them
+constexpr double kMuchNoise = 0.1;        // over signal
+constexpr double kFewChanges = 0.05;      // of samples with another top-1
+constexpr double kMuchWider = 4;          // a range, than without its widest sample
+constexpr size_t kEnoughSamples = 4;      // to tell one from the others
+constexpr double kManyLost = 0.5;         // of the channels that vary
+constexpr double kFelt = 0.01;            // noise over signal at the outputs that an operation alone makes
+constexpr int64_t kFewestChannels = 4;    // of which a share means something
+constexpr double kRawPixels = 16;         // standard deviation of what the first layer makes of them
 constexpr double kHardlyMoves = 1 / 32.;  // the same over the layer's biases
-constexpr size_t kFewSamples = 4;        // to look at inputs
+constexpr size_t kFewSamples = 4;         // to look at inputs
 
 std::string figure(double value) {
   char text[32];
@@ -58,9 +58,9 @@ const TensorError* worst_alone(const ErrorAnalysis& errors) {
 
 class Findings {
  public:
-  Findings(const ErrorAnalysis& errors, const Graph& quantized, const Graph& reference, const DatasetPtr& calibration,
-           const AnalysisOptions& options)
-      : errors_(errors), quantized_(quantized), reference_(reference), calibration_(calibration), options_(options) {}
+  Findings(const ErrorAnalysis& errors, const Graph& quantized, const Graph& reference, const Graph& original,
+           const DatasetPtr& calibration, const AnalysisOptions& options)
+      : errors_(errors), quantized_(quantized), reference_(reference), original_(original), calibration_(calibration), options_(options) {}
 
   std::vector<Warning> all() {
     noisy_outputs();
@@ -116,7 +116,7 @@ class Findings {
     }
   }
 
-  /// Layers that read a graph input before anything else computed with it.
+  /// Layers that read a graph input before anything else computed with it: as they were trained, not as equalization left them.
   std::vector<const Node*> first_layers(const Value& input) const {
     std::vector<const Node*> layers;
     for (const Use& use : input.uses()) {
@@ -128,7 +128,7 @@ class Findings {
 
   void inputs_on_another_scale() {
     size_t place = 0;
-    for (const Value* input : reference_.inputs()) {
+    for (const Value* input : original_.inputs()) {
       if (input->is_constant()) continue;
       const size_t index = place++;
       for (const Node* layer : first_layers(*input)) {
@@ -145,7 +145,7 @@ class Findings {
     if (values.empty() || !values[0].is_floating_point() || values[0].dim() < 2) return false;
     LowerOptions plain;
     plain.device = options_.device;
-    const auto program = lower(*extract(reference_, {&layer}, {layer.output(0)}), plain);
+    const auto program = lower(*extract(original_, {&layer}, {layer.output(0)}), plain);
     std::vector<double> deviations;
     double low = INFINITY, high = -INFINITY;
     bool raw = values[0].dim() == 4 && (values[0].size(1) == 1 || values[0].size(1) == 3 || values[0].size(1) == 4);
@@ -173,8 +173,8 @@ class Findings {
                      " of it: networks that were trained on normalized images make about 1; give --mean and --std as in training, or "
                      "normalize the samples";
     else
-      warning.text = range + " hardly moves the first layer: '" + layer.name + "' makes ±" + figure(response) + " of it, beside biases of " +
-                     figure(biases) + "; are the samples on the scale of training (--mean, --std)?";
+      warning.text = range + " hardly moves the first layer: '" + layer.name + "' makes ±" + figure(response) +
+                     " of it, beside biases of " + figure(biases) + "; are the samples on the scale of training (--mean, --std)?";
     found_.push_back(std::move(warning));
     return true;
   }
@@ -210,15 +210,17 @@ class Findings {
       for (size_t k = 0; k < ranges[i].size(); ++k)
         if (k != widest) next = std::max(next, width(ranges[i][k]));
       const double own = width(ranges[i][widest]), range = odd[i]->maximum[0] - odd[i]->minimum[0];
-      if (next > 0 && own > kMuchWider * next && range > kMuchWider * next) of_sample[widest].emplace_back(odd[i], std::min(own, range) / next);
+      if (next > 0 && own > kMuchWider * next && range > kMuchWider * next)
+        of_sample[widest].emplace_back(odd[i], std::min(own, range) / next);
     }
     for (const auto& [sample, tensors] : of_sample) {
       Warning warning{"one-sample-range", "", {}, {{"sample", static_cast<double>(sample)}}, "--observer percentile"};
       double most = 0;
       for (const auto& [one, ratio] : tensors) warning.tensors.push_back(one->name), most = std::max(most, ratio);
       warning.figures["ratio"] = most;
-      warning.text = "sample '" + calibration_->name(sample) + "' alone makes ranges up to " + figure(most) + " times as wide as all others: " +
-                     listed(warning.tensors) + "; leave it out if the network will not meet its like, or try " + warning.remedy;
+      warning.text = "sample '" + calibration_->name(sample) + "' alone makes ranges up to " + figure(most) +
+                     " times as wide as all others: " + listed(warning.tensors) +
+                     "; leave it out if the network will not meet its like, or try " + warning.remedy;
       found_.push_back(std::move(warning));
     }
   }
@@ -292,7 +294,8 @@ class Findings {
       if (!value || !seen.insert(value).second) continue;
       if (value->is_graph_output()) return true;
       for (const Use& use : value->uses())
-        if (is_passive(*use.node) || use.node->is("Concat")) open.insert(open.end(), use.node->outputs().begin(), use.node->outputs().end());
+        if (is_passive(*use.node) || use.node->is("Concat"))
+          open.insert(open.end(), use.node->outputs().begin(), use.node->outputs().end());
     }
     return false;
   }
@@ -316,15 +319,16 @@ class Findings {
       if (!worst) continue;
       warning.figures = {{"share", most}, {"channels", static_cast<double>(lost)}};
       warning.remedy = finer(worst->op, worst->bits);
-      warning.text = std::string(saturated ? "channels reach far beyond the range of their tensor and are clipped: "
-                                           : "channels vary by less than a step of their tensor's scale, so that nothing is left of them: ") +
-                     listed(warning.tensors) + " (up to " + percent(most) + " of the channels); try " + warning.remedy;
+      warning.text =
+          std::string(saturated ? "channels reach far beyond the range of their tensor and are clipped: "
+                                : "channels vary by less than a step of their tensor's scale, so that nothing is left of them: ") +
+          listed(warning.tensors) + " (up to " + percent(most) + " of the channels); try " + warning.remedy;
       found_.push_back(std::move(warning));
     }
   }
 
   const ErrorAnalysis& errors_;
-  const Graph &quantized_, &reference_;
+  const Graph &quantized_, &reference_, &original_;
   const DatasetPtr& calibration_;
   const AnalysisOptions& options_;
   std::map<std::string, std::pair<double, double>> ranges_;  ///< of float values, by tensor
@@ -343,9 +347,9 @@ bool is_more_than_chance(size_t seen, size_t samples, double rate) {
   return tail < 0.05;
 }
 
-std::vector<Warning> warnings_of(const ErrorAnalysis& errors, const Graph& quantized, const Graph& reference, const DatasetPtr& calibration,
-                                 const AnalysisOptions& options) {
-  return Findings(errors, quantized, reference, calibration, options).all();
+std::vector<Warning> warnings_of(const ErrorAnalysis& errors, const Graph& quantized, const Graph& reference, const Graph& original,
+                                 const DatasetPtr& calibration, const AnalysisOptions& options) {
+  return Findings(errors, quantized, reference, original, calibration, options).all();
 }
 
 }  // namespace ppq

@@ -315,7 +315,8 @@ class Job::Work {
     options.survey = true;
     if (progress) progress("analyze", 0, 0);
     report_.errors = analyze_errors(*graph_, *quantizer_->reference(), *quantizer_->original(), samples_.evaluation, options);
-    for (Warning& warning : warnings_of(report_.errors, *graph_, *quantizer_->reference(), samples_.calibration, options))
+    for (Warning& warning :
+         warnings_of(report_.errors, *graph_, *quantizer_->reference(), *quantizer_->original(), samples_.calibration, options))
       report_.warnings.push_back(std::move(warning));
     report_.evaluated_on = samples_.evaluated_on;
     report_.timing["analyze"] = seconds_since(start);

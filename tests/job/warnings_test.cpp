@@ -82,9 +82,10 @@ class Judging : public testing::Test {
 };
 
 TEST_F(Judging, AGoodJobIsSilent) {
-  model("(float[1,3,8,8] x, float[8,3,3,3] w, float[8] b, float[8,12] v) => (float[1,12] y) "
-        "{ c = Conv(x, w, b) r = Relu(c) p = GlobalAveragePool(r) f = Flatten(p) y = MatMul(f, v) }",
-        {{"w", at::randn({8, 3, 3, 3}) / 5}, {"b", at::randn({8})}, {"v", at::randn({8, 12})}});
+  model(
+      "(float[1,3,8,8] x, float[8,3,3,3] w, float[8] b, float[8,12] v) => (float[1,12] y) "
+      "{ c = Conv(x, w, b) r = Relu(c) p = GlobalAveragePool(r) f = Flatten(p) y = MatMul(f, v) }",
+      {{"w", at::randn({8, 3, 3, 3}) / 5}, {"b", at::randn({8})}, {"v", at::randn({8, 12})}});
   samples(16, [](size_t) { return at::randn({1, 3, 8, 8}); });
   quantize();
   EXPECT_THAT(codes(), testing::IsEmpty()) << result.warnings[0].text;
@@ -92,9 +93,10 @@ TEST_F(Judging, AGoodJobIsSilent) {
 
 /// What is left of two large numbers.
 TEST_F(Judging, NoisyOutput) {
-  model("(float[1,3,8,8] x, float[3,3,1,1] w, float[3,3,1,1] v, float k) => (float[1,3,8,8] y) "
-        "{ [large] a = Conv(x, w) b = Conv(x, v) s = Mul(b, k) [sum] t = Add(a, s) [rest] y = Sub(t, a) }",
-        {{"w", at::randn({3, 3, 1, 1})}, {"v", at::randn({3, 3, 1, 1})}, {"k", at::full({}, 1e-3)}});
+  model(
+      "(float[1,3,8,8] x, float[3,3,1,1] w, float[3,3,1,1] v, float k) => (float[1,3,8,8] y) "
+      "{ [large] a = Conv(x, w) b = Conv(x, v) s = Mul(b, k) [sum] t = Add(a, s) [rest] y = Sub(t, a) }",
+      {{"w", at::randn({3, 3, 1, 1})}, {"v", at::randn({3, 3, 1, 1})}, {"k", at::full({}, 1e-3)}});
   samples(16, [](size_t) { return at::randn({1, 3, 8, 8}); });
   quantize();
   const Warning* noisy = warning("output-noise");
@@ -183,9 +185,10 @@ TEST_F(Inputs, NetworksOfPixels) {
 }
 
 TEST_F(Inputs, NetworksThatNormalizeByThemselves) {
-  model("(float[1,3,8,8] x, float[3,1,1] m, float s, float[8,3,3,3] w, float[8] b) => (float[1,8,6,6] y) "
-        "{ a = Sub(x, m) n = Mul(a, s) c = Conv(n, w, b) y = Relu(c) }",
-        {{"m", at::full({3, 1, 1}, 127.0)}, {"s", at::full({}, 1 / 128.)}, {"w", at::randn({8, 3, 3, 3}) / 5}, {"b", at::randn({8})}});
+  model(
+      "(float[1,3,8,8] x, float[3,1,1] m, float s, float[8,3,3,3] w, float[8] b) => (float[1,8,6,6] y) "
+      "{ a = Sub(x, m) n = Mul(a, s) c = Conv(n, w, b) y = Relu(c) }",
+      {{"m", at::full({3, 1, 1}, 127.0)}, {"s", at::full({}, 1 / 128.)}, {"w", at::randn({8, 3, 3, 3}) / 5}, {"b", at::randn({8})}});
   samples(16, [](size_t) { return pixels(); });
   quantize();
   EXPECT_EQ(warning("input-scale"), nullptr);
@@ -211,8 +214,9 @@ TEST_F(Inputs, RangesOfOneSample) {
 }
 
 TEST_F(Judging, RangesOfMasks) {
-  const char* text = "(float[1,4,8,8] x, float[1,1,8,8] m, float[4,4,1,1] w) => (float[1,4,8,1] y) "
-                     "{ [scores] s = Conv(x, w) [masked] a = Add(s, m) [best] y = ReduceMean<axes = [3]>(a) }";
+  const char* text =
+      "(float[1,4,8,8] x, float[1,1,8,8] m, float[4,4,1,1] w) => (float[1,4,8,1] y) "
+      "{ [scores] s = Conv(x, w) [masked] a = Add(s, m) [best] y = ReduceMean<axes = [3]>(a) }";
   const at::Tensor w = at::randn({4, 4, 1, 1}), mask = at::randint(0, 2, {1, 1, 8, 8}).to(at::kFloat) * -1e4;
   model(text, {{"m", mask}, {"w", w}});
   samples(16, [](size_t) { return at::randn({1, 4, 8, 8}); });
@@ -252,7 +256,7 @@ TEST_F(Judging, DeadChannels) {
   EXPECT_EQ((*y)["channels"]["vanished"], 7);
   quantize([&](JobOptions& options) {
     options.platform = "qnn_htp_int8";
-    remedy_of(*dead)(options);
+    remedy_of (*dead)(options);
   });
   EXPECT_EQ(warning("dead-channels"), nullptr);
 }

@@ -17,8 +17,8 @@ namespace {
 /// A later observer must be better than those before it by more than 16 samples leave to chance (another device's roundings move errors
 /// by some percent).
 constexpr double kClearly = 0.95;
-/// What halves of the samples choose differs where another one is this much better on one of them.
-constexpr double kUnsettled = 0.75;
+/// Halves of the samples disagree where another one has less than this share of the error on one of them.
+constexpr double kUnsettled = 0.5;
 constexpr size_t kEnough = 4;  ///< samples, for halves of them
 
 class ChooseObserver final : public Pass {

@@ -19,6 +19,9 @@
 namespace ppq::passes {
 namespace {
 
+/// A layer of which this share of the weight's scales must grow computes little but its bias.
+constexpr double kManyChannels = 0.5;
+
 class QuantizePassiveParameters final : public Pass {
  public:
   const char* name() const override { return "quantize-passive-parameters"; }
@@ -33,6 +36,8 @@ class QuantizePassiveParameters final : public Pass {
         changed += is_computing(*node) ? bias(*node, *quant) : bound(*node, *quant);
       }
     report(grown_, "bias-range", "the scales of their weights were enlarged until they do", context);
+    if (context.record && quiet_ > 0)
+      context.record->decision = "scales of dead channels of " + std::to_string(quiet_) + " layer(s) enlarged until their biases fit";
     report(clipped_, "bias-clipped", "they are clipped, because the scales of the weights are not free", context);
     return changed;
   }
@@ -42,6 +47,11 @@ class QuantizePassiveParameters final : public Pass {
   struct Beyond {
     std::vector<std::string> biases, layers;
     double most = 1;  ///< largest ratio of a bias to what its integers hold
+    void add(const Node& node, double factor) {
+      biases.push_back(node.input(2)->name());
+      layers.push_back(node.name);
+      most = std::max(most, factor);
+    }
   };
 
   static void report(const Beyond& beyond, const char* code, const char* what, const PassContext& context) {
@@ -115,10 +125,11 @@ class QuantizePassiveParameters final : public Pass {
     at::Tensor factor = weight->scheme.granularity == Granularity::PerBlock ? at::Tensor() : growth(node, quant, scale);
     if (!factor.defined()) return;
     const bool free = node.input(1)->is_constant() && !weight->fixed && weight->state == QuantState::Active;
-    Beyond& beyond = free ? grown_ : clipped_;
-    beyond.biases.push_back(node.input(2)->name());
-    beyond.layers.push_back(node.name);
-    beyond.most = std::max(beyond.most, factor.max().item<double>());
+    // Some dead channels beside live ones are nothing strange, and lose nothing that an output step shows.
+    if (free && (factor > 1).to(at::kDouble).mean().item<double>() < kManyChannels)
+      ++quiet_;
+    else
+      (free ? grown_ : clipped_).add(node, factor.max().item<double>());
     if (!free) return;
     if (weight->scheme.power_of_two) factor = at::exp2(at::ceil(at::log2(factor)));
     // What other nodes read of the weight keeps its scale.
@@ -156,6 +167,7 @@ class QuantizePassiveParameters final : public Pass {
 
   std::unordered_map<const TensorQuant*, size_t> slots_;  ///< how many refer to each
   Beyond grown_, clipped_;
+  size_t quiet_ = 0;  ///< layers of which only few channels had to grow
 };
 
 }  // namespace

@@ -130,7 +130,11 @@ TEST(QuantizePassiveParameters, OnlyTheChannelsThatNeedItGrow) {
   Bias q(kGemm, "[op] y = Gemm(x, w, b)", {"w", "b"}, channels({0.5f, tiny, tiny}, 1));
   q.node("op").output_quant = {nullptr};
   q.graph->find_value("b")->set_constant(floats({3, -8, 0}));
+  PassRecord record;
+  q.context.record = &record;
   q.pass("quantize-passive-parameters");
+  EXPECT_THAT(q.warnings, IsEmpty()) << "one dead channel beside two";
+  EXPECT_THAT(record.decision, HasSubstr("1 layer(s)"));
   const at::Tensor scale = q.in("op", 1)->params.scale;
   EXPECT_EQ(scale[0].item<float>(), 0.5f);
   EXPECT_NEAR(scale[1].item<double>(), 16 / 2147483647.0, 1e-5 * 16 / 2147483647.0);
