@@ -71,7 +71,8 @@ std::string retype_attribute(Work& work, Random& random) {
       a.set_type(AttributeProto::INTS), a.add_ints(random.pick(kIntegers));
       break;
     case 2:
-      a.set_type(AttributeProto::GRAPH), *a.mutable_g() = work.graph(random);
+      a.set_type(AttributeProto::GRAPH);
+      *a.mutable_g() = onnx::GraphProto(work.graph(random));  // a copy: it may hold the attribute itself
       break;
     default:
       a.set_ref_attr_name("alpha");
