@@ -8,6 +8,7 @@
 #include <ctime>
 #include <cxxopts.hpp>
 #include <filesystem>
+#include <limits>
 #include <map>
 
 #include "core/file.h"
@@ -55,14 +56,15 @@ class Fuzzer {
       : seeds_(std::move(seeds)), run_(run), folder_(std::move(folder)), keep_(std::move(keep)), limits_(limits) {}
 
   /// Returns how many faults there were.
-  size_t go(uint64_t from, double seconds) {
+  size_t go(uint64_t from, uint64_t most, double seconds) {
+    const uint64_t end = from + std::min(most, std::numeric_limits<uint64_t>::max() - from);
     const auto start = Clock::now();
     const auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
     uint64_t next = from;
-    while (elapsed() < seconds) {
+    while (next < end && elapsed() < seconds) {
       const std::string fault = watch(
           [&] {
-            for (uint64_t index = next; index < next + kBatch && elapsed() < seconds; ++index)
+            for (uint64_t index = next; index < std::min(next + kBatch, end) && elapsed() < seconds; ++index)
               one(index, recipe_of(run_, index, seeds_.size()));
           },
           limits_, log());
@@ -160,6 +162,7 @@ int run(int argc, char** argv) {
   options.add_options()("seconds", "how long to go on", cxxopts::value<double>()->default_value("60"))(
       "run", "number that decides all; 0: today's date", cxxopts::value<uint64_t>()->default_value("0"))(
       "from", "first mutant", cxxopts::value<uint64_t>()->default_value("0"))(
+      "mutants", "how many at most; 0: as many as there is time for", cxxopts::value<uint64_t>()->default_value("0"))(
       "mutant", "this one alone, in this process", cxxopts::value<uint64_t>())("examine", "this folder's model.onnx alone, in this process",
                                                                                cxxopts::value<std::string>())(
       "only", "seeds whose name contains this", cxxopts::value<std::string>()->default_value(""))(
@@ -193,10 +196,11 @@ int run(int argc, char** argv) {
   Fuzzer fuzzer(std::move(seeds), number, folder, given["keep"].as<std::string>(),
                 {given["limit"].as<double>(), given["memory"].as<size_t>() << 20});
   size_t faults = 0;
+  const uint64_t most = given["mutants"].as<uint64_t>();
   if (given.count("mutant"))
     fuzzer.show(given["mutant"].as<uint64_t>());
   else
-    faults = fuzzer.go(given["from"].as<uint64_t>(), given["seconds"].as<double>());
+    faults = fuzzer.go(given["from"].as<uint64_t>(), most ? most : std::numeric_limits<uint64_t>::max(), given["seconds"].as<double>());
   std::filesystem::remove_all(folder);
   return faults > 0;
 }
