@@ -72,6 +72,8 @@ std::string to_html(const Report& report) {
       {"try", "What to try", suggestions_section(report)},
       {"errors", "Error along the network", errors_section(report)},
       {"worst", "Worst tensors", worst_section(report)},
+      {"mixed", "Mixed precision", mixed_section(report)},
+      {"layers", "What each layer costs", sensitivity_section(report)},
       {"passes", "What each pass did", passes_section(report)},
       {"outputs", "Outputs", outputs_section(report)},
       {"tensors", "All tensors", tensors_section(report)},

@@ -13,6 +13,8 @@ std::string outputs_section(const Report& report);
 std::string errors_section(const Report& report);
 std::string worst_section(const Report& report);
 std::string passes_section(const Report& report);
+std::string mixed_section(const Report& report);
+std::string sensitivity_section(const Report& report);
 std::string tensors_section(const Report& report);
 std::string missing_section(const Report& report);
 std::string run_section(const Report& report);

@@ -73,6 +73,31 @@ std::string section(const std::string& html, const std::string& id) {
   return begin == std::string::npos ? "" : html.substr(begin, html.find("</section>", begin) - begin);
 }
 
+/// A search that moved as many layers, named after `word`.
+MixedPrecision mixed_of(const std::string& word, size_t layers) {
+  MixedPrecision mixed;
+  mixed.budget = "noise=0.001", mixed.options = "--bits '" + word + "=16'";
+  for (size_t i = 0; i < layers; ++i) mixed.layers.push_back({{word + std::to_string(i), "Conv", {}, 0.02, 0.01, 0.25}, i % 2 == 1});
+  mixed.before = {0, 0.0321, 0.75, 0}, mixed.after = {layers, 0.00076, 0.96875, 0.1875};
+  mixed.curve = {mixed.before, {1, 0.0054, 0.875, 0.0625}, mixed.after};
+  return mixed;
+}
+
+TEST(ReportHtml, MixedPrecisionAndWhatLayersCost) {
+  Report report = full_report();
+  EXPECT_THAT(section(to_html(report), "mixed"), IsEmpty());
+  EXPECT_THAT(section(to_html(report), "layers"), IsEmpty());
+  report.mixed = mixed_of("conv<a>", 3);
+  report.sensitivity = {{"first", "Gemm", {"first"}, 0.125, 0.1, 0.5}, {"second", "Conv", {"second"}, 0.0625, 0, 0.25}};
+  const std::string html = to_html(report), mixed = section(html, "mixed"), layers = section(html, "layers");
+  EXPECT_THAT(mixed, AllOf(HasSubstr("noise=0.001"), HasSubstr("not met by 3 layers"), HasSubstr("--bits 'conv&lt;a&gt;=16'"),
+                           HasSubstr("3.21 %"), HasSubstr("0.54 %"), HasSubstr("0.076 %"), HasSubstr("18.8 %"), HasSubstr("float")));
+  EXPECT_THAT(layers, AllOf(HasSubstr("first"), HasSubstr("12.5 %"), HasSubstr(html::escaped(advice(report.sensitivity[0])))));
+  EXPECT_LT(layers.find("first"), layers.find("second"));
+  report.mixed->met = true, report.mixed->layers.clear();
+  EXPECT_THAT(section(to_html(report), "mixed"), HasSubstr("met as it is"));
+}
+
 TEST(ReportHtml, OpensOfflineAndEscapesNames) {
   Report report = full_report();
   report.errors.tensors[0].name = "<script>alert(1)</script>";
@@ -267,6 +292,9 @@ Report hostile_report() {
     for (size_t part = 0; part < 5; ++part)
       report.errors.parts[named(i)].push_back({named(part), {{1, 0, 1 << 20}, {2, 3, 4}}, measure_of(1e3)});
   }
+  report.mixed = mixed_of(named(3), 300);
+  for (size_t i = 0; i < 300; ++i)
+    report.sensitivity.push_back({named(i), named(i + 1), {named(i)}, 0.5 / static_cast<double>(i + 1), 0.01, 0.001});
   for (size_t i = 0; i < 1200; ++i) {
     report.errors.tensors.push_back(tensor_of(named(i), std::pow(10.0, static_cast<double>(i * 7919 % 1200) / 100 - 10)));
     TensorError& tensor = report.errors.tensors.back();
