@@ -122,7 +122,8 @@ TEST(Npy, BadFilesAreNamedWithWhatWasFound) {
   EXPECT_THAT(data_error(path("magic.npy")), HasSubstr("not a .npy file"));
   write(path("empty.npy"), "");
   EXPECT_THAT(data_error(path("empty.npy")), HasSubstr("0 bytes"));
-  write(path("version.npy"), std::string("\x93NUMPY\x09\x00\x10\x00", 10) + std::string(20, ' '));
+  std::string version("\x93NUMPY\x09\x00\x10\x00", 10);
+  write(path("version.npy"), version.append(20, ' '));
   EXPECT_THAT(data_error(path("version.npy")), HasSubstr("version"));
   write(path("header.npy"), npy_bytes("{'descr': '<f4', 'fortran_order': Maybe, 'shape': (2,)}", "12345678"));
   EXPECT_THAT(data_error(path("header.npy")), HasSubstr("Maybe"));
