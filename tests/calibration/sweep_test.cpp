@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <new>
 #include <set>
@@ -125,10 +126,13 @@ TEST(Sweep, TheThreadsOfACpuShareTheBatches) {
   struct Witness final : Statistic {
     Witness(std::mutex& m, std::set<std::thread::id>& t) : mutex(m), threads(t) {}
     void observe(const at::Tensor& value, int64_t) override {
-      const std::lock_guard lock(mutex);
-      threads.insert(std::this_thread::get_id());
-      sum += value.sum().item<double>();
       EXPECT_TRUE(at::in_parallel_region());
+      const std::lock_guard lock(mutex);
+      sum += value.sum().item<double>();
+      const bool first = threads.empty();
+      threads.insert(std::this_thread::get_id());
+      // On a busy machine one thread could be done before the other begins.
+      if (first) std::this_thread::sleep_for(std::chrono::milliseconds(500));
     }
     void merge(const Statistic& other) override { sum += dynamic_cast<const Witness&>(other).sum; }
     std::mutex& mutex;

@@ -227,6 +227,7 @@ TEST(DocsTest, OptionsExist) {
   for (const auto& entry : fs::recursive_directory_iterator(PPQ_SOURCE_DIR "/scripts"))
     if (entry.is_regular_file()) known += read_file(entry.path().string());
   known += read_file(PPQ_SOURCE_DIR "/apps/bench/main.cpp");
+  known += shell("'" PPQ_BUILD_DIR "/bin/ppq_fuzz' --help").first;
   const std::regex option("(^|[^-a-z])--([a-z][a-z0-9_-]*)");
   size_t seen = 0;
   for (const std::string& page : pages()) {
