@@ -2,13 +2,13 @@ target_sources(test_cuda PRIVATE
   "${CMAKE_CURRENT_SOURCE_DIR}/cuda/backend.cpp"
   "${CMAKE_CURRENT_SOURCE_DIR}/cuda/shim/shim.cpp"
   "${CMAKE_CURRENT_SOURCE_DIR}/cuda/shim/shim_backend.cpp")
-# As the device: no fused multiply-add. Kernels read floats as integers of the same size.
+# The kernels' bodies, which run for minutes: optimized. As the device: no fused multiply-add. Kernels read floats as integers of the same size.
 if(PPQ_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # Under the sanitizers GCC takes getcontext for setjmp.
   set_source_files_properties("${CMAKE_CURRENT_SOURCE_DIR}/cuda/shim/shim.cpp" PROPERTIES COMPILE_OPTIONS -Wno-clobbered)
 endif()
 set_source_files_properties("${CMAKE_CURRENT_SOURCE_DIR}/cuda/shim/shim_backend.cpp" PROPERTIES
-  COMPILE_OPTIONS "-ffp-contract=off;-fno-strict-aliasing")
+  COMPILE_OPTIONS "-ffp-contract=off;-fno-strict-aliasing;-O2" SKIP_PRECOMPILE_HEADERS ON)
 
 # Two objects for check_kernels to be tried on: a host call of a device function, and its mended twin. One architecture will do.
 set(host_call_objects "PPQ_HOST_CALL_WRONG=\"\"" "PPQ_HOST_CALL_RIGHT=\"\"")
