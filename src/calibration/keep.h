@@ -11,6 +11,7 @@ class KeepStatistic final : public Statistic {
  public:
   void observe(const at::Tensor& value, int64_t samples) override;
   void merge(const Statistic& other) override;
+  bool takes_all_types() const override { return true; }  // shapes, too
   const std::vector<at::Tensor>& batches() const { return batches_; }
 
  private:

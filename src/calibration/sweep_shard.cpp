@@ -129,9 +129,9 @@ void SweepShard::observe(const Tensors& inputs) {
   ObservationQueue queue;
   try {
     ppq::run(*program_, inputs, [&](size_t which, const at::Tensor& tensor) {
-      if (!tensor.defined() || !tensor.is_floating_point()) return;
+      if (!tensor.defined()) return;
       for (Statistic* statistic : shown_[which]) {
-        if (seen_.contains(statistic)) continue;
+        if (seen_.contains(statistic) || !(tensor.is_floating_point() || statistic->takes_all_types())) continue;
         queue.observe(*statistic, tensor, static_cast<int64_t>(samples_));
         seen_.insert(statistic);
       }

@@ -21,6 +21,8 @@ class Statistic {
     static_cast<void>(value);
     return std::nullopt;
   }
+  /// Whether it wants tensors of all types; else those of floats alone are shown to it.
+  virtual bool takes_all_types() const { return false; }
   /// Whether, after its first tensor of a shape, `observe` only launches work on the value's device that updates state in
   /// place: nothing on the host depends on the call and no state tensor is replaced, so that a captured CUDA graph, replayed,
   /// may stand for it.

@@ -36,6 +36,36 @@ TEST(PathTrial, SeesWhatFlowsThroughThePair) {
   EXPECT_THAT(visited, testing::ElementsAre(0u, 1u));
 }
 
+/// A batch of any size is flattened by a shape that is computed: as PyTorch exports it. The shape, no floats, flows in as well.
+TEST(PathTrial, ShapesFlowInToo) {
+  Quantizing q(
+      "(float[N,2,4,4] x, float[4,2,1,1] w, float[4,3] v) => (float[N,3] y) <int64[1] zero = {0}, int64[1] rest = {-1}>",
+      "[first] a = Conv(x, w) b = Relu(a) p = GlobalAveragePool(b) s = Shape(x) n = Gather(s, zero) shape = Concat<axis = 0>(n, rest) "
+      "f = Reshape(p, shape) [second] y = Gemm(f, v)",
+      {"w", "v"});
+  at::manual_seed(8);
+  std::vector<at::Tensor> samples;
+  for (int i = 0; i < 4; ++i) samples.push_back(at::randn({1, 2, 4, 4}));
+  q.calibrate_with(samples);
+  q.context.batch_size = 2;
+  passes::EqualizationPair pair;
+  pair.upstream = {&q.node("first")}, pair.downstream = {&q.node("second")}, pair.channels = 4;
+  for (const char* value : {"b", "p", "f"}) pair.relays.push_back(q.graph->find_value(value)->producer());
+  const std::vector<passes::EqualizationPair> pairs = {pair};
+  size_t visited = 0;
+  passes::visit_paths(*q.graph, pairs, 4, q.context, [&](size_t, const passes::PathTrial& trial) {
+    ++visited;
+    std::vector<std::string> names;
+    for (const Value* source : trial.sources()) names.push_back(source->name());
+    EXPECT_THAT(names, testing::UnorderedElementsAre("x", "shape"));
+    ASSERT_EQ(trial.inputs.size(), 2u);
+    for (size_t batch = 0; batch < trial.inputs.size(); ++batch)
+      EXPECT_LE(relative_difference(run_float(trial.graph(), on_cpu(trial.inputs[batch])), on_cpu(trial.outputs[batch])), 1e-6);
+    EXPECT_GT(trial.error(trial.graph()), 0);
+  });
+  EXPECT_EQ(visited, 1u);
+}
+
 /// Against rounding by hand: weights with one step of their range, activations with one of what flows.
 TEST(PathTrial, ErrorIsThatOfThePairAlone) {
   Chain q;
