@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/kernels.h"
 #include "ops/op_facts.h"
@@ -41,8 +42,9 @@ ChannelCounts count_channels(const Survey& survey, const std::vector<double>& mi
   ChannelCounts counts;
   if (!survey.low.defined() || survey.low.numel() < 2 || minimum.size() != 1 || maximum.size() != 1) return counts;
   const at::Tensor varies = survey.high > survey.low;
-  const at::Tensor saturated =
-      (survey.high > kSaturating * std::max(maximum[0], 0.0)).logical_or(survey.low < kSaturating * std::min(minimum[0], 0.0));
+  // Beyond an end, and far beyond what the range holds: a range that starts at 0 is not left by a little below.
+  const double far = kSaturating * std::max(std::abs(minimum[0]), std::abs(maximum[0]));
+  const at::Tensor saturated = (survey.high > std::max(maximum[0], far)).logical_or(survey.low < std::min(minimum[0], -far));
   const at::Tensor vanished = varies.logical_and(survey.simulated_high == survey.simulated_low).logical_and(saturated.logical_not());
   const auto count = [](const at::Tensor& which) { return which.sum().item<int64_t>(); };
   return {survey.low.numel(), count(varies.logical_not()), count(vanished), count(varies.logical_and(saturated))};

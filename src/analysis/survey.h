@@ -26,7 +26,7 @@ struct ChannelCounts {
   int64_t all = 0;
   int64_t constant = 0;   ///< one value in all samples, in the float network already
   int64_t vanished = 0;   ///< they vary, but simulated they do not: less than a step of the tensor's scale
-  int64_t saturated = 0;  ///< they reach more than 4 times as far as the quantized range, on one side
+  int64_t saturated = 0;  ///< they reach more than 4 times as far as the quantized range
 };
 /// `minimum` and `maximum`: the quantized range. Nothing is counted where it is not one range, or where channels are not known.
 ChannelCounts count_channels(const Survey& survey, const std::vector<double>& minimum, const std::vector<double>& maximum);

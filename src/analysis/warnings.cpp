@@ -13,6 +13,7 @@
 #include "calibration/samples.h"
 #include "core/words.h"
 #include "graph/extract.h"
+#include "graph/patterns.h"
 #include "ops/op_facts.h"
 #include "ppq/executor.h"
 
@@ -41,9 +42,6 @@ std::string percent(double share) {
   std::snprintf(text, sizeof text, "%.3g %%", 100 * share);
   return text;
 }
-
-/// What to try for an operation that loses too much.
-std::string finer(const std::string& op, int bits) { return bits <= 8 ? "--bits '" + op + "=16'" : "--keep-float '" + op + "'"; }
 
 /// The tensor whose operation alone disturbs the outputs most; of the noisiest tensor where that was not measured. Null: there is none.
 const TensorError* worst_alone(const ErrorAnalysis& errors) {
@@ -118,11 +116,22 @@ class Findings {
     }
   }
 
+  /// A pattern for options that names this operation alone.
+  std::string pattern(const std::string& op) const {
+    const Node* node = quantized_.find_node(op);
+    return node ? pattern_of(quantized_, *node) : op;
+  }
+  std::string in_float(const std::string& op) const { return "--keep-float '" + pattern(op) + "'"; }
+  /// What to try for an operation that loses too much.
+  std::string finer(const TensorError& one) const { return one.bits <= 8 ? "--bits '" + pattern(one.op) + "=16'" : in_float(one.op); }
+
   /// Layers that read a graph input before anything else computed with it: as they were trained, not as equalization left them.
   std::vector<const Node*> first_layers(const Value& input) const {
     std::vector<const Node*> layers;
+    const auto is_given = [](const Value* value) { return !value || value->is_constant(); };
     for (const Use& use : input.uses()) {
-      if (!is_computing(*use.node) || use.index != 0) return {};
+      const auto& inputs = use.node->inputs();
+      if (!is_computing(*use.node) || use.index != 0 || !std::all_of(inputs.begin() + 1, inputs.end(), is_given)) return {};
       layers.push_back(use.node);
     }
     return layers;
@@ -148,7 +157,6 @@ class Findings {
     LowerOptions plain;
     plain.device = options_.device;
     const auto program = lower(*extract(original_, {&layer}, {layer.output(0)}), plain);
-    std::vector<double> deviations;
     double low = INFINITY, high = -INFINITY;
     bool raw = values[0].dim() == 4 && (values[0].size(1) == 1 || values[0].size(1) == 3 || values[0].size(1) == 4);
     std::vector<at::Tensor> made;
@@ -157,10 +165,10 @@ class Findings {
       const at::Tensor x = value.to(at::kDouble);
       low = std::min(low, x.min().item<double>()), high = std::max(high, x.max().item<double>());
       raw = raw && x.eq(x.round()).all().item<bool>();
-      made.push_back(run(*program, {value})[0].to(at::kCPU, at::kDouble));
+      const at::Tensor output = run(*program, {value})[0].to(at::kCPU, at::kDouble);
+      made.push_back(output.transpose(0, output_channel_axis(layer, output.dim())).flatten(1));
     }
-    const int64_t axis = output_channel_axis(layer, made[0].dim());
-    const at::Tensor channels = at::cat(made, 0).transpose(0, axis).flatten(1);
+    const at::Tensor channels = at::cat(made, 1);
     if (channels.size(1) < 2) return false;
     const double response = channels.std(1).median().item<double>();
     const double biases = bias ? bias->constant().to(at::kDouble).square().mean().sqrt().item<double>() : 0;
@@ -277,7 +285,7 @@ class Findings {
         if (use.node->quantized) kept.insert(use.node->name);
     }
     if (warning.tensors.empty()) return;
-    for (const std::string& op : kept) warning.remedy += (warning.remedy.empty() ? "" : " ") + ("--keep-float '" + op + "'");
+    for (const std::string& op : kept) warning.remedy += (warning.remedy.empty() ? "" : " ") + in_float(op);
     warning.figures["ratio"] = most;
     warning.text = "masked values set the range, " + figure(most) + " times as wide as what is not masked: " + listed(warning.tensors) +
                    "; mask with a number nearer to the scores in the model, or try " + warning.remedy;
@@ -320,7 +328,7 @@ class Findings {
       }
       if (!worst) continue;
       warning.figures = {{"share", most}, {"channels", static_cast<double>(lost)}};
-      warning.remedy = finer(worst->op, worst->bits);
+      warning.remedy = finer(*worst);
       warning.text =
           std::string(saturated ? "channels reach far beyond the range of their tensor and are clipped: "
                                 : "channels vary by less than a step of their tensor's scale, so that nothing is left of them: ") +

@@ -194,6 +194,24 @@ TEST_F(Inputs, NetworksThatNormalizeByThemselves) {
   EXPECT_EQ(warning("input-scale"), nullptr);
 }
 
+/// Both operands come from outside: nothing is known of either.
+TEST_F(Inputs, LayersOfTwoInputs) {
+  model("(float[1,4,4] x, float[1,4,4] z) => (float[1,4,4] y) { y = MatMul(x, z) }", {});
+  for (int i = 0; i < 8; ++i)
+    for (const char* name : {"x", "z"}) write_npy(folder + "/pairs/" + name + "/" + std::to_string(i) + ".npy", at::randn({1, 4, 4}));
+  quantize([&](JobOptions& options) { options.calib = folder + "/pairs"; });
+  EXPECT_EQ(warning("input-scale"), nullptr);
+}
+
+/// A range that starts at 0 is not left by values a little below.
+TEST(WarningsTest, OnlyWhatReachesFarIsSaturated) {
+  Survey survey;
+  survey.low = at::tensor({0.0, -0.1, -5.0, 0.0}, at::kDouble), survey.high = at::tensor({1.0, 1.0, 1.0, 4.5}, at::kDouble);
+  survey.simulated_low = at::zeros({4}, at::kDouble), survey.simulated_high = at::ones({4}, at::kDouble);
+  EXPECT_EQ(count_channels(survey, {0}, {1}).saturated, 2);
+  EXPECT_EQ(count_channels(survey, {-5}, {4.5}).saturated, 0);
+}
+
 /// One sample of 16, and of those of 48 that calibrate.
 TEST_F(Inputs, RangesOfOneSample) {
   for (const size_t count : {16, 48}) {
