@@ -254,6 +254,7 @@ std::vector<ErrorAnalysis> analyze_states(const std::vector<const Graph*>& graph
   const auto plain_program = lower(reference, plain);
   // Its outputs are the reference's own where nothing was rewritten.
   const auto original_program = is_same_network(reference, original) ? nullptr : lower(original, outputs);
+  OutputErrors moved;
   // How many states wait for a tensor of the reference.
   std::unordered_map<const Value*, size_t> readers;
   for (const State& state : states)
@@ -285,9 +286,10 @@ std::vector<ErrorAnalysis> analyze_states(const std::vector<const Graph*>& graph
       go_on(false);
     }
     go_on(true);
-    Tensors expected = original_program ? run(*original_program, batch) : plain_run.outputs();
+    Tensors rewritten = plain_run.outputs(), expected = original_program ? run(*original_program, batch) : rewritten;
     for (State::Run& run : runs) run.outputs();
-    return [&, count, runs = std::move(runs), expected = std::move(expected)]() mutable {
+    return [&, count, runs = std::move(runs), rewritten = std::move(rewritten), expected = std::move(expected)]() mutable {
+      if (original_program) moved.add(rewritten, expected);
       for (size_t k = 0; k < states.size(); ++k) states[k].add(std::move(runs[k]), expected, count);
       if (!options.work) return;
       options.work->float_forwards += original_program ? 2 * count : count;
@@ -295,7 +297,10 @@ std::vector<ErrorAnalysis> analyze_states(const std::vector<const Graph*>& graph
     };
   });
   std::vector<ErrorAnalysis> results;
-  for (State& state : states) results.push_back(state.finish());
+  for (State& state : states) {
+    results.push_back(state.finish());
+    if (original_program) results.back().moved = moved.pooled();
+  }
   return results;
 }
 

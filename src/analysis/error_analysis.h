@@ -45,6 +45,8 @@ struct ErrorAnalysis {
   /// Of outputs that join several tensors: each of these alone, since the larger ones hide the errors of the smaller ones.
   std::map<std::string, std::vector<OutputPart>> parts;
   size_t samples = 0;
+  /// Noise over signal of the reference's outputs against the original's: what passes changed in the float network.
+  double moved = 0;
 };
 
 /// Where `sample_bytes` is not known it is measured: threads of a CPU analyze samples side by side as far as memory allows.

@@ -105,7 +105,7 @@ std::string to_json(const Report& report) {
                   {"rounded_forwards", report.work.rounded_forwards}, {"simulated_forwards", report.work.simulated_forwards},
                   {"float_visits", report.work.float_visits},         {"rounded_visits", report.work.rounded_visits}};
   json["nodes"] = {{"all", report.nodes}, {"quantized", report.quantized_nodes}};
-  json["evaluation"] = {{"samples", report.errors.samples}, {"on", report.evaluated_on}};
+  json["evaluation"] = {{"samples", report.errors.samples}, {"on", report.evaluated_on}, {"float_moved", number(report.errors.moved)}};
   json["outputs"] = Json::array();
   for (const auto& [name, m] : report.errors.outputs) {
     Json output = {

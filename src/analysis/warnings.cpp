@@ -21,6 +21,7 @@ namespace ppq {
 namespace {
 
 constexpr double kMuchNoise = 0.1;        // over signal
+constexpr double kMuchMoved = 0.01;       // of the float outputs, and half of all noise at them
 constexpr double kFewChanges = 0.05;      // of samples with another top-1
 constexpr double kMuchWider = 4;          // a range, than without its widest sample
 constexpr size_t kEnoughSamples = 4;      // to tell one from the others
@@ -62,6 +63,7 @@ class Findings {
 
   std::vector<Warning> all() {
     noisy_outputs();
+    moved_float_outputs();
     changed_top1();
     inputs_on_another_scale();
     ranges_of_one_sample();
@@ -93,6 +95,17 @@ class Findings {
     // More bits do not part what one scale joins: concat-ranges has the remedy for that.
     if (output_snr(errors_) > kMuchNoise) warning.remedy = "--auto-mixed noise=" + figure(kMuchNoise);
     if (!warning.remedy.empty()) warning.text += "; try " + warning.remedy;
+    found_.push_back(std::move(warning));
+  }
+
+  /// Equalization through Clip holds for what the calibration samples reach.
+  void moved_float_outputs() {
+    const double all = output_snr(errors_);
+    if (!(errors_.moved > kMuchMoved) || errors_.moved < all / 2) return;
+    Warning warning{"float-change", "", {}, {{"moved", errors_.moved}, {"noise", all}}, "--passes=-equalize-layers"};
+    warning.text = "equalization moves the float outputs on these samples, which reach further than those it was made with: " +
+                   percent(errors_.moved) + " of noise over signal, of " + percent(all) + " in all; try " + warning.remedy +
+                   ", or calibrate with more varied samples";
     found_.push_back(std::move(warning));
   }
 

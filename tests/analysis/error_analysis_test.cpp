@@ -281,5 +281,17 @@ TEST(ErrorAnalysis, ReportsProgress) {
   EXPECT_THAT(what, ElementsAre("graphwise analysis", "layerwise analysis"));
 }
 
+/// A tenth more at every output is a hundredth of its power.
+TEST(ErrorAnalysis, SaysByHowMuchTheFloatNetworkMoved) {
+  const auto scaled = [](const char* by) {
+    return read_onnx_text(std::string("<ir_version: 8, opset_import: [\"\" : 17]> g (float[N,4] x) => (float[N,4] y) <float k = {") + by +
+                          "}> { [mul] y = Mul(x, k) }");
+  };
+  const auto original = scaled("1"), reference = scaled("1.1");
+  const DatasetPtr samples = make_dataset(std::vector<at::Tensor>{at::ones({1, 4}), at::arange(4, at::kFloat).reshape({1, 4})});
+  EXPECT_NEAR(analyze_errors(*reference, *reference, *original, samples, layerwise_of(0)).moved, 0.01, 1e-7);
+  EXPECT_EQ(analyze_errors(*original, *original, *original, samples, layerwise_of(0)).moved, 0);
+}
+
 }  // namespace
 }  // namespace ppq

@@ -60,7 +60,7 @@ class Judging : public testing::Test {
   static std::function<void(JobOptions&)> remedy_of(const Warning& warning) {
     return [text = warning.remedy](JobOptions& options) {
       for (size_t at = 0; at < text.size();) {
-        const size_t space = text.find(' ', at), quote = text[space + 1] == '\'' ? 1 : 0;
+        const size_t space = text.find_first_of(" =", at), quote = text[space + 1] == '\'' ? 1 : 0;
         size_t end = quote ? text.find('\'', space + 2) : text.find(' ', space + 1);
         end = std::min(end, text.size());
         const std::string name = text.substr(at, space - at), value = text.substr(space + 1 + quote, end - space - 1 - quote);
@@ -70,6 +70,8 @@ class Judging : public testing::Test {
           options.keep_float.push_back(value);
         else if (name == "--observer")
           options.observer = value;
+        else if (name == "--passes")
+          options.passes.push_back(value);
         else if (name == "--auto-mixed")
           options.auto_mixed = value;
         else
@@ -111,6 +113,27 @@ TEST_F(Judging, NoisyOutput) {
   quantize(remedy_of(*noisy));
   EXPECT_LE(nlohmann::json::parse(result.report)["outputs"][0]["snr"].get<double>(), 0.1);
   EXPECT_EQ(warning("output-noise"), nullptr);
+}
+
+/// By more than 1 %, and half of all noise.
+TEST(WarningsTest, FloatOutputsThatMoved) {
+  const auto graph = read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[1,4] x) => (float[1,4] y) { y = Neg(x) }");
+  const DatasetPtr samples = make_dataset(std::vector<at::Tensor>(8, at::ones({1, 4})));
+  const auto codes_of = [&](double moved, double noise) {
+    ErrorAnalysis errors;
+    errors.samples = 8, errors.moved = moved;
+    errors.outputs = {{"y", Measure{}}};
+    errors.outputs[0].second.noise = noise, errors.outputs[0].second.signal = 1, errors.outputs[0].second.count = 32;
+    return warnings_of(errors, *graph, *graph, *graph, samples, {});
+  };
+  const auto warnings = codes_of(0.03, 0.05);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0].code, "float-change");
+  EXPECT_EQ(warnings[0].figures.at("moved"), 0.03);
+  EXPECT_DOUBLE_EQ(warnings[0].figures.at("noise"), 0.05);
+  EXPECT_EQ(warnings[0].remedy, "--passes=-equalize-layers");
+  EXPECT_THAT(codes_of(0.009, 0.01), testing::IsEmpty());
+  EXPECT_THAT(codes_of(0.02, 0.05), testing::IsEmpty());
 }
 
 /// Scores that differ by less than a step.
@@ -326,8 +349,9 @@ TEST_F(Judging, FewSamples) {
 /// Every code is in the table of the documentation, with its figures.
 TEST(WarningsTest, CodesAreDocumented) {
   const std::string page = read_file(PPQ_SOURCE_DIR "/docs/warnings.md");
-  for (const char* code : {"output-noise", "top1-agreement", "input-scale", "one-sample-range", "mask-range", "dead-channels",
-                           "saturated-channels", "few-samples", "bias-range", "bias-clipped", "concat-ranges", "least-range"})
+  for (const char* code :
+       {"output-noise", "float-change", "top1-agreement", "input-scale", "one-sample-range", "mask-range", "dead-channels",
+        "saturated-channels", "few-samples", "bias-range", "bias-clipped", "concat-ranges", "least-range"})
     EXPECT_THAT(page, HasSubstr("| `" + std::string(code) + "` |"));
 }
 
