@@ -92,7 +92,7 @@ struct ExtraSetting {
   bool cross_clip_equalization = true;  ///< equalization looks through Clip(0, b)
   bool absorb_high_bias = false;
   bool choose_equalization_by_data = true;  ///< keep a pair's scales only where the measured error falls
-  std::string weight_search = "auto";       ///< weight scale: "minmax", "mse", "output", "auto"
+  std::string weight_search = "auto";       ///< weight scale: "minmax", "grid", "mse", "output", "auto"
   bool operator==(const ExtraSetting&) const = default;
 };
 

@@ -8,7 +8,8 @@ namespace ppq {
 
 std::vector<size_t> Part::indices(size_t size) const {
   std::vector<size_t> members;
-  for (size_t i = size > 1 ? start : 0; i < size; i += step) members.push_back(i);
+  for (size_t i = 0; i < size; ++i)
+    if (size == 1 || quarters >> (i * 4 / std::max<size_t>(size, 4)) & 1) members.push_back(i);
   std::vector<size_t> few(std::min(most, members.size()));
   for (size_t i = 0; i < few.size(); ++i) few[i] = members[spread_out ? i * members.size() / few.size() : i];
   return few;

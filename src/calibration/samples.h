@@ -10,23 +10,25 @@
 
 namespace ppq {
 
-/// Which of some samples: every `step`-th from `start`, of these at most `most`, the first ones or spread over all.
+/// Which of some samples: some of four quarters, of these at most `most`, the first ones or spread over all. Quarters are runs of
+/// neighbours: folders hold frames of a film, crops of a photograph or images of a class side by side, and what is fitted on one of
+/// them and judged by its neighbour would look better than it is.
 struct Part {
-  size_t start = 0, step = 1;
+  unsigned quarters = 0b1111;  ///< bit q: quarter q, 0 to 3
   size_t most = std::numeric_limits<size_t>::max();
   bool spread_out = false;
 
   static Part all() { return {}; }
-  /// Halves, to choose by the one what is judged by the other. A single sample is in both.
-  static Part even() { return {0, 2}; }
-  static Part odd() { return {1, 2}; }
-  /// Every fourth one from `number` on, 0 to 3.
-  static Part quarter(size_t number) { return {number, 4}; }
-  Part first(size_t count) const { return {start, step, count, false}; }
-  Part spread(size_t count) const { return {start, step, count, true}; }
+  /// Halves, to fit by the one what is judged by the other: the first and third quarter, and the second and fourth. A single sample
+  /// is in both.
+  static Part fitting() { return {0b0101}; }
+  static Part held_back() { return {0b1010}; }
+  static Part quarter(size_t number) { return {1u << number}; }
+  Part first(size_t count) const { return {quarters, count, false}; }
+  Part spread(size_t count) const { return {quarters, count, true}; }
   bool operator==(const Part&) const = default;
 
-  /// Of `size` samples, ascending.
+  /// Of `size` samples, ascending. Fewer than four fill the first quarters.
   std::vector<size_t> indices(size_t size) const;
 };
 

@@ -71,7 +71,7 @@ std::vector<Sweep::Group> Sweep::groups() const {
   for (const Part& part : parts_) add(part);
   if (wanted.empty()) return {{Part::all(), {}}};
   // Who wants all samples wants the other half too.
-  if (std::find(parts_.begin(), parts_.end(), Part::all()) != parts_.end()) add(Part::even()), add(Part::odd());
+  if (std::find(parts_.begin(), parts_.end(), Part::all()) != parts_.end()) add(Part::fitting()), add(Part::held_back());
   std::vector<Group> result;
   for (const Part& part : wanted) {
     std::vector<bool> asleep;

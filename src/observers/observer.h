@@ -13,6 +13,9 @@
 
 namespace ppq {
 
+/// So many samples show ranges; fewer are exceeded too often (minmax-extended).
+inline constexpr size_t kEnoughForRanges = 32;
+
 /// A statistic that ends in scale and offset. `observe` reads each element once; O(channels × bins) state, never activations.
 class Observer : public Statistic {
  public:

@@ -6,6 +6,7 @@ namespace ppq::observers {
 
 // One factory an observer, at the end of the file of its name.
 std::unique_ptr<Observer> minmax(const QuantScheme& scheme, const std::string& tensor);
+std::unique_ptr<Observer> minmax_extended(const QuantScheme& scheme, const std::string& tensor);
 std::unique_ptr<Observer> percentile(const QuantScheme& scheme, const std::string& tensor);
 std::unique_ptr<Observer> percentile_global(const QuantScheme& scheme, const std::string& tensor);
 std::unique_ptr<Observer> mse(const QuantScheme& scheme, const std::string& tensor);

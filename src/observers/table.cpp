@@ -9,6 +9,8 @@ const std::vector<ObserverRow>& observer_table() {
   using namespace observers;
   static const std::vector<ObserverRow> rows = {
       {"minmax", "smallest and largest value", minmax},
+      {"minmax-extended", "smallest and largest value, and how much further more samples would reach where there are fewer than 32",
+       minmax_extended},
       {"percentile", "99.99 % of each sample, averaged over samples (PPQ's default)", percentile},
       {"percentile-global", "99.99 % of all values seen", percentile_global},
       {"mse", "the range with the smallest squared quantization error", mse},

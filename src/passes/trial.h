@@ -20,7 +20,7 @@ class Trial {
  public:
   /// `fit`: the samples that passes of the trial may use; `judge`: those that errors are measured on.
   struct Samples {
-    Part fit = Part::even().spread(kFitSamples), judge = Part::odd().spread(kJudgeSamples);
+    Part fit = Part::fitting().spread(kFitSamples), judge = Part::held_back().spread(kJudgeSamples);
   };
   /// `plain`: the float network where the context has no outputs of its own to compare with; it outlives the trial, as does
   /// `context`.

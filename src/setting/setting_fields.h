@@ -132,7 +132,7 @@ void visit(V& v, ExtraSetting& s) {
   v.field("cross_clip_equalization", s.cross_clip_equalization);
   v.field("absorb_high_bias", s.absorb_high_bias);
   v.field("choose_equalization_by_data", s.choose_equalization_by_data);
-  v.field("weight_search", s.weight_search, one_of({"minmax", "mse", "output", "auto"}));
+  v.field("weight_search", s.weight_search, one_of({"minmax", "grid", "mse", "output", "auto"}));
 }
 
 template <class V>

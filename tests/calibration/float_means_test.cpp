@@ -21,28 +21,28 @@ struct Rows : Quantizing {
 TEST(FloatMeans, RunsEachSampleOnceWhateverPartItComesWith) {
   Rows q;
   FloatMeans means;
-  const DatasetPtr few = part_of(q.context.calibration, Part::even().spread(2)), more = part_of(q.context.calibration, Part::even());
-  EXPECT_THAT(places_of(few), testing::ElementsAre(0, 4));
+  const DatasetPtr few = part_of(q.context.calibration, Part::fitting().spread(2)), more = part_of(q.context.calibration, Part::fitting());
+  EXPECT_THAT(places_of(few), testing::ElementsAre(0, 5));
   means.know(*q.graph, q.layers(), few, q.context);
   EXPECT_EQ(q.context.work->float_forwards, 2u);
   means.know(*q.graph, q.layers(), more, q.context);
-  EXPECT_EQ(q.context.work->float_forwards, 5u);
-  EXPECT_EQ(means.mean("y", {4})[1].item<double>(), -40);
-  EXPECT_EQ(means.mean("y", {2, 8})[0].item<double>(), -5);
+  EXPECT_EQ(q.context.work->float_forwards, 6u);
+  EXPECT_EQ(means.mean("y", {5})[1].item<double>(), -50);
+  EXPECT_EQ(means.mean("y", {2, 6})[0].item<double>(), -4);
   means.scale("y", at::tensor({2.f, 0.5f}));
-  EXPECT_EQ(means.mean("y", {2, 8})[0].item<double>(), -10);
-  EXPECT_EQ(means.mean("y", {2, 8})[1].item<double>(), -25);
+  EXPECT_EQ(means.mean("y", {2, 6})[0].item<double>(), -8);
+  EXPECT_EQ(means.mean("y", {2, 6})[1].item<double>(), -20);
   means.forget();
   means.know(*q.graph, q.layers(), few, q.context);
-  EXPECT_EQ(means.mean("y", {4})[0].item<double>(), -4);
+  EXPECT_EQ(means.mean("y", {5})[0].item<double>(), -5);
 }
 
 TEST(FloatMeans, PartsOfPartsKnowTheirPlaces) {
   Rows q;
-  const DatasetPtr odd = part_of(q.context.calibration, Part::odd()), part = part_of(odd, Part::odd());
-  EXPECT_THAT(places_of(part), testing::ElementsAre(3, 7));
-  EXPECT_EQ(part->sample(1)[0][0][0][0].item<float>(), 7);
-  EXPECT_EQ(part_of(odd, Part::all()), odd);
+  const DatasetPtr half = part_of(q.context.calibration, Part::held_back()), part = part_of(half, Part::held_back());
+  EXPECT_THAT(places_of(part), testing::ElementsAre(4, 9));
+  EXPECT_EQ(part->sample(1)[0][0][0][0].item<float>(), 9);
+  EXPECT_EQ(part_of(half, Part::all()), half);
 }
 
 TEST(FloatMeans, ChannelsOfAMatrixAreItsLastDimension) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <set>
 #include <thread>
 
 #include "ppq/ppq.h"
@@ -11,32 +12,52 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::UnorderedElementsAreArray;
 
 TEST(Part, HalvesAreDisjointAndCoverAll) {
   EXPECT_THAT(Part::all().indices(5), ElementsAre(0, 1, 2, 3, 4));
-  EXPECT_THAT(Part::even().indices(5), ElementsAre(0, 2, 4));
-  EXPECT_THAT(Part::odd().indices(5), ElementsAre(1, 3));
+  EXPECT_THAT(Part::fitting().indices(5), ElementsAre(0, 1, 3));
+  EXPECT_THAT(Part::held_back().indices(5), ElementsAre(2, 4));
+  EXPECT_THAT(Part::fitting().indices(2), ElementsAre(0));
+  EXPECT_THAT(Part::held_back().indices(2), ElementsAre(1));
+  EXPECT_THAT(Part::fitting().indices(3), ElementsAre(0, 2));
+  for (size_t size = 2; size < 100; ++size) {
+    std::vector<size_t> both = Part::fitting().indices(size), other = Part::held_back().indices(size);
+    EXPECT_LE(both.size() - other.size(), 2u) << size;
+    both.insert(both.end(), other.begin(), other.end());
+    EXPECT_THAT(both, UnorderedElementsAreArray(Part::all().indices(size)));
+  }
+}
+
+TEST(Part, NeighboursFallIntoOneHalf) {
+  // 12 photographs of 8 crops: none is in both halves.
+  std::set<size_t> fitted, held_back;
+  for (const size_t i : Part::fitting().indices(96)) fitted.insert(i / 8);
+  for (const size_t i : Part::held_back().indices(96)) held_back.insert(i / 8);
+  EXPECT_THAT(fitted, ElementsAre(0, 1, 2, 6, 7, 8));
+  EXPECT_THAT(held_back, ElementsAre(3, 4, 5, 9, 10, 11));
 }
 
 TEST(Part, ASingleSampleIsInBothHalves) {
-  EXPECT_THAT(Part::even().indices(1), ElementsAre(0));
-  EXPECT_THAT(Part::odd().indices(1), ElementsAre(0));
-  EXPECT_THAT(Part::odd().indices(0), IsEmpty());
+  EXPECT_THAT(Part::fitting().indices(1), ElementsAre(0));
+  EXPECT_THAT(Part::held_back().indices(1), ElementsAre(0));
+  EXPECT_THAT(Part::held_back().indices(0), IsEmpty());
   EXPECT_THAT(Part::quarter(3).indices(1), ElementsAre(0));
 }
 
 TEST(Part, QuartersAreDisjointAndCoverAll) {
-  EXPECT_THAT(Part::quarter(0).indices(6), ElementsAre(0, 4));
-  EXPECT_THAT(Part::quarter(1).indices(6), ElementsAre(1, 5));
-  EXPECT_THAT(Part::quarter(2).indices(6), ElementsAre(2));
+  EXPECT_THAT(Part::quarter(0).indices(6), ElementsAre(0, 1));
+  EXPECT_THAT(Part::quarter(1).indices(6), ElementsAre(2));
+  EXPECT_THAT(Part::quarter(2).indices(6), ElementsAre(3, 4));
+  EXPECT_THAT(Part::quarter(3).indices(6), ElementsAre(5));
   EXPECT_THAT(Part::quarter(3).indices(3), IsEmpty());
 }
 
 TEST(Part, FirstOnesOrSpreadOverAll) {
   EXPECT_THAT(Part::all().first(3).indices(10), ElementsAre(0, 1, 2));
   EXPECT_THAT(Part::all().spread(4).indices(10), ElementsAre(0, 2, 5, 7));
-  EXPECT_THAT(Part::odd().spread(2).indices(10), ElementsAre(1, 5));
-  EXPECT_THAT(Part::odd().spread(20).indices(6), ElementsAre(1, 3, 5)) << "no more than there are";
+  EXPECT_THAT(Part::held_back().spread(2).indices(12), ElementsAre(3, 9));
+  EXPECT_THAT(Part::held_back().spread(20).indices(8), ElementsAre(2, 3, 6, 7)) << "no more than there are";
 }
 
 /// Counts how often each sample is asked for.

@@ -34,21 +34,21 @@ double mean_of(const Sweep& sweep, size_t wish) { return sweep.found<MomentStati
 TEST(Sweep, OneVisitServesHalvesAndAll) {
   Tripled q;
   Sweep sweep(*q.graph, {}, q.context, "moments");
-  const size_t even = sweep.want<MomentStatistic>(q.y(), Part::even()), all = sweep.want<MomentStatistic>(q.y(), Part::all()),
-               odd = sweep.want<MomentStatistic>(q.y(), Part::odd());
+  const size_t fitting = sweep.want<MomentStatistic>(q.y(), Part::fitting()), all = sweep.want<MomentStatistic>(q.y(), Part::all()),
+               held_back = sweep.want<MomentStatistic>(q.y(), Part::held_back());
   sweep.run(q.context.calibration);
-  EXPECT_DOUBLE_EQ(mean_of(sweep, even), 3 * 5);
-  EXPECT_DOUBLE_EQ(mean_of(sweep, odd), 3 * 5);
+  EXPECT_DOUBLE_EQ(mean_of(sweep, fitting), 3 * 4);
+  EXPECT_DOUBLE_EQ(mean_of(sweep, held_back), 3 * 6.2);
   EXPECT_DOUBLE_EQ(mean_of(sweep, all), 3 * 5);
-  EXPECT_DOUBLE_EQ(sweep.found<MomentStatistic>(even).moments().magnitude[1].item<double>(), 30);
-  EXPECT_DOUBLE_EQ(sweep.found<MomentStatistic>(odd).moments().magnitude[1].item<double>(), 27);
+  EXPECT_DOUBLE_EQ(sweep.found<MomentStatistic>(fitting).moments().magnitude[1].item<double>(), 24);
+  EXPECT_DOUBLE_EQ(sweep.found<MomentStatistic>(held_back).moments().magnitude[1].item<double>(), 30);
   EXPECT_EQ(q.context.work->float_forwards, 11u) << "each sample once";
 }
 
 TEST(Sweep, SamplesThatNobodyWantsAreLeftOut) {
   Tripled q;
   Sweep sweep(*q.graph, {}, q.context, "moments");
-  sweep.want<MomentStatistic>(q.y(), Part::odd());
+  sweep.want<MomentStatistic>(q.y(), Part::held_back());
   sweep.run(q.context.calibration);
   EXPECT_EQ(q.context.work->float_forwards, 5u);
 }

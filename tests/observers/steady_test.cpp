@@ -37,6 +37,8 @@ std::vector<Claim> claims() {
                             {"ppq-mse", asymmetric(8)},
                             {"ppq-kl", symmetric(8)},
                             {"mse", asymmetric(16), "16 bits"}};
+  for (const Claim& claim : {Claim{"minmax-extended", asymmetric(8)}, {"minmax-extended", per_channel(symmetric(8), 1), "per channel"}})
+    all.push_back(claim);
   for (const char* name : {"minmax", "percentile", "percentile-global", "mse", "kl"})
     for (const Claim& claim : {Claim{name, asymmetric(8), "per tensor"},
                                {name, per_channel(symmetric(8), 1), "per channel"},
@@ -93,7 +95,7 @@ TEST(Steady, AnotherTensorInTheSameMemoryCountsInTheSameState) {
 
 TEST(Steady, StateThatShowsIsLookedAt) {
   for (const Claim& claim : claims()) {
-    if (claim.name == "isotone" || claim.name == "constant" || claim.name == "floating") continue;
+    if (claim.name == "isotone" || claim.name == "constant" || claim.name == "floating" || claim.name == "minmax-extended") continue;
     auto observer = make_observer(claim.name, claim.scheme, "t");
     observer->observe(at::randn({2, 6, 40}), 1);
     EXPECT_FALSE(places(*observer).empty()) << claim.name << " " << claim.what;

@@ -136,7 +136,7 @@ class AbsorbHighBias final : public Pass {
     const auto [seen, others] = ranges(graph, pairs, context);
     auto trial = graph.clone();
     if (absorb(*trial, seen).layers == 0) return 0;
-    const double moved = float_change(*trial, graph, part_of(context.calibration, Part::odd()), context);
+    const double moved = float_change(*trial, graph, part_of(context.calibration, Part::held_back()), context);
     Absorbed done;
     if (moved <= kMostMoved) done = absorb(graph, both(seen, others));
     if (context.outputs) context.outputs->means.forget();
@@ -155,7 +155,7 @@ class AbsorbHighBias final : public Pass {
   /// Of either half of the samples.
   static std::pair<Ranges, Ranges> ranges(const Graph& graph, const std::vector<EqualizationPair>& pairs, const PassContext& context) {
     Sweep sweep(graph, {}, context, "channel ranges");
-    for (const Part& half : {Part::even(), Part::odd()})
+    for (const Part& half : {Part::fitting(), Part::held_back()})
       for (const EqualizationPair& pair : pairs) sweep.want<MomentStatistic>(pair.upstream[0]->output(), half);
     sweep.run(context.calibration);
     std::pair<Ranges, Ranges> result{Ranges(pairs.size()), Ranges(pairs.size())};

@@ -39,8 +39,9 @@ bool same_pairs(const Graph& graph, const EqualizationVariant& a, const Equaliza
 void simplify(QuantizationSetting& setting) {
   setting.equalization = setting.ssd_equalization = setting.extra.absorb_high_bias = false;
   for (const char* name : {"equalize-layers", "equalize-ssd", "absorb-high-bias"}) setting.extra.passes.erase(name);
-  if (setting.quantize_activation_setting.calib_algorithm == "auto") setting.quantize_activation_setting.calib_algorithm = "mse";
-  if (setting.extra.weight_search == "auto") setting.extra.weight_search = "minmax";
+  if (setting.quantize_activation_setting.calib_algorithm == "auto")
+    setting.quantize_activation_setting.calib_algorithm = "minmax-extended";
+  if (setting.extra.weight_search == "auto") setting.extra.weight_search = "grid";
 }
 
 class Choice {
@@ -48,7 +49,7 @@ class Choice {
   Choice(const Graph& graph, const PassContext& context)
       : graph_(graph),
         context_(context),
-        trial_(graph, context, {Part::even().spread(kFewFitSamples), Part::odd().spread(kJudgeSamples)}, simplify),
+        trial_(graph, context, {Part::fitting().spread(kFewFitSamples), Part::held_back().spread(kJudgeSamples)}, simplify),
         rest_(trial_.pipeline()) {}
 
   EqualizationChoice run() {
@@ -60,7 +61,7 @@ class Choice {
     if (!has_pairs(false, false) && !has_pairs(true, false) && !(clips && (has_pairs(false, true) || has_pairs(true, true))))
       return {best_, {}};
     StatisticsOfHalves statistics = equalization_statistics_of_halves(graph_, context_);
-    statistics_ = std::move(statistics.even);
+    statistics_ = std::move(statistics.fitting);
     std::vector<EqualizationVariant> variants = {best_, plain};
     if (clips) variants.push_back(least_noise_equalization(*context_.setting));
     variants.push_back(variants.back());
@@ -164,7 +165,7 @@ class Choice {
   void record_effects(const Attempt& untouched) {
     AnalysisOptions options(context_);
     options.layerwise_samples = 0;
-    const DatasetPtr samples = part_of(context_.calibration, Part::odd().spread(kEffectSamples));
+    const DatasetPtr samples = part_of(context_.calibration, Part::held_back().spread(kEffectSamples));
     auto analyze = [&](const Attempt& trial) {
       return analyze_errors(*trial.quantized, *trial.plain->graph, *trial.plain->graph, samples, options);
     };

@@ -52,7 +52,7 @@ class EqualizeLayers final : public Pass {
   /// The float network moves where a bound cuts off what it did not on the samples, or no more.
   static void report_change(const Graph& graph, const Graph& before, PassContext& context) {
     char change[32];
-    const double moved = float_change(graph, before, part_of(context.calibration, Part::odd().spread(kCheckSamples)), context);
+    const double moved = float_change(graph, before, part_of(context.calibration, Part::held_back().spread(kCheckSamples)), context);
     std::snprintf(change, sizeof change, "%.3g", moved);
     if (context.record) {
       std::string& text = context.record->decision;

@@ -27,9 +27,9 @@ struct EqualizationStatistics {
 /// how much a tensor's channels exceed what is expected of them, all its channels are given more room.
 EqualizationStatistics equalization_statistics(const Graph& graph, const PassContext& context);
 
-/// The same of every other sample alone, for candidates that the rest of the samples will judge, and of all, from one sweep.
+/// The same of one half of the samples alone, for candidates that the other will judge, and of all, from one sweep.
 struct StatisticsOfHalves {
-  EqualizationStatistics even, all;
+  EqualizationStatistics fitting, all;
 };
 StatisticsOfHalves equalization_statistics_of_halves(const Graph& graph, const PassContext& context);
 

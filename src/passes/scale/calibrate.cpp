@@ -19,10 +19,12 @@
 namespace ppq::passes {
 namespace {
 
-/// What "auto" tries; choose-observer decides between them by the error of the network's outputs.
-const std::vector<std::string>& auto_observers() {
-  static const std::vector<std::string> names = {"mse", "minmax", "percentile-global"};
-  return names;
+/// What "auto" tries; choose-observer decides between them by the error of the network's outputs. Above 8 bits rounding is finer than any
+/// clipping could pay for. The error on few samples says little of how far others reach, so there it does not decide.
+std::vector<std::string> auto_observers(const QuantScheme& scheme, size_t samples) {
+  if (samples < kEnoughForRanges && scheme.granularity != Granularity::PerBlock) return {"minmax-extended"};
+  if (scheme.bits > 8) return {"minmax"};
+  return {"mse", "minmax", "percentile-global"};
 }
 
 /// A tensor that wants numbers: what observes it, under one scheme.
@@ -132,11 +134,8 @@ class Calibrate final : public Pass {
       const std::string& given = context.setting->quantize_activation_setting.calib_algorithm;
       const std::string wanted = given.empty() ? quant->scheme.observer : given;
       list.push_back(found.size());
-      // Above 8 bits rounding is finer than any clipping could pay for.
-      found.push_back({value, quant->scheme,
-                       wanted != "auto"         ? std::vector{wanted}
-                       : quant->scheme.bits > 8 ? std::vector<std::string>{"minmax"}
-                                                : auto_observers()});
+      found.push_back(
+          {value, quant->scheme, wanted == "auto" ? auto_observers(quant->scheme, context.calibration->size()) : std::vector{wanted}});
       quants.push_back({quant});
     }
     for (const Value* value : values)

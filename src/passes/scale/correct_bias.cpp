@@ -25,8 +25,8 @@
 /// A group is as large as memory allows: the larger, the less a layer's shift owes to single samples that the layers before it
 /// were moved for. Its size is the network's: neither the batch size nor the device changes what is found.
 /// Does not fire for a layer whose weight is not quantized. Kept only where it lowers the error of the network's outputs on
-/// every other sample (with 64 samples or more these gave no means): all layers, or none. In a trial on a copy it is kept: the trial judges
-/// the copy.
+/// the samples held back (with 64 samples or more these gave no means): all layers, or none. In a trial on a copy it is kept: the trial
+/// judges the copy.
 namespace ppq::passes {
 namespace {
 
@@ -95,7 +95,7 @@ class CorrectBias final : public Pass {
   size_t measure_shifts(const Graph& graph, const PassContext& context) {
     // The other half judges, where half of the samples is enough. A trial's samples are all there to fit.
     const bool enough = !context.trial && context.calibration->size() >= 2 * kMostSamples;
-    const Part fit = (enough ? Part::even() : Part::all()).spread(kMostSamples);
+    const Part fit = (enough ? Part::fitting() : Part::all()).spread(kMostSamples);
     const DatasetPtr samples = part_of(context.calibration, fit);
     FloatMeans own, &means = context.outputs ? context.outputs->means : own;
     const Group group = group_of(graph, context);
@@ -178,7 +178,7 @@ class CorrectBias final : public Pass {
   static bool is_better(const Graph& corrected, const Graph& before, const PassContext& context) {
     const std::shared_ptr<Reference> outputs =
         context.outputs ? context.outputs : std::make_shared<Reference>(before, context.calibration, context);
-    const Part judge = Part::odd().spread(kMostJudged);
+    const Part judge = Part::held_back().spread(kMostJudged);
     const double without = outputs->errors(before, judge).pooled(), with = outputs->errors(corrected, judge).pooled();
     if (context.record) {
       char text[128];

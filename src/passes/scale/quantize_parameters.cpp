@@ -13,9 +13,9 @@
 #include "ppq/error.h"
 
 /// Scale and offset of constants (weights and constant operands), all channels together. A prescribed observer serves all;
-/// without one, weights take what `weight_search` says: their extremes, the least squared error of the weight, or the least
-/// error of the layer's output on samples. "auto" decides between extremes and outputs: copies of the network, activations in
-/// float and biases corrected on a few samples where the pipeline does that later, are measured on a few others.
+/// without one, weights take what `weight_search` says: their extremes, these or the grid that they lie on already, the least squared
+/// error of the weight, or the least error of the layer's output on samples. "auto" decides between extremes and outputs: copies of the
+/// network, activations in float and biases corrected on a few samples where the pipeline does that later, are measured on a few others.
 /// Does not fire for biases and bounds, which are passive.
 namespace ppq::passes {
 namespace {
@@ -72,7 +72,15 @@ class QuantizeParameters final : public Pass {
     for (const Slot& slot : slots) {
       TensorQuant& quant = *slot.quant();
       if (!quants.insert(&quant).second || quant.state != QuantState::Initial) continue;
-      const bool by_weight = context.setting->extra.weight_search == "mse" && is_computing(*slot.node);
+      const std::string& search = context.setting->extra.weight_search;
+      const bool by_weight = search == "mse" && is_computing(*slot.node);
+      if (prescribed.empty() && search == "grid" && is_computing(*slot.node)) {
+        if (const auto params = own_grid(slot.value()->constant(), quant.scheme)) {
+          quant.params = *params;
+          quant.state = QuantState::Active;
+          continue;
+        }
+      }
       observers.push_back(make_observer(!prescribed.empty() ? prescribed
                                         : by_weight         ? "mse"
                                                             : quant.scheme.observer,
@@ -113,7 +121,7 @@ class QuantizeParameters final : public Pass {
 
   static Scales choose(const Graph& graph, const std::vector<Slot>& slots, const std::vector<Slot>& layers, bool mean_is_free,
                        PassContext& context) {
-    Trial trial(graph, context, {Part::even().spread(kFewFitSamples), Part::odd().spread(kJudgeSamples)},
+    Trial trial(graph, context, {Part::fitting().spread(kFewFitSamples), Part::held_back().spread(kJudgeSamples)},
                 [](QuantizationSetting& setting) { setting.extra.weight_search = "minmax"; });
     struct Choice {
       const char* name;

@@ -210,6 +210,32 @@ bool has_searchable_scale(const Slot& slot) {
   return node.is("MatMul") ? weight.dim() == 2 : weight.dim() >= 3;
 }
 
+std::optional<QuantParams> own_grid(const at::Tensor& weight, const QuantScheme& scheme) {
+  constexpr int64_t kLooked = 4096, kTimes = 4;
+  constexpr double kExactly = 0.01;  ///< steps
+  const int64_t integers = int64_t{1} << scheme.bits;
+  if (scheme.granularity != Granularity::PerTensor || scheme.format != NumberFormat::Linear || scheme.bits > 8 || scheme.power_of_two ||
+      weight.scalar_type() != at::kFloat || weight.numel() < kTimes * integers)
+    return std::nullopt;
+  // A few weights tell most networks apart: they are no two alike.
+  const at::Tensor flat = weight.cpu().reshape({-1}) + 0.0,  // no -0 beside 0
+      few = flat.slice(0, 0, flat.numel(), std::max<int64_t>(1, flat.numel() / kLooked));
+  if (std::get<0>(at::_unique(few)).numel() > kTimes * integers) return std::nullopt;
+  const at::Tensor values = std::get<0>(at::_unique(flat)).to(at::kDouble);
+  if (values.numel() > kTimes * integers || values.numel() < 3) return std::nullopt;  // floats of one integer may differ in the last bit
+  const double low = values[0].item<double>(), high = values[-1].item<double>();
+  // Neighbours on the grid are one step apart somewhere, the rest is a whole number of steps.
+  const at::Tensor gaps = values.diff(), apart = gaps.masked_select(gaps > (high - low) / static_cast<double>(2 * integers));
+  const double steps = std::round((high - low) / apart.min().item<double>());
+  if (!(steps < static_cast<double>(integers))) return std::nullopt;
+  const double scale = (high - low) / steps;
+  const at::Tensor places = values / scale;
+  if ((places - places.round()).abs().max().item<double>() > kExactly) return std::nullopt;
+  const double offset = scheme.symmetric ? 0 : scheme.quant_min + std::max(0.0, -std::round(low / scale));
+  if (std::round(low / scale) + offset < scheme.quant_min || std::round(high / scale) + offset > scheme.quant_max) return std::nullopt;
+  return QuantParams{at::scalar_tensor(scale, at::kFloat), at::scalar_tensor(offset, at::kFloat)};
+}
+
 std::vector<std::vector<QuantParams>> candidate_scales(const std::vector<Slot>& slots) {
   const std::vector<QuantParams> extremes = params_by("minmax", slots), by_weight = params_by("mse", slots);
   std::vector<std::vector<QuantParams>> result;
@@ -220,6 +246,7 @@ std::vector<std::vector<QuantParams>> candidate_scales(const std::vector<Slot>& 
     auto& candidates = result.emplace_back(1, extremes[i]);
     for (const double share : kShares) candidates.push_back(params_from_range(range.low(share), range.high(share), scheme));
     candidates.push_back(by_weight[i]);
+    if (auto grid = own_grid(weight, scheme)) candidates.push_back(std::move(*grid));
   }
   return result;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -13,8 +14,13 @@ namespace ppq::passes {
 bool has_searchable_scale(const Slot& slot);
 
 /// Numbers that are tried for each weight: those of its extremes first, then of what is left when magnitudes above a share of the
-/// largest are cut off, for a grid of shares, then those with the least mean squared error of the weight itself.
+/// largest are cut off, for a grid of shares, then those with the least mean squared error of the weight itself, then those of the grid
+/// that it lies on, if any.
 std::vector<std::vector<QuantParams>> candidate_scales(const std::vector<Slot>& slots);
+
+/// The grid through zero that a weight lies on already, all but exactly, if the scheme has as many integers: that of a network that was
+/// quantized before, or trained so. Nothing for scales other than one a tensor, and for small weights.
+std::optional<QuantParams> own_grid(const at::Tensor& weight, const QuantScheme& scheme);
 
 /// For each quantization of `slots` (all searchable) the candidate with the least error of the layer's output, Σ|y - y'|² where
 /// y' is the output with rounded weights, behind the activation if the layer has one, over the float network's inputs of the

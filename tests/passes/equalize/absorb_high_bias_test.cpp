@@ -274,11 +274,11 @@ TEST(AbsorbHighBias, LeavesFixedEncodingsAndRunsWithoutSamples) {
   EXPECT_THAT(none.record.decision, HasSubstr("no samples"));
 }
 
-/// The even samples stay above 2, the odd ones go below zero: what half of the samples promise does not hold on the others.
+/// The samples of one half stay above 2, those of the other go below zero: what half of the samples promise does not hold on the others.
 TEST(AbsorbHighBias, IsTakenBackWhereOtherSamplesFallBelow) {
   Absorbing q(kPlain);
   std::vector<at::Tensor> samples;
-  for (int i = 0; i < 8; ++i) samples.push_back(at::rand({1, 3, 6, 6}) * (i % 2 ? 60 : 1));
+  for (int i = 0; i < 8; ++i) samples.push_back(at::rand({1, 3, 6, 6}) * (i / 2 % 2 ? 60 : 1));
   q.calibrate_with(samples);
   EXPECT_EQ(q.absorb(), 0u);
   EXPECT_TRUE(at::equal(q.node("up").constant_input(2), q.before->find_node("up")->constant_input(2)));

@@ -54,9 +54,9 @@ TEST(EqualizationStatistics, WhatTheBoundTakes) {
 /// What judges candidates has no part in what they are made from.
 TEST(EqualizationStatistics, TheHalfThatJudgesIsNotSeenByCandidates) {
   Clipped q;
-  q.calibrate_with({sample(1, 2), sample(5, 5), sample(1, 2), sample(5, 5), sample(1, 2)});
+  q.calibrate_with({sample(1, 2), sample(1, 2), sample(5, 5), sample(1, 2), sample(5, 5)});
   const auto s = passes::equalization_statistics_of_halves(*q.graph, q.context);
-  EXPECT_NEAR(s.even.clips.at("n").most[0].item<double>(), 1 / 0.7, 1e-5);
+  EXPECT_NEAR(s.fitting.clips.at("n").most[0].item<double>(), 1 / 0.7, 1e-5);
   EXPECT_GT(s.all.clips.at("n").most[0].item<double>(), 5);
   EXPECT_NEAR(s.all.moments.at("r").magnitude[0].item<double>(), 5, 1e-6);
 }

@@ -69,7 +69,7 @@ TEST(Calibrate, OutOfMemoryHalvesTheBatchAndLosesNothing) {
   at::manual_seed(9);
   std::vector<at::Tensor> list;
   for (int i = 0; i < 13; ++i) list.push_back(at::randn({1, 2}));
-  for (const char* observer : {"minmax", "percentile", "mse", "auto"}) {
+  for (const char* observer : {"minmax", "minmax-extended", "percentile", "mse", "auto"}) {
     Growing plain, small;
     for (Growing* q : {&plain, &small}) {
       q->setting.quantize_activation_setting.calib_algorithm = observer;
@@ -126,7 +126,7 @@ TEST(Calibrate, SeveralDevicesGiveTheNumbersOfOne) {
   at::manual_seed(4);
   std::vector<at::Tensor> list;
   for (int i = 0; i < 23; ++i) list.push_back(at::randn({1, 2}) * (1 + i % 5));
-  for (const char* observer : {"minmax", "percentile", "percentile-global", "mse", "kl", "auto"}) {
+  for (const char* observer : {"minmax", "minmax-extended", "percentile", "percentile-global", "mse", "kl", "auto"}) {
     std::vector<std::unique_ptr<Growing>> runs;
     for (const size_t devices : {1u, 2u, 3u, 9u}) {
       Growing& q = *runs.emplace_back(std::make_unique<Growing>());
@@ -255,7 +255,10 @@ TEST(Calibrate, OneTensorUnderTwoObserversHasTwoScales) {
 
 TEST(Calibrate, AutoTriesSeveralObserversAndOneAboveEightBits) {
   Layer q("auto");
-  q.calibrate_with(samples());
+  std::vector<at::Tensor> many;
+  while (many.size() < 32)
+    for (const at::Tensor& sample : samples()) many.push_back(sample);
+  q.calibrate_with(many);
   q.setting.extra.bits = {{"activation:relu", 16}};
   q.prepare();
   q.pass("calibrate");
@@ -265,6 +268,18 @@ TEST(Calibrate, AutoTriesSeveralObserversAndOneAboveEightBits) {
   const PlainRange in(-2, 4);
   EXPECT_FLOAT_EQ(q.in("gemm")->candidates.at("minmax").scale.item<float>(), static_cast<float>(in.scale));
   EXPECT_THAT(q.out("relu")->candidates, IsEmpty());
+}
+
+TEST(Calibrate, AutoExtendsTheRangesOfFewSamplesAndTriesNoOther) {
+  Layer q("auto"), extended("minmax-extended");
+  for (Layer* one : {&q, &extended}) {
+    one->calibrate_with(samples());
+    one->prepare();
+    one->pass("calibrate");
+  }
+  for (const auto& quant : {q.in("gemm"), q.out("relu")}) EXPECT_THAT(quant->candidates, IsEmpty());
+  EXPECT_EQ(scale_of(q.in("gemm")), scale_of(extended.in("gemm")));
+  EXPECT_EQ(scale_of(q.out("relu")), scale_of(extended.out("relu")));
 }
 
 TEST(Calibrate, NeedsSamples) {

@@ -246,7 +246,7 @@ struct Misleading : Product {
     weight.slice(0, 1, 9).mul_(0.3);
     node("gemm").input(1)->set_constant(weight);
     sample([](int i, at::Tensor& x) {
-      if (i % 2 == 0) x.slice(1, 1, 9).mul_(100), x.slice(1, 0, 1).zero_(), x.slice(1, 9).zero_();
+      if (i / 3 % 2 == 0) x.slice(1, 1, 9).mul_(100), x.slice(1, 0, 1).zero_(), x.slice(1, 9).zero_();
     });
   }
 };
@@ -266,6 +266,38 @@ TEST(QuantizeParameters, AutoTakesTheExtremesWhereNothingIsBetter) {
   q.node("gemm").input(1)->set_constant(weight);
   EXPECT_FLOAT_EQ(static_cast<float>(q.scale()), 1.0f);
   EXPECT_THAT(q.decision, StartsWith("extremes"));
+}
+
+/// A layer of 16 × 16 × 3 × 3 weights.
+struct Wide : Quantizing {
+  explicit Wide(const at::Tensor& weight)
+      : Quantizing("(float[N,16,5,5] x, float[16,16,3,3] w) => (float[N,16,3,3] y)", "[conv] y = Conv(x, w)", {"w"}) {
+    node("conv").input(1)->set_constant(weight);
+    pass("constants-to-values");
+    setting.extra.weight_search = "grid";
+    passes({"configure-quantization", "fuse-quantization", "quantize-parameters"});
+  }
+};
+
+TEST(QuantizeParameters, AGridThatWeightsLieOnIsKept) {
+  at::manual_seed(3);
+  // Integers from -90 to 100 in steps of 0.013: the extremes would make steps of 190 / 255 of it.
+  at::Tensor weight = (at::randn({16, 16, 3, 3}) * 25).round().clamp(-90, 100) * 0.013;
+  weight[0][0][0][0] = -90 * 0.013, weight[0][0][0][1] = 100 * 0.013;
+  Wide q(weight);
+  EXPECT_NEAR(q.in("conv", 1)->params.scale.item<double>(), 0.013, 1e-5);
+}
+
+TEST(QuantizeParameters, WeightsThatLieOnNoGridTakeTheirExtremes) {
+  at::manual_seed(3);
+  const at::Tensor any = at::randn({16, 16, 3, 3});
+  // 200 values of a code book, in no even steps.
+  const at::Tensor book = at::randn({200}), coded = book.index({at::randint(200, {16, 16, 3, 3})});
+  for (const at::Tensor& weight : {any, coded}) {
+    Wide q(weight);
+    const double range = weight.max().item<double>() - weight.min().item<double>();
+    EXPECT_NEAR(q.in("conv", 1)->params.scale.item<double>(), range / 255, 1e-6);
+  }
 }
 
 TEST(QuantizeParameters, WithoutSamplesTheExtremes) {
