@@ -110,16 +110,28 @@ class Scans {
   int64_t trips_;
 };
 
+/// How many trips the counted Loops around this one make in all, while it lives.
+thread_local double trips_around = 1;
+struct Around {
+  explicit Around(double trips) : before(trips_around) { trips_around = trips; }
+  Around(const Around&) = delete;
+  ~Around() { trips_around = before; }
+  double before;
+};
+
 /// Loop: inputs M, condition, carried values…; the body maps (iteration, condition, carried…) to (condition, carried…, scans…).
 ops::Kernel make_loop(std::shared_ptr<const Program> body, size_t carried_count, std::vector<at::Tensor> empty_scans, bool counted) {
   return [body, carried_count, empty_scans, counted](Inputs in, Outputs out) {
     const int64_t limit = in[0].defined() ? in[0].reshape({-1})[0].item<int64_t>() : INT64_MAX;
     bool go_on = !in[1].defined() || to_bool(in[1]);
-    if (counted && go_on && limit > kMostTrips)
+    const double around = trips_around, trips = counted && go_on ? static_cast<double>(std::max<int64_t>(limit, 1)) : 1;
+    if (around * trips > static_cast<double>(kMostTrips))
       throw Error(ErrorKind::Model, "",
-                  "would not end: its condition stays true, and its trip count is " + std::to_string(limit) + ", expected at most " +
-                      std::to_string(kMostTrips),
+                  "would not end: its condition stays true, and its trip count is " + std::to_string(limit) +
+                      (around > 1 ? " in Loops of " + std::to_string(static_cast<int64_t>(around)) + " trips" : std::string()) +
+                      ", expected at most " + std::to_string(kMostTrips) + " in all",
                   "export the model with a condition that is computed in the loop, or with a trip count");
+    const Around nested(around * trips);
     std::vector<at::Tensor> carried(in.begin() + 2, in.begin() + 2 + static_cast<long>(carried_count));
     const Inputs captured = in.subspan(2 + carried_count);
     Scans scans(out.size() > carried_count ? out.size() - carried_count : 0, counted ? limit : 0);
@@ -186,6 +198,9 @@ ops::Kernel make_control_flow(const Node& node, int64_t opset, const std::vector
   if (node.is("Loop")) {
     if (node_inputs < 2) throw Error(ErrorKind::Model, "node " + node.name, "inputs: got " + std::to_string(node_inputs) + ", expected 2");
     const size_t carried = node_inputs - 2;
+    for (size_t k = 2; k < node_inputs; ++k)
+      if (!node.input(k))
+        throw Error(ErrorKind::Model, "node " + node.name + " (Loop)", "carried value " + std::to_string(k - 2) + " is missing");
     check_ends(node, *body, captured.size(), 2 + carried, 1 + std::max(carried, node_outputs));
     const auto& declared = node.attributes.get_graph("body")->outputs();
     std::vector<at::Tensor> empty_scans;

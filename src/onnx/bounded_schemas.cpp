@@ -18,20 +18,25 @@ bool reads_long_vector(const onnx::DataPropagationContext& context) {
   return false;
 }
 
+/// Whose inference takes it that all types of inputs are known.
+bool reads_types_unseen(const onnx::OpSchema& schema) { return schema.Name() == "EyeLike" || schema.Name() == "OneHot"; }
+
 class BoundedSchemas final : public onnx::ISchemaRegistry {
  public:
   BoundedSchemas() {
     for (const onnx::OpSchema& schema : onnx::OpSchemaRegistry::get_all_schemas_with_history()) {
       const auto* own = onnx::OpSchemaRegistry::Schema(schema.Name(), schema.SinceVersion(), schema.domain());
-      if (!own || (!own->has_data_propagation_function() && own->Name() != "EyeLike")) continue;
+      if (!own || (!own->has_data_propagation_function() && !reads_types_unseen(*own))) continue;
       onnx::OpSchema& bounded = bounded_.emplace(own, *own).first->second;
       if (own->has_data_propagation_function())
         bounded.PartialDataPropagationFunction([own](onnx::DataPropagationContext& context) {
           if (!reads_long_vector(context)) own->GetDataPropagationFunction()(context);
         });
-      if (own->Name() == "EyeLike")
+      if (reads_types_unseen(*own))
         bounded.TypeAndShapeInferenceFunction([own](onnx::InferenceContext& context) {
-          if (context.getNumInputs() > 0 && context.getInputType(0)) own->GetTypeAndShapeInferenceFunction()(context);
+          bool all = context.getNumInputs() >= static_cast<size_t>(own->min_input());
+          for (size_t i = 0; i < context.getNumInputs(); ++i) all &= context.getInputType(i) != nullptr;
+          if (all) own->GetTypeAndShapeInferenceFunction()(context);
         });
     }
   }

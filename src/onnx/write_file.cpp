@@ -85,7 +85,8 @@ std::unique_ptr<Graph> valid(const Graph& graph, const std::string& path) {
   if (fault.empty()) return nullptr;
   auto computed = with_computed_shapes(graph);
   if (fault_of(light_model(*computed)).empty()) return computed;
-  throw Error(ErrorKind::Internal, path, "onnx would refuse this model: " + fault, "it was read without such a fault: please report it");
+  throw Error(ErrorKind::Model, path, "onnx would refuse what was written: " + fault,
+              "onnx.checker with full_check says whether the model that was given has the fault; if not, please report it");
 }
 
 std::string serialize(const onnx::ModelProto& model, const std::string& where) {

@@ -16,7 +16,7 @@ class Seed {
   explicit Seed(const OpSpec& spec) {
     if (const AttrValue* seed = spec.node.attributes.find("seed")) {
       const auto* integer = std::get_if<int64_t>(seed);  // Dropout; a float elsewhere
-      value_ = integer ? static_cast<uint64_t>(*integer) : std::bit_cast<uint32_t>(std::get<float>(*seed));
+      value_ = integer ? static_cast<uint64_t>(*integer) : std::bit_cast<uint32_t>(spec.node.attributes.get_float("seed", 0));
     } else {
       value_ = 14695981039346656037u;  // FNV-1a, the same on every platform
       for (unsigned char c : spec.node.name) value_ = (value_ ^ c) * 1099511628211u;

@@ -40,7 +40,7 @@ at::Tensor reshape(const at::Tensor& x, Ints sizes, bool allow_zero) {
       TORCH_CHECK(free < 0, "shape: more than one -1");
       free = static_cast<int64_t>(i);
     } else {
-      known *= sizes[i];
+      TORCH_CHECK(!__builtin_mul_overflow(known, sizes[i], &known), "shape: more elements than can be counted");
     }
   }
   if (free >= 0) sizes[static_cast<size_t>(free)] = known == 0 ? 0 : x.numel() / known;

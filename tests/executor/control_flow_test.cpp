@@ -125,6 +125,28 @@ TEST(Loop, ThatWouldNotEndIsAModelError) {
   }
 }
 
+TEST(Loop, LoopsInLoopsThatWouldNotEndAreAModelErrorToo) {
+  // 2^20 trips each of 2^20 trips.
+  const std::string text = R"(g (int64 M, int64 N, bool go, float s0) => (float s) {
+      [outer] s = Loop (M, go, s0) <body = b (int64 i, bool c, float sum) => (bool more, float next) {
+        more = Identity(c)
+        [inner] next = Loop (N, c, sum) <body = d (int64 j, bool e, float t) => (bool on, float u) { on = Identity(e) u = Neg(t) }>
+      }> })";
+  const Error error = thrown([&] { run_once(text, {number(1 << 20), number(1 << 20), flag(true), at::scalar_tensor(3.0f)}); });
+  EXPECT_EQ(error.kind(), ErrorKind::Model);
+  EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("would not end"), HasSubstr("in Loops of 1048576 trips")));
+  EXPECT_EQ(run_once(text, {number(3), number(5), flag(true), at::scalar_tensor(3.0f)})[0].item<float>(), -3);
+}
+
+TEST(Loop, ACarriedValueThatIsMissingIsAModelError) {
+  auto graph = model(R"(g (int64 M, bool go, float s0) => (float s) {
+      [loop] s = Loop (M, go, s0) <body = b (int64 i, bool c, float sum) => (bool more, float next) { more = Identity(c) next = Neg(sum) }> })");
+  graph->set_input(graph->find_node("loop"), 2, nullptr);
+  const Error error = thrown([&] { lower(*graph, {}); });
+  EXPECT_EQ(error.kind(), ErrorKind::Model);
+  EXPECT_THAT(error.what(), HasSubstr("carried value 0 is missing"));
+}
+
 TEST(Loop, WithTheLargestTripCountEndsByItsCondition) {
   const Tensors out =
       run_once(kLoop, {number(std::numeric_limits<int64_t>::max()), flag(true), at::scalar_tensor(1.0f), at::scalar_tensor(2.0f)});

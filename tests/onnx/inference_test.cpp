@@ -109,6 +109,15 @@ TEST(InferShapes, AnEyeLikeOfAValueWithoutATypeHasNone) {
   EXPECT_FALSE(graph->find_value("e")->shape);
 }
 
+TEST(InferShapes, AOneHotOfAValueWithoutATypeHasNone) {
+  const auto graph =
+      read_onnx_text(text_model("g (float[2] x) => (float y) <int64 depth = {3}, float[2] values = {0, 1}> "
+                                "{ u = NoSuchOperator (x)  h = OneHot (u, depth, values)  v = NoSuchOperator (x) "
+                                "o = OneHot (x, depth, v)  y = Add (h, o) }"));
+  EXPECT_FALSE(graph->find_value("h")->shape);
+  EXPECT_FALSE(graph->find_value("o")->shape);
+}
+
 /// A result has as many dimensions as its shape has numbers: a length that no tensor can have ends before they are made.
 TEST(InferShapes, AShapeOfTooManyDimensionsIsAnError) {
   for (const char* body : {"g (int64[100000] s) => (float y) { c = ConstantOfShape (s)  y = Identity (c) }",

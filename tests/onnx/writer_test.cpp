@@ -153,13 +153,13 @@ TEST(WriteOnnx, WhatOnnxRefusesIsNotWritten) {
       read_onnx_text(text_model("g (float16[1,1,2,2] x) => (float16[1,1,2,2] y) <float16[1,1,1,1] w = {1}> "
                                 "{ [layer] c = Conv (x, w)  y = Relu (c) }"));
   graph->set_input(graph->find_node("layer"), 2, graph->add_constant("b", at::zeros({1})));  // float32
-  const std::string refused = error_of(ErrorKind::Internal, [&] { write_onnx(*graph, folder + "/bias.onnx"); });
+  const std::string refused = error_of(ErrorKind::Model, [&] { write_onnx(*graph, folder + "/bias.onnx"); });
   EXPECT_NE(refused.find("layer"), std::string::npos) << refused;
   auto types = read_onnx_text(text_model("g (float[2] x) => (float[2] y) { [first] m = Relu (x)  [second] y = Neg (m) }"));
   types->find_node("second")->op_type = "Neg2";
   EXPECT_NO_THROW(write_onnx(*types, folder + "/unknown.onnx")) << "of an operator that onnx does not know it knows nothing";
   types->find_node("second")->op_type = "Not";
-  EXPECT_NE(error_of(ErrorKind::Internal, [&] { write_onnx(*types, folder + "/types.onnx", {.external_above = 0}); }).find("second"),
+  EXPECT_NE(error_of(ErrorKind::Model, [&] { write_onnx(*types, folder + "/types.onnx", {.external_above = 0}); }).find("second"),
             std::string::npos);
   std::vector<std::string> files;
   for (const auto& entry : fs::directory_iterator(folder)) files.push_back(entry.path().filename().string());

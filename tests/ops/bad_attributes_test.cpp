@@ -39,6 +39,7 @@ std::vector<Case> cases() {
       {"Conv", 11, {{"auto_pad", text("SAME")}}, {image, ones({2, 2, 3, 3})}, {"auto_pad", "SAME", "SAME_UPPER"}},
       {"Conv", 11, {{"kernel_shape", Ints{5, 5}}}, {image, ones({2, 2, 3, 3})}, {"kernel_shape"}},
       {"ConvTranspose", 11, {{"output_shape", Ints{1, 2, 3, 4, 5}}}, {image, ones({2, 2, 3, 3})}, {"output_shape", "got 5"}},
+      {"Dropout", 13, {{"seed", Ints{1}}}, {ones({2}), ones({}) * 0.5, at::ones({}, at::kBool)}, {"seed"}},
       {"Gemm", 13, {}, {ones({2, 3, 1}), ones({3, 4})}, {"ranks"}},
       {"Gemm", 13, {}, {ones({2, 3}), ones({4, 4})}, {"inner dimension"}},
       {"DepthToSpace", 13, {{"blocksize", int64_t{2}}, {"mode", text("XYZ")}}, {ones({1, 4, 2, 2})}, {"mode", "XYZ", "DCR or CRD"}},
