@@ -20,9 +20,11 @@ namespace ppq::passes {
 namespace {
 
 /// What "auto" tries; choose-observer decides between them by the error of the network's outputs. Above 8 bits rounding is finer than any
-/// clipping could pay for. The error on few samples says little of how far others reach, so there it does not decide.
-std::vector<std::string> auto_observers(const QuantScheme& scheme, size_t samples) {
-  if (samples < kEnoughForRanges && scheme.granularity != Granularity::PerBlock) return {"minmax-extended"};
+/// clipping could pay for. The error on few samples says little of how far others reach, so there it does not decide. What flows into the
+/// network is not extended: pixels have bounds, and many of them are seen.
+std::vector<std::string> auto_observers(const Value& value, const QuantScheme& scheme, size_t samples) {
+  const bool extends = value.producer() && scheme.granularity != Granularity::PerBlock;
+  if (samples < kEnoughForRanges) return {extends ? "minmax-extended" : "minmax"};
   if (scheme.bits > 8) return {"minmax"};
   return {"mse", "minmax", "percentile-global"};
 }
@@ -134,8 +136,8 @@ class Calibrate final : public Pass {
       const std::string& given = context.setting->quantize_activation_setting.calib_algorithm;
       const std::string wanted = given.empty() ? quant->scheme.observer : given;
       list.push_back(found.size());
-      found.push_back(
-          {value, quant->scheme, wanted == "auto" ? auto_observers(quant->scheme, context.calibration->size()) : std::vector{wanted}});
+      found.push_back({value, quant->scheme,
+                       wanted == "auto" ? auto_observers(*value, quant->scheme, context.calibration->size()) : std::vector{wanted}});
       quants.push_back({quant});
     }
     for (const Value* value : values)
