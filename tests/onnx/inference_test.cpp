@@ -118,6 +118,13 @@ TEST(InferShapes, AOneHotOfAValueWithoutATypeHasNone) {
   EXPECT_FALSE(graph->find_value("o")->shape);
 }
 
+TEST(InferShapes, AOneHotOfNoDepthHasNone) {
+  const auto graph =
+      read_onnx_text(text_model("g (int64[2] x) => (int64[K] y) <int64[0] depth = {}, int64[2] values = {0, 1}> "
+                                "{ h = OneHot (x, depth, values)  s = Shape (h)  y = Identity (s) }"));
+  EXPECT_FALSE(graph->find_value("h")->shape);
+}
+
 /// A result has as many dimensions as its shape has numbers: a length that no tensor can have ends before they are made.
 TEST(InferShapes, AShapeOfTooManyDimensionsIsAnError) {
   for (const char* body : {"g (int64[100000] s) => (float y) { c = ConstantOfShape (s)  y = Identity (c) }",
