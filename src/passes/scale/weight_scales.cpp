@@ -226,13 +226,17 @@ std::optional<QuantParams> own_grid(const at::Tensor& weight, const QuantScheme&
   const double low = values[0].item<double>(), high = values[-1].item<double>();
   // Neighbours on the grid are one step apart somewhere, the rest is a whole number of steps.
   const at::Tensor gaps = values.diff(), apart = gaps.masked_select(gaps > (high - low) / static_cast<double>(2 * integers));
+  if (apart.numel() == 0) return std::nullopt;  // a finer grid
   const double steps = std::round((high - low) / apart.min().item<double>());
   if (!(steps < static_cast<double>(integers))) return std::nullopt;
   const double scale = (high - low) / steps;
+  if (scale < scheme.min_scale || high - low < scheme.min_range) return std::nullopt;  // the target would widen it
   const at::Tensor places = values / scale;
   if ((places - places.round()).abs().max().item<double>() > kExactly) return std::nullopt;
   const double offset = scheme.symmetric ? 0 : scheme.quant_min + std::max(0.0, -std::round(low / scale));
-  if (std::round(low / scale) + offset < scheme.quant_min || std::round(high / scale) + offset > scheme.quant_max) return std::nullopt;
+  if (std::round(low / scale) + offset < scheme.quant_min || std::round(high / scale) + offset > scheme.quant_max ||
+      offset > scheme.quant_max)
+    return std::nullopt;
   return QuantParams{at::scalar_tensor(scale, at::kFloat), at::scalar_tensor(offset, at::kFloat)};
 }
 

@@ -270,11 +270,11 @@ TEST(QuantizeParameters, AutoTakesTheExtremesWhereNothingIsBetter) {
 
 /// A layer of 16 × 16 × 3 × 3 weights.
 struct Wide : Quantizing {
-  explicit Wide(const at::Tensor& weight)
+  explicit Wide(const at::Tensor& weight, const std::string& search = "grid")
       : Quantizing("(float[N,16,5,5] x, float[16,16,3,3] w) => (float[N,16,3,3] y)", "[conv] y = Conv(x, w)", {"w"}) {
     node("conv").input(1)->set_constant(weight);
     pass("constants-to-values");
-    setting.extra.weight_search = "grid";
+    setting.extra.weight_search = search;
     passes({"configure-quantization", "fuse-quantization", "quantize-parameters"});
   }
 };
@@ -297,6 +297,19 @@ TEST(QuantizeParameters, WeightsThatLieOnNoGridTakeTheirExtremes) {
     Wide q(weight);
     const double range = weight.max().item<double>() - weight.min().item<double>();
     EXPECT_NEAR(q.in("conv", 1)->params.scale.item<double>(), range / 255, 1e-6);
+  }
+}
+
+/// Extremes where the grid is finer than the scheme, where its zero lies beyond the scheme's integers, and where the target widens it.
+TEST(QuantizeParameters, AGridThatDoesNotFitTheSchemeIsNone) {
+  at::manual_seed(3);
+  const at::Tensor finer = at::arange(2304).remainder(900).reshape({16, 16, 3, 3}) * 0.5;
+  const at::Tensor beyond = -300.0 + at::arange(2304).remainder(200).reshape({16, 16, 3, 3}).to(at::kFloat);
+  const at::Tensor tiny = at::arange(2304).remainder(190).reshape({16, 16, 3, 3}).to(at::kFloat) * 1e-8;
+  for (const at::Tensor& weight : {finer, beyond, tiny}) {
+    Wide q(weight.to(at::kFloat).contiguous()), plain(weight.to(at::kFloat).contiguous(), "minmax");
+    EXPECT_EQ(q.in("conv", 1)->params.scale.item<float>(), plain.in("conv", 1)->params.scale.item<float>());
+    EXPECT_EQ(q.in("conv", 1)->params.offset.item<float>(), plain.in("conv", 1)->params.offset.item<float>());
   }
 }
 
