@@ -305,7 +305,7 @@ TEST(QuantizeParameters, AGridThatDoesNotFitTheSchemeIsNone) {
   at::manual_seed(3);
   const at::Tensor finer = at::arange(2304).remainder(900).reshape({16, 16, 3, 3}) * 0.5;
   const at::Tensor beyond = -300.0 + at::arange(2304).remainder(200).reshape({16, 16, 3, 3}).to(at::kFloat);
-  const at::Tensor tiny = at::arange(2304).remainder(190).reshape({16, 16, 3, 3}).to(at::kFloat) * 1e-8;
+  const at::Tensor tiny = at::arange(2304).remainder(190).reshape({16, 16, 3, 3}).to(at::kFloat) * 1e-9;
   for (const at::Tensor& weight : {finer, beyond, tiny}) {
     Wide q(weight.to(at::kFloat).contiguous()), plain(weight.to(at::kFloat).contiguous(), "minmax");
     EXPECT_EQ(q.in("conv", 1)->params.scale.item<float>(), plain.in("conv", 1)->params.scale.item<float>());
