@@ -200,6 +200,23 @@ TEST(OnnxQdq, HalfPrecisionIsRoundedWithFloatScales) {
   EXPECT_TENSOR(run_on_test_device(*lower(*out.graph, on_test_device()), {x})[0], q.simulate({x})[0]);
 }
 
+/// Minifloats are stored as such, in the opset that has them; the model was of opset 17.
+TEST(OnnxQdq, Fp8) {
+  for (TargetPlatform target : {TargetPlatform::GRAPHCORE_FP8, TargetPlatform::TRT_FP8}) {
+    const Quantized q("(float[1,2,4,4] x, float[3,2,3,3] w, float[3] b) => (float[1,3,1,1] y)",
+                      "a = Conv(x, w, b) r = Relu(a) y = ReduceMean<axes = [2, 3]>(r)", {"w", "b"}, target);
+    const Exported out = exported(*q.graph, q.platform);
+    EXPECT_EQ(out.graph->opset(), 19);
+    const Node* dequantize = nullptr;
+    for (const Node* node : out.graph->nodes())
+      if (node->is("DequantizeLinear") && node->input(0)->is_constant()) dequantize = node;
+    ASSERT_NE(dequantize, nullptr) << "the weight is stored";
+    EXPECT_EQ(dequantize->constant_input(0).scalar_type(), at::kFloat8_e4m3fn);
+    EXPECT_EQ(dequantize->constant_input(1).numel(), 3) << "a scale a channel";
+    q.expect_same(*out.graph);
+  }
+}
+
 TEST(OnnxQdq, WhatOnnxCannotSayIsRefused) {
   Quantizing q("(float[N,4] x) => (float[N,4] y)", "[n] y = Neg(x)");
   const auto error = [&](auto change) {
@@ -212,7 +229,8 @@ TEST(OnnxQdq, WhatOnnxCannotSayIsRefused) {
     return std::string(e.what());
   };
   EXPECT_THAT(error([](QuantScheme& s) { s.rounding = Rounding::HalfUp; }), HasSubstr("halves"));
-  EXPECT_THAT(error([](QuantScheme& s) { s.format = NumberFormat::Floating; }), HasSubstr("integers"));
+  EXPECT_THAT(error([](QuantScheme& s) { s = rules::minifloat(4), s.quant_max = 240; }), HasSubstr("E4M3 (up to 448)"));
+  EXPECT_THAT(error([](QuantScheme& s) { s.bits = 40; }), HasSubstr("40 bits"));
   EXPECT_THAT(error([](QuantScheme& s) { s.granularity = Granularity::PerBlock; }), HasSubstr("a scale a tensor or a channel"));
 }
 
@@ -229,8 +247,13 @@ std::vector<QdqCase> qdq_cases() {
     for (const PlatformSpec& platform : platform_table()) {
       const std::string model = entry.path().filename().string();
       // One name of the three that share their rules.
-      if (platform.name == "qnn_dsp_int8" || platform.name.starts_with("qnn_htp")) all.push_back({model, platform.name});
+      if (platform.name == "qnn_dsp_int8" || platform.name == "qnn_htp_int8" || platform.name == "qnn_htp_a16w8")
+        all.push_back({model, platform.name});
     }
+  // Further targets whose runtimes take such a file, on two models.
+  for (const char* platform : {"onnxruntime", "trt_int8", "trt_int8_input_only", "openvino_int8", "ppl_cuda_int8", "rknn_int8",
+                               "rknn_int8_c", "fpga_int8", "metax_int8_c", "metax_int8_t", "trt_fp8", "graphcore_fp8"})
+    for (const char* model : {"mlperf_tiny_resnet8_cifar10", "mlperf_tiny_ad_autoencoder"}) all.push_back({model, platform});
   std::sort(all.begin(), all.end(), [](const QdqCase& a, const QdqCase& b) { return a.model + a.platform < b.model + b.platform; });
   return all;
 }
