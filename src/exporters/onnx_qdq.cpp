@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "executor/fused.h"
 #include "exporters/exported_tensors.h"
 #include "exporters/exporters.h"
 #include "graph/readers.h"
@@ -98,7 +99,8 @@ class Writer {
         if (!value || !known(quant) || !quant->simulated()) continue;
         written_[value] = quant.get();
         const bool rounded = is_passive(node) && node.quant_of_input(0) == quant;
-        if (!rounded && !bound_follows(*value, quant)) output(node, i, *quant, next);
+        // An activation that is computed in one go with the node rounds behind both; a pair between them would part them.
+        if (!rounded && !is_fused_interior(*value, pinned_)) output(node, i, *quant, next);
       }
     }
     for (Value* value : replaced_)
@@ -182,16 +184,6 @@ class Writer {
       real = cut;
     }
     return real;
-  }
-
-  /// Whether a Relu or Clip behind the value rounds the same way: rounding in front of it too changes nothing, and would stand
-  /// between what runtimes compute in one go.
-  bool bound_follows(const Value& value, const TensorQuantPtr& quant) const {
-    const Node* reader = only_reader(&value, pinned_);
-    if (!reader) return false;
-    const Node& next = *reader;
-    return (next.is("Relu") || next.is("Clip")) && next.input(0) == &value && next.quant_of_input(0) == quant &&
-           next.quant_of_output() == quant;
   }
 
   /// For readers that round what their neighbours do not.

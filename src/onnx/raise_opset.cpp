@@ -77,7 +77,7 @@ class Raise {
   }
 
   void move_attributes(Node& node) {
-    static const std::set<std::string> kReductions = {"ReduceMean", "ReduceMax", "ReduceMin",    "ReduceProd",     "ReduceL1",
+    static const std::set<std::string> kReductions = {"ReduceMean", "ReduceMax",    "ReduceMin",       "ReduceProd",     "ReduceL1",
                                                       "ReduceL2",   "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"};
     if (within(13) && (node.is("Squeeze") || node.is("Unsqueeze") || node.is("ReduceSum"))) move(node, "axes", 1);
     if (within(18) && kReductions.count(node.op_type)) move(node, "axes", 1);
@@ -85,7 +85,8 @@ class Raise {
     if (within(18) && node.is("Split") && node.inputs().size() < 2)
       node.attributes.set("num_outputs", static_cast<int64_t>(node.outputs().size()));
     if (within(11) && node.is("Clip")) {
-      const at::ScalarType type = node.output() && has_scalar_type(node.output()->dtype) ? to_scalar_type(node.output()->dtype) : at::kFloat;
+      const at::ScalarType type =
+          node.output() && has_scalar_type(node.output()->dtype) ? to_scalar_type(node.output()->dtype) : at::kFloat;
       size_t index = 1;
       for (const char* name : {"min", "max"}) {
         if (node.attributes.has(name)) append(node, index, name, at::scalar_tensor(node.attributes.get_float(name, 0), type));
@@ -94,7 +95,8 @@ class Raise {
       }
     }
     if (within(11) && node.is("Pad")) {
-      const at::ScalarType type = node.output() && has_scalar_type(node.output()->dtype) ? to_scalar_type(node.output()->dtype) : at::kFloat;
+      const at::ScalarType type =
+          node.output() && has_scalar_type(node.output()->dtype) ? to_scalar_type(node.output()->dtype) : at::kFloat;
       move(node, "pads", 1);
       if (node.attributes.has("value")) append(node, 2, "value", at::scalar_tensor(node.attributes.get_float("value", 0), type));
       node.attributes.erase("value");

@@ -15,22 +15,56 @@ struct Chip {
 
 PlatformSpec espdl(const Chip& chip) {
   PlatformSpec spec;
-  spec.quant_types =
-      Types{"Conv",      "ConvTranspose", "Gemm",       "MatMul",     "Relu",       "PRelu",      "Clip",       "LeakyRelu",
-            "Sigmoid",   "HardSwish",     "HardSigmoid", "Gelu",      "Tanh",       "Elu",        "Exp",        "Softmax",
-            "LogSoftmax", "Resize",       "AveragePool", "GlobalAveragePool", "Mul", "Add",       "Max",        "Sub",
-            "Div",       "Neg",           "Concat",     "ReduceL1",   "ReduceL2",   "ReduceMean", "ReduceMin",  "ReduceMax",
-            "ReduceProd", "ReduceSum",    "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp", "LayerNormalization",
-            "RMSNormalization", "ScatterND", "ReverseSequence", "Mod"} +
-      moving_types();
+  spec.quant_types = Types{"Conv",
+                           "ConvTranspose",
+                           "Gemm",
+                           "MatMul",
+                           "Relu",
+                           "PRelu",
+                           "Clip",
+                           "LeakyRelu",
+                           "Sigmoid",
+                           "HardSwish",
+                           "HardSigmoid",
+                           "Gelu",
+                           "Tanh",
+                           "Elu",
+                           "Exp",
+                           "Softmax",
+                           "LogSoftmax",
+                           "Resize",
+                           "AveragePool",
+                           "GlobalAveragePool",
+                           "Mul",
+                           "Add",
+                           "Max",
+                           "Sub",
+                           "Div",
+                           "Neg",
+                           "Concat",
+                           "ReduceL1",
+                           "ReduceL2",
+                           "ReduceMean",
+                           "ReduceMin",
+                           "ReduceMax",
+                           "ReduceProd",
+                           "ReduceSum",
+                           "ReduceSumSquare",
+                           "ReduceLogSum",
+                           "ReduceLogSumExp",
+                           "LayerNormalization",
+                           "RMSNormalization",
+                           "ScatterND",
+                           "ReverseSequence",
+                           "Mod"} +
+                     moving_types();
   const QuantScheme plain = rules::rounded(rules::power_of_two(rules::signed_symmetric(chip.bits)), chip.rounding);
   const auto in_channels = [&](const QuantScheme& scheme) { return chip.channels ? rules::per_channel(scheme) : scheme; };
   spec.slots = plain_slots(plain, plain);
   // MatMul's constant is an operand like its data.
   spec.slots.insert(spec.slots.begin(), {rules::in_float(SlotRole::Output, {"Softmax", "LogSoftmax"}),
                                          rules::quantized(SlotRole::Weight, in_channels(plain), {"Conv", "ConvTranspose", "Gemm"})});
-  spec.slots.push_back(
-      bias_of(in_channels(rules::rounded(rules::power_of_two(rules::signed_symmetric(chip.bias_bits)), chip.rounding))));
+  spec.slots.push_back(bias_of(in_channels(rules::rounded(rules::power_of_two(rules::signed_symmetric(chip.bias_bits)), chip.rounding))));
   spec.fusion.activations = {"Relu", "Clip", "Swish"};
   spec.adjust_setting = equalize;
   spec.exporters = {"onnx"};

@@ -12,9 +12,9 @@ namespace {
 /// accumulator. (PPQ gives it 8 bits.)
 PlatformSpec metax() {
   PlatformSpec spec;
-  spec.quant_types = {"Conv",          "Relu",              "PRelu", "Clip", "Gemm",      "Resize", "MaxPool", "AveragePool",
-                      "GlobalMaxPool", "GlobalAveragePool", "Mul",   "Add",  "LeakyRelu", "Split",  "Concat",  "Transpose",
-                      "Slice",         "Reshape",           "Flatten", "MatMul"};
+  spec.quant_types = {
+      "Conv", "Relu", "PRelu",     "Clip",  "Gemm",   "Resize",    "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool",
+      "Mul",  "Add",  "LeakyRelu", "Split", "Concat", "Transpose", "Slice",   "Reshape",     "Flatten",       "MatMul"};
   spec.fusion.activations = {"Relu", "Clip"};
   spec.passes = {{"split-gemm", "", nullptr}};
   spec.exporters = {"onnx-qdq"};

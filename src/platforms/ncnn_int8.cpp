@@ -28,9 +28,7 @@ PlatformSpec ncnn_int8() {
   spec.summary = "Tencent ncnn: int8 inputs of Conv and Gemm, int8 per-channel weights (6 bits where Winograd computes), the rest in float";
   spec.quant_types = {"Conv", "Gemm"};
   const QuantScheme activation = rules::rounded(rules::narrow_symmetric(8), Rounding::HalfFarFromZero);
-  const auto weight = [](int bits) {
-    return rules::per_channel(rules::rounded(rules::narrow_symmetric(bits), Rounding::HalfFarFromZero));
-  };
+  const auto weight = [](int bits) { return rules::per_channel(rules::rounded(rules::narrow_symmetric(bits), Rounding::HalfFarFromZero)); };
   SlotRule winograd = rules::quantized(SlotRole::Weight, weight(6), {"Conv"});
   winograd.when = by_winograd;
   spec.slots = {winograd, rules::quantized(SlotRole::Data, activation), rules::quantized(SlotRole::Weight, weight(8)),

@@ -24,8 +24,9 @@ PlatformSpec nxp_int8() {
   };
   spec.slots = plain_slots(scheme(Rounding::HalfUp), rules::per_channel(scheme(Rounding::HalfFarFromZero)));
   spec.slots.insert(spec.slots.begin(), outside);
-  spec.slots.push_back(bias_of(rules::limited(
-      rules::per_channel(rules::rounded(rules::power_of_two(rules::signed_symmetric(30)), Rounding::HalfUp)), -std::exp2(30), std::exp2(30))));
+  spec.slots.push_back(
+      bias_of(rules::limited(rules::per_channel(rules::rounded(rules::power_of_two(rules::signed_symmetric(30)), Rounding::HalfUp)),
+                             -std::exp2(30), std::exp2(30))));
   spec.fusion.activations = {"Relu", "Clip"};
   spec.default_setting = "nxp";
   spec.exporters = {"onnx"};

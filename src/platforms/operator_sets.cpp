@@ -19,27 +19,55 @@ Types operator+(Types types, const Types& others) {
 }
 
 Types moving_types() {
-  return {"MaxPool",   "GlobalMaxPool", "Reshape", "Flatten", "Identity", "Dropout",        "Slice",    "Pad",          "Split",       "Transpose",
-          "Interp",    "Squeeze",       "Unsqueeze", "Expand", "Tile",    "Gather", "GatherElements", "GatherND", "DepthToSpace", "SpaceToDepth"};
+  return {"MaxPool", "GlobalMaxPool", "Reshape",        "Flatten",  "Identity",     "Dropout",     "Slice",
+          "Pad",     "Split",         "Transpose",      "Interp",   "Squeeze",      "Unsqueeze",   "Expand",
+          "Tile",    "Gather",        "GatherElements", "GatherND", "DepthToSpace", "SpaceToDepth"};
 }
 
 Types onnxruntime_types() {
-  return {"Conv",          "ConvTranspose",     "Gemm",    "MatMul", "Relu", "PRelu", "Clip", "Pad", "Resize",  "MaxPool", "AveragePool",
-          "GlobalMaxPool", "GlobalAveragePool", "Softmax", "Mul",    "Add",  "Max",   "Sub",  "Div", "Reshape", "LeakyRelu", "Concat",
-          "Sigmoid",       "Interp",            "ReduceMean", "Transpose", "Slice", "Flatten", "HardSwish", "HardSigmoid"};
+  return {"Conv",
+          "ConvTranspose",
+          "Gemm",
+          "MatMul",
+          "Relu",
+          "PRelu",
+          "Clip",
+          "Pad",
+          "Resize",
+          "MaxPool",
+          "AveragePool",
+          "GlobalMaxPool",
+          "GlobalAveragePool",
+          "Softmax",
+          "Mul",
+          "Add",
+          "Max",
+          "Sub",
+          "Div",
+          "Reshape",
+          "LeakyRelu",
+          "Concat",
+          "Sigmoid",
+          "Interp",
+          "ReduceMean",
+          "Transpose",
+          "Slice",
+          "Flatten",
+          "HardSwish",
+          "HardSigmoid"};
 }
 
 Types tensorrt_types() { return onnxruntime_types() + Types{"Attention", "LayerNormalization", "Gelu", "Softplus", "Tanh"}; }
 
 Types ppl_cuda_types() {
-  return {"Conv",        "ConvTranspose", "Relu",              "PRelu", "Clip", "Gemm",      "Resize", "MaxPool", "AveragePool",
-          "GlobalMaxPool", "GlobalAveragePool", "Mul",         "Add",   "LeakyRelu", "Split", "Concat", "Transpose", "Slice",
-          "Reshape",     "Flatten",       "Sigmoid",           "ReduceMean"};
+  return {"Conv",          "ConvTranspose",     "Relu",    "PRelu",     "Clip",      "Gemm",  "Resize", "MaxPool",   "AveragePool",
+          "GlobalMaxPool", "GlobalAveragePool", "Mul",     "Add",       "LeakyRelu", "Split", "Concat", "Transpose", "Slice",
+          "Reshape",       "Flatten",           "Sigmoid", "ReduceMean"};
 }
 
 Types nxp_types() {
-  return {"Conv",          "Gemm",              "Relu", "PRelu", "Clip", "Pad", "Resize", "MaxPool",   "AveragePool", "GlobalMaxPool",
-          "GlobalAveragePool", "Mul",           "Add",  "Max",   "Sub",  "Div", "LeakyRelu", "Concat", "Sigmoid",     "Slice"};
+  return {"Conv", "Gemm", "Relu", "PRelu", "Clip", "Pad",       "Resize", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool",
+          "Mul",  "Add",  "Max",  "Sub",   "Div",  "LeakyRelu", "Concat", "Sigmoid", "Slice"};
 }
 
 Types hexagon_types() {

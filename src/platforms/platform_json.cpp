@@ -18,9 +18,8 @@ using Words = std::vector<std::pair<const char*, T>>;
 
 const Words<SlotRole> kRoles = {{"data", SlotRole::Data}, {"constant", SlotRole::Constant}, {"weight", SlotRole::Weight},
                                 {"bias", SlotRole::Bias}, {"bound", SlotRole::Bound},       {"output", SlotRole::Output}};
-const Words<SlotRule::Treatment> kTreatments = {{"quantized", SlotRule::Treatment::Quantized},
-                                                {"passive", SlotRule::Treatment::Passive},
-                                                {"float", SlotRule::Treatment::Float}};
+const Words<SlotRule::Treatment> kTreatments = {
+    {"quantized", SlotRule::Treatment::Quantized}, {"passive", SlotRule::Treatment::Passive}, {"float", SlotRule::Treatment::Float}};
 const Words<Granularity> kGranularities = {
     {"per-tensor", Granularity::PerTensor}, {"per-channel", Granularity::PerChannel}, {"per-block", Granularity::PerBlock}};
 const Words<Rounding> kRoundings = {{"half-even", Rounding::HalfEven},
@@ -53,8 +52,8 @@ struct Shape {
     const int64_t groups = node.attributes.get_int("group", 1);
     // Of a Conv: as many groups as output channels, and one input channel each.
     const bool one_by_one = groups > 1 && weight.size(1) == 1;
-    return (kernel.empty() || weight.sizes().slice(2) == at::IntArrayRef(kernel)) && all("strides", stride) &&
-           all("dilations", dilation) && (!group || groups == *group) && (!depthwise || one_by_one == *depthwise);
+    return (kernel.empty() || weight.sizes().slice(2) == at::IntArrayRef(kernel)) && all("strides", stride) && all("dilations", dilation) &&
+           (!group || groups == *group) && (!depthwise || one_by_one == *depthwise);
   }
 };
 
@@ -289,7 +288,8 @@ class PlatformReader {
     if (scheme.granularity != Granularity::PerTensor && !weight && !(bias && scheme.granularity == Granularity::PerChannel))
       reader.refuse("granularity", "scales of channels and blocks are for weights");
     const bool sized = reader.read_whole("block_size", scheme.block_size, 1, 1 << 20);
-    if (sized != (scheme.granularity == Granularity::PerBlock)) reader.refuse("block_size", "goes with granularity per-block, and it with one");
+    if (sized != (scheme.granularity == Granularity::PerBlock))
+      reader.refuse("block_size", "goes with granularity per-block, and it with one");
     reader.read("rounding", scheme.rounding, kRoundings);
     reader.read("min_range", scheme.min_range);
     if (!(scheme.min_range >= 0)) reader.refuse("min_range", "expected a number that is not negative");

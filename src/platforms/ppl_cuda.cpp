@@ -18,9 +18,7 @@ PlatformSpec ppl_cuda(const QuantScheme& scheme) {
   return spec;
 }
 
-SlotRule bias() {
-  return bias_of(rules::limited(rules::per_channel(rules::signed_symmetric(32)), -std::exp2(31) + 1, std::exp2(31) - 1));
-}
+SlotRule bias() { return bias_of(rules::limited(rules::per_channel(rules::signed_symmetric(32)), -std::exp2(31) + 1, std::exp2(31) - 1)); }
 
 }  // namespace
 

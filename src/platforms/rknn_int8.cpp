@@ -8,13 +8,12 @@ namespace ppq::platforms {
 namespace {
 
 Types rknn_types() {
-  return Types{"Conv", "GlobalAveragePool", "AveragePool", "Relu", "Add", "Mul", "Clip", "Sigmoid", "MatMul", "Gemm", "Concat", "LeakyRelu"} +
+  return Types{"Conv", "GlobalAveragePool", "AveragePool", "Relu", "Add",    "Mul",
+               "Clip", "Sigmoid",           "MatMul",      "Gemm", "Concat", "LeakyRelu"} +
          moving_types();
 }
 
-SlotRule bias(QuantScheme scheme) {
-  return bias_of(rules::limited(std::move(scheme), -std::exp2(29), std::exp2(29)));
-}
+SlotRule bias(QuantScheme scheme) { return bias_of(rules::limited(std::move(scheme), -std::exp2(29), std::exp2(29))); }
 
 }  // namespace
 

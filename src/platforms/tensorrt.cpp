@@ -20,7 +20,8 @@ PlatformSpec tensorrt_int8() {
   spec.quant_types = tensorrt_types();
   spec.computes_if = [](const Node& node) { return !node.is("Tanh"); };
   spec.slots = plain_slots(rules::signed_symmetric(8), rules::per_channel(rules::signed_symmetric(8)));
-  for (SlotRole role : {SlotRole::Data, SlotRole::Constant, SlotRole::Weight}) spec.slots.insert(spec.slots.begin(), operands_in_float(role));
+  for (SlotRole role : {SlotRole::Data, SlotRole::Constant, SlotRole::Weight})
+    spec.slots.insert(spec.slots.begin(), operands_in_float(role));
   spec.fusion.activations = {"Relu", "Clip", "Swish", "Softplus", "Sigmoid", "Gelu"};
   spec.adjust_setting = scales_of_its_own;
   return spec;

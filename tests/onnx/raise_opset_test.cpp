@@ -29,8 +29,7 @@ TEST(RaiseOpset, WhatMeansTheSameStays) {
   raised("float[1,2,6,6] x, float[3,2,3,3] w", "float[1,3,4,4] y", "a = Conv(x, w) y = Relu(a)", 7, {"w"});
   raised("float[2,3] x, float[3,5] w", "float[2,5] y", "a = MatMul(x, w) y = Tanh(a)", 9, {"w"});
   raised("float[1,2,6,6] x", "float[1,18] y", "a = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(x) y = Flatten(a)", 11);
-  raised("float[1,2,4,4] x", "float[1,2,8,8] y",
-         "s = Constant<value = float[4] {1, 1, 2, 2}>() y = Resize<mode = \"linear\">(x, , s)", 13);
+  raised("float[1,2,4,4] x", "float[1,2,8,8] y", "s = Constant<value = float[4] {1, 1, 2, 2}>() y = Resize<mode = \"linear\">(x, , s)", 13);
   raised("float[2,6] x", "float[3,4] y", "s = Constant<value = int64[2] {3, 4}>() y = Reshape(x, s)", 13);
 }
 
@@ -69,8 +68,8 @@ TEST(RaiseOpset, WhatCannotBeSaidIsNamed) {
   auto graph = parse_model(model_text("float[1,1,2,2] x", "float[1,1,4,4] y",
                                       "s = Constant<value = float[4] {1, 1, 2, 2}>() [up] y = Upsample<mode = \"nearest\">(x, s)", 9));
   EXPECT_THAT(thrown([&] { raise_opset(*graph, 19); }).what(), testing::HasSubstr("node up"));
-  graph = parse_model(model_text("float[1,1,2,2] x", "float[1,1,4,4] y",
-                                 "s = Constant<value = float[4] {1, 1, 2, 2}>() [up] y = Resize(x, s)", 10));
+  graph = parse_model(
+      model_text("float[1,1,2,2] x", "float[1,1,4,4] y", "s = Constant<value = float[4] {1, 1, 2, 2}>() [up] y = Resize(x, s)", 10));
   EXPECT_THAT(thrown([&] { raise_opset(*graph, 19); }).what(), testing::HasSubstr("counted otherwise"));
 }
 

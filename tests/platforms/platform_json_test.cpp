@@ -86,9 +86,11 @@ TEST(PlatformJson, SaysWhatRulesSay) {
 TEST(PlatformJson, ConditionsOnAConv) {
   const PlatformSpec spec = platform_from_json(kExample, "my.json");
   const auto bits = [&](const std::string& attributes, std::vector<int64_t> sizes) {
-    const auto graph = read_onnx_text("<ir_version: 8, opset_import: [\"\" : 15]> g (float[1,4,9,9] x, float[a,b,c,d] w) => "
-                                      "(float[e,f,g,h] y) { [conv] y = Conv" + attributes + "(x, w) }",
-                                      {.infer_shapes = false, .check = false});
+    const auto graph = read_onnx_text(
+        "<ir_version: 8, opset_import: [\"\" : 15]> g (float[1,4,9,9] x, float[a,b,c,d] w) => "
+        "(float[e,f,g,h] y) { [conv] y = Conv" +
+            attributes + "(x, w) }",
+        {.infer_shapes = false, .check = false});
     Value* value = graph->find_value("w");
     graph->remove_input(value);
     graph->make_constant(value, at::ones(sizes));
@@ -104,7 +106,8 @@ TEST(PlatformJson, ConditionsOnAConv) {
 
 TEST(PlatformJson, LikeAPlatform) {
   const PlatformSpec spec = platform_from_json(R"({"name": "wide", "like": "qnn_htp_int8", "less_types": ["Gather"],
-    "more_types": ["Erf"], "slots": [{"role": "weight", "types": ["Gemm"], "bits": 4, "symmetric": true}]})", "my.json");
+    "more_types": ["Erf"], "slots": [{"role": "weight", "types": ["Gemm"], "bits": 4, "symmetric": true}]})",
+                                               "my.json");
   const PlatformSpec& htp = find_platform("qnn_htp_int8");
   EXPECT_EQ(spec.name, "wide");
   EXPECT_TRUE(spec.aliases.empty());
@@ -128,9 +131,7 @@ std::string error_of(const std::string& text) {
   return "no error";
 }
 
-std::string with_slot(const std::string& slot) {
-  return R"({"name": "n", "types": ["Conv"], "slots": [{"role": "data"}, )" + slot + "]}";
-}
+std::string with_slot(const std::string& slot) { return R"({"name": "n", "types": ["Conv"], "slots": [{"role": "data"}, )" + slot + "]}"; }
 
 TEST(PlatformJson, SaysWhatIsWrongAndWhere) {
   EXPECT_EQ(error_of("{"), "is no JSON");
@@ -154,7 +155,8 @@ TEST(PlatformJson, SaysWhatIsWrongAndWhere) {
   EXPECT_THAT(error_of(with_slot(R"({"role": "data", "granularity": "per-channel"})")), HasSubstr("slots[1].granularity: scales of"));
   EXPECT_THAT(error_of(with_slot(R"({"role": "weight", "granularity": "per-block"})")), HasSubstr("slots[1].block_size: goes with"));
   EXPECT_THAT(error_of(with_slot(R"({"role": "weight", "rounding": "up-half"})")), HasSubstr("slots[1].rounding: got 'up-half'"));
-  EXPECT_THAT(error_of(with_slot(R"({"role": "data", "observer": "floating"})")), HasSubstr("slots[1].observer: observer floating serves minifloats only"));
+  EXPECT_THAT(error_of(with_slot(R"({"role": "data", "observer": "floating"})")),
+              HasSubstr("slots[1].observer: observer floating serves minifloats only"));
   EXPECT_THAT(error_of(with_slot(R"({"role": "data", "range": [1, 0]})")), HasSubstr("slots[1].range: got [1,0]"));
   EXPECT_THAT(error_of(with_slot(R"({"role": "data", "min_range": -1})")), HasSubstr("slots[1].min_range"));
   EXPECT_THAT(error_of(with_slot(R"({"role": "weight", "when": {"kernel": [0]}})")), HasSubstr("slots[1].when.kernel: got [0]"));

@@ -129,8 +129,8 @@ TEST(Targets, SchemesOfPpq) {
 
 /// Every row of the table above, and of the tests of table_test.cpp and of FP8 below.
 TEST(Targets, EachHasARowHere) {
-  std::set<std::string> tested = {"qnn_dsp_int8",  "snpe_int8", "ppl_dsp_int8", "qnn_htp_int8", "qnn_htp_a16w8",
-                                  "ppl_cuda_fp8", "trt_fp8",   "graphcore_fp8"};
+  std::set<std::string> tested = {"qnn_dsp_int8",  "snpe_int8",    "ppl_dsp_int8", "qnn_htp_int8",
+                                  "qnn_htp_a16w8", "ppl_cuda_fp8", "trt_fp8",      "graphcore_fp8"};
   for (const Target& target : targets()) tested.insert(target.name);
   for (const PlatformSpec& spec : platform_table()) EXPECT_TRUE(tested.count(spec.name)) << spec.name;
 }

@@ -1,9 +1,9 @@
 // Rewrite: every Resize of data by scales or sizes takes the nearest place and counts places from the middle of pixels, which is what
 // NXP's accelerators have. Changes what the network computes, so that a warning names the nodes.
 
+#include "core/words.h"
 #include "passes/passes.h"
 #include "ppq/graph.h"
-#include "core/words.h"
 
 namespace ppq::passes {
 namespace {

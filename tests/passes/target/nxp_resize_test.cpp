@@ -5,9 +5,10 @@ namespace {
 
 /// The nearest pixel by half-pixel places, twice as large: each pixel twice.
 TEST(NxpResize, TakesTheNearestPixel) {
-  const auto graph = parse_model(model_text("float[1,2,3,3] x", "float[1,2,6,6] y",
-                                            "s = Constant<value = float[4] {1, 1, 2, 2}>() "
-                                            "[up] y = Resize<mode = \"linear\", coordinate_transformation_mode = \"align_corners\">(x, , s)"));
+  const auto graph =
+      parse_model(model_text("float[1,2,3,3] x", "float[1,2,6,6] y",
+                             "s = Constant<value = float[4] {1, 1, 2, 2}>() "
+                             "[up] y = Resize<mode = \"linear\", coordinate_transformation_mode = \"align_corners\">(x, , s)"));
   std::vector<Warning> warnings;
   PassContext context;
   context.warnings = &warnings;
@@ -20,9 +21,8 @@ TEST(NxpResize, TakesTheNearestPixel) {
 }
 
 TEST(NxpResize, LeavesWhatIsSoAlready) {
-  const auto graph = parse_model(
-      model_text("float[1,2,3,3] x", "float[1,2,6,6] y",
-                 "s = Constant<value = float[4] {1, 1, 2, 2}>() y = Resize<mode = \"nearest\">(x, , s)"));
+  const auto graph = parse_model(model_text("float[1,2,3,3] x", "float[1,2,6,6] y",
+                                            "s = Constant<value = float[4] {1, 1, 2, 2}>() y = Resize<mode = \"nearest\">(x, , s)"));
   std::vector<Warning> warnings;
   PassContext context;
   context.warnings = &warnings;
