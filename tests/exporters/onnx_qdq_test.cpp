@@ -284,8 +284,8 @@ std::vector<QdqCase> qdq_cases() {
         all.push_back({model, platform.name});
     }
   // Further targets whose runtimes take such a file, on two models.
-  for (const char* platform : {"onnxruntime", "trt_int8", "trt_int8_input_only", "openvino_int8", "ppl_cuda_int8", "rknn_int8",
-                               "rknn_int8_c", "fpga_int8", "metax_int8_c", "metax_int8_t"})
+  for (const char* platform : {"onnxruntime", "trt_int8", "openvino_int8", "ppl_cuda_int8", "rknn_int8", "rknn_int8_c", "fpga_int8",
+                               "metax_int8_c", "metax_int8_t"})
     for (const char* model : {"mlperf_tiny_resnet8_cifar10", "mlperf_tiny_ad_autoencoder"}) all.push_back({model, platform});
   std::sort(all.begin(), all.end(), [](const QdqCase& a, const QdqCase& b) { return a.model + a.platform < b.model + b.platform; });
   return all;
