@@ -22,7 +22,7 @@ struct ExportFile {
   enum class Kind {
     Graph,   ///< at the graph's path
     Table,   ///< at the table's path
-    Beside,  ///< under its own name in the table's folder
+    Beside,  ///< in the table's folder: under the table's name with another ending, or under its own
   };
   Kind kind;
   std::string name;  ///< in an output folder: "quantized.table"
@@ -39,6 +39,8 @@ struct ExporterRow {
                          const ExportOptions& options);
   /// What to do with the files, as Markdown with the exact commands; null: nothing to say.
   std::string (*guide)(const Graph& graph, const PlatformSpec& platform, const ExportOptions& options);
+  /// Throws Unsupported, before any work, for a target whose usual data the format cannot say; null: it takes any.
+  void (*require)(const PlatformSpec& platform) = nullptr;
   bool writes(ExportFile::Kind kind) const;
 };
 const std::vector<ExporterRow>& exporter_table();
