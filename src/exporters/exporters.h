@@ -8,5 +8,6 @@ namespace ppq::exporters {
 ExporterRow encodings();
 ExporterRow onnx();
 ExporterRow onnx_qdq();
+ExporterRow ncnn_table();
 
 }  // namespace ppq::exporters

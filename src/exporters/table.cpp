@@ -17,7 +17,7 @@ std::vector<const ExporterRow*> exporters_of(const PlatformSpec* platform) {
 }  // namespace
 
 const std::vector<ExporterRow>& exporter_table() {
-  static const std::vector<ExporterRow> rows = {exporters::encodings(), exporters::onnx(), exporters::onnx_qdq()};
+  static const std::vector<ExporterRow> rows = {exporters::encodings(), exporters::onnx(), exporters::onnx_qdq(), exporters::ncnn_table()};
   return rows;
 }
 
