@@ -9,5 +9,6 @@ ExporterRow encodings();
 ExporterRow onnx();
 ExporterRow onnx_qdq();
 ExporterRow ncnn_table();
+ExporterRow tensorrt_json();
 
 }  // namespace ppq::exporters
