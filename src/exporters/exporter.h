@@ -54,8 +54,8 @@ void check_options(const ExportOptions& options, const PlatformSpec* platform = 
 std::string deployment_guide(const Graph& graph, const PlatformSpec& platform, const std::vector<std::string>& exporters,
                              const ExportOptions& options);
 
-/// Reads an encodings JSON of any version (0.6.1, 1.0.0, 2.0.0) into the graph's quantization. Throws Data when it is
-/// malformed or names no tensor of this graph (with the nearest names). `fixed` marks them as given by the user.
+/// Reads an encodings JSON of any version (0.6.1, 1.0.0, 2.0.0), or PPQ's configuration JSON, into the graph's quantization. Throws Data
+/// when it is malformed or names no tensor of this graph (with the nearest names). `fixed` marks them as given by the user.
 struct EncodingsRead {
   size_t applied = 0;
   std::vector<std::string> unknown;  ///< names in the file that the graph does not have

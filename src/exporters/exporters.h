@@ -10,5 +10,6 @@ ExporterRow onnx();
 ExporterRow onnx_qdq();
 ExporterRow ncnn_table();
 ExporterRow tensorrt_json();
+ExporterRow ppq_json();
 
 }  // namespace ppq::exporters
