@@ -11,5 +11,6 @@ ExporterRow onnx_qdq();
 ExporterRow ncnn_table();
 ExporterRow tensorrt_json();
 ExporterRow ppq_json();
+ExporterRow ppl_cuda_json();
 
 }  // namespace ppq::exporters
