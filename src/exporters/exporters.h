@@ -12,5 +12,6 @@ ExporterRow ncnn_table();
 ExporterRow tensorrt_json();
 ExporterRow ppq_json();
 ExporterRow ppl_cuda_json();
+ExporterRow tengine_scale();
 
 }  // namespace ppq::exporters
