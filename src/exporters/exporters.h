@@ -13,5 +13,6 @@ ExporterRow tensorrt_json();
 ExporterRow ppq_json();
 ExporterRow ppl_cuda_json();
 ExporterRow tengine_scale();
+ExporterRow mnn_json();
 
 }  // namespace ppq::exporters
