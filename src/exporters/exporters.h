@@ -14,5 +14,6 @@ ExporterRow ppq_json();
 ExporterRow ppl_cuda_json();
 ExporterRow tengine_scale();
 ExporterRow mnn_json();
+ExporterRow ascend_record();
 
 }  // namespace ppq::exporters
