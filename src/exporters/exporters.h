@@ -15,5 +15,6 @@ ExporterRow ppl_cuda_json();
 ExporterRow tengine_scale();
 ExporterRow mnn_json();
 ExporterRow ascend_record();
+ExporterRow nxp();
 
 }  // namespace ppq::exporters
