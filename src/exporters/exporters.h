@@ -16,5 +16,6 @@ ExporterRow tengine_scale();
 ExporterRow mnn_json();
 ExporterRow ascend_record();
 ExporterRow nxp();
+ExporterRow snpe_json();
 
 }  // namespace ppq::exporters
