@@ -22,7 +22,7 @@ struct ExportFile {
   enum class Kind {
     Graph,   ///< at the graph's path
     Table,   ///< at the table's path
-    Beside,  ///< under its own name in the table's folder
+    Beside,  ///< in the table's folder: under the table's name with another ending, or under its own
   };
   Kind kind;
   std::string name;  ///< in an output folder: "quantized.table"
@@ -39,6 +39,8 @@ struct ExporterRow {
                          const ExportOptions& options);
   /// What to do with the files, as Markdown with the exact commands; null: nothing to say.
   std::string (*guide)(const Graph& graph, const PlatformSpec& platform, const ExportOptions& options);
+  /// Throws Unsupported, before any work, for a target whose usual data the format cannot say; null: it takes any.
+  void (*require)(const PlatformSpec& platform) = nullptr;
   bool writes(ExportFile::Kind kind) const;
 };
 const std::vector<ExporterRow>& exporter_table();
@@ -52,8 +54,8 @@ void check_options(const ExportOptions& options, const PlatformSpec* platform = 
 std::string deployment_guide(const Graph& graph, const PlatformSpec& platform, const std::vector<std::string>& exporters,
                              const ExportOptions& options);
 
-/// Reads an encodings JSON of any version (0.6.1, 1.0.0, 2.0.0) into the graph's quantization. Throws Data when it is
-/// malformed or names no tensor of this graph (with the nearest names). `fixed` marks them as given by the user.
+/// Reads an encodings JSON of any version (0.6.1, 1.0.0, 2.0.0), or PPQ's configuration JSON, into the graph's quantization. Throws Data
+/// when it is malformed or names no tensor of this graph (with the nearest names). `fixed` marks them as given by the user.
 struct EncodingsRead {
   size_t applied = 0;
   std::vector<std::string> unknown;  ///< names in the file that the graph does not have

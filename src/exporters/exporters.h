@@ -8,5 +8,14 @@ namespace ppq::exporters {
 ExporterRow encodings();
 ExporterRow onnx();
 ExporterRow onnx_qdq();
+ExporterRow ncnn_table();
+ExporterRow tensorrt_json();
+ExporterRow ppq_json();
+ExporterRow ppl_cuda_json();
+ExporterRow tengine_scale();
+ExporterRow mnn_json();
+ExporterRow ascend_record();
+ExporterRow nxp();
+ExporterRow snpe_json();
 
 }  // namespace ppq::exporters

@@ -155,11 +155,11 @@ std::vector<std::string> describe_inputs(const Graph& graph, const Dataset& data
   return lines;
 }
 
-/// The name in an output folder.
-std::string graph_file_of(const ExporterRow& exporter) {
+/// The path in an output folder; empty where the exporter has no such file.
+std::string path_of(const ExporterRow& exporter, ExportFile::Kind kind, const std::string& folder) {
   for (const ExportFile& file : exporter.files)
-    if (file.kind == ExportFile::Kind::Graph) return file.name;
-  return "quantized.onnx";
+    if (file.kind == kind) return folder + "/" + file.name;
+  return "";
 }
 
 /// Which part of the timing a pass belongs to.
@@ -201,7 +201,8 @@ class Job::Work {
     std::vector<std::string> notes;
     setting_ = effective_setting(options_, *platform_, notes);
     for (std::string& note : notes) report_.warnings.push_back({"", std::move(note)});
-    for (const std::string& format : formats()) find_exporter(format, platform_, "--export");
+    for (const std::string& format : formats())
+      if (const ExporterRow& exporter = find_exporter(format, platform_, "--export"); exporter.require) exporter.require(*platform_);
     export_options_ = export_options(options_);
     check_options(export_options_, platform_);
     if (!options_.auto_mixed.empty()) budget_ = parse_mixed_budget(options_.auto_mixed);
@@ -353,14 +354,16 @@ class Job::Work {
 
   JobResult write() {
     const auto start = Clock::now();
-    const std::string table_path = output_ + "/quantized.table";
     for (const std::string& format : formats()) {
       const ExporterRow& exporter = find_exporter(format, platform_);
-      const std::string graph_path = output_ + "/" + graph_file_of(exporter);
+      const std::string graph_path = path_of(exporter, ExportFile::Kind::Graph, output_);
+      const std::string table_path = path_of(exporter, ExportFile::Kind::Table, output_);
       const ExportSummary summary = exporter.write(*graph_, *platform_, graph_path, table_path, export_options_);
       report_.encodings_written += summary.written;
       report_.missing_reasons.insert(summary.reasons.begin(), summary.reasons.end());
-      report_.encodings_missing.insert(report_.encodings_missing.end(), summary.missing.begin(), summary.missing.end());
+      for (const std::string& name : summary.missing)
+        if (std::find(report_.encodings_missing.begin(), report_.encodings_missing.end(), name) == report_.encodings_missing.end())
+          report_.encodings_missing.push_back(name);
       if (!options_.save_graph.empty() || !options_.save_table.empty())
         exporter.write(*graph_, *platform_, options_.save_graph.empty() ? graph_path : options_.save_graph,
                        options_.save_table.empty() ? table_path : options_.save_table, export_options_);

@@ -17,7 +17,7 @@ PlatformSpec metax() {
       "Mul",  "Add",  "LeakyRelu", "Split", "Concat", "Transpose", "Slice",   "Reshape",     "Flatten",       "MatMul"};
   spec.fusion.activations = {"Relu", "Clip"};
   spec.passes = {{"split-gemm", "", nullptr}};
-  spec.exporters = {"onnx-qdq"};
+  spec.exporters = {"onnx-qdq", "ppq-json"};
   return spec;
 }
 

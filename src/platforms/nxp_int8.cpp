@@ -29,7 +29,7 @@ PlatformSpec nxp_int8() {
                              -std::exp2(30), std::exp2(30))));
   spec.fusion.activations = {"Relu", "Clip"};
   spec.default_setting = "nxp";
-  spec.exporters = {"onnx"};
+  spec.exporters = {"nxp"};
   return spec;
 }
 

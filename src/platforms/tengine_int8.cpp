@@ -17,7 +17,7 @@ PlatformSpec tengine_int8() {
   spec.slots.push_back(bias_of(rules::signed_symmetric(30)));
   spec.fusion.activations = {"Relu", "Clip"};
   spec.adjust_setting = equalize;
-  spec.exporters = {"onnx"};
+  spec.exporters = {"onnx", "tengine-scale"};
   return spec;
 }
 

@@ -83,6 +83,7 @@ void run_float(const Graph& graph, const Dataset& samples) {
 
 JobOptions job_options(const std::string& folder, const std::string& samples, Random& random) {
   constexpr const char* kEncodings[] = {"0.6.1", "1.0.0", "2.0.0"};
+  constexpr const char* kOtherExports[] = {"onnx-qdq", "ppq-json"};
   constexpr const char* kObservers[] = {"", "", "", "minmax", "percentile", "mse"};
   JobOptions options;
   options.model = folder + "/model.onnx";
@@ -93,7 +94,7 @@ JobOptions job_options(const std::string& folder, const std::string& samples, Ra
   options.encodings = random.pick(kEncodings);
   options.observer = random.pick(kObservers);
   options.max_memory = "64M";
-  if (random.one_in(3)) options.export_formats = {"onnx-qdq"};
+  if (random.one_in(3)) options.export_formats = {random.pick(kOtherExports)};
   return options;
 }
 
@@ -133,7 +134,8 @@ Outcome examine(const std::string& folder, uint64_t choice, const std::function<
   stage(("quantize for " + options.platform).c_str());
   fs::remove_all(options.output);
   if (Outcome outcome = outcome_of([&] { Job(options).run(); }); outcome.code) return outcome;
-  const std::string table = options.output + "/quantized.table";
+  std::string table = options.output + "/quantized.table";
+  if (!fs::exists(table)) table = options.output + "/quantized_ppq.json";
   if (!fs::exists(table)) return {};
   stage("its own table");
   if (Outcome outcome = outcome_of([&] { read_table(folder, options.platform, table, *samples); }); outcome.code) return outcome;

@@ -2,10 +2,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <unordered_set>
 
 #include "core/file.h"
 #include "exporters/exported_tensors.h"
+#include "exporters/ppq_json_read.h"
 #include "exporters/qualcomm/encoding.h"
 #include "graph/quant_slots.h"
 #include "ops/op_facts.h"
@@ -213,7 +215,10 @@ EncodingsRead apply_encodings(Graph& graph, const PlatformSpec& platform, const 
 }
 
 EncodingsRead read_encodings(Graph& graph, const PlatformSpec& platform, const std::string& path, bool fixed) {
-  return apply_encodings(graph, platform, encodings_from_json(read_file(path), path), fixed, path);
+  const std::string text = read_file(path);
+  const auto json = nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (is_ppq_config(json)) return apply_ppq_config(graph, platform, json, fixed, path);
+  return apply_encodings(graph, platform, encodings_from_json(text, path), fixed, path);
 }
 
 }  // namespace ppq

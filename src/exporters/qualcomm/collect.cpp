@@ -6,17 +6,12 @@
 
 #include "exporters/exported_tensors.h"
 #include "exporters/qualcomm/encoding.h"
+#include "exporters/table_format.h"
 #include "ops/op_facts.h"
 #include "ppq/error.h"
 
 namespace ppq {
 namespace {
-
-std::vector<double> to_doubles(const at::Tensor& tensor) {
-  const at::Tensor flat = tensor.to(at::kCPU, at::kDouble).contiguous().reshape({-1});
-  const double* data = flat.const_data_ptr<double>();
-  return {data, data + flat.numel()};
-}
 
 Encoding integer_entry(const Value& value, const TensorQuant& quant) {
   const QuantScheme& scheme = quant.scheme;
@@ -30,7 +25,7 @@ Encoding integer_entry(const Value& value, const TensorQuant& quant) {
   entry.bits = scheme.bits;
   entry.symmetric = scheme.symmetric && scheme.quant_min < 0;
   entry.per_channel = scheme.granularity == Granularity::PerChannel;
-  entry.scale = to_doubles(quant.params.scale);
+  entry.scale = numbers_of(quant.params.scale);
   if (entry.per_channel) {
     const int rank =
         value.is_constant() ? static_cast<int>(value.constant().dim()) : static_cast<int>(value.shape ? value.shape->size() : 0);
@@ -38,7 +33,7 @@ Encoding integer_entry(const Value& value, const TensorQuant& quant) {
   }
   // A symmetric grid starts at -2^(bits-1) even where only -127..127 is used: the tools take no other offset.
   const double grid_start = entry.symmetric ? -std::ldexp(1.0, scheme.bits - 1) : scheme.quant_min;
-  for (double zero_point : quant.params.offset.defined() ? to_doubles(quant.params.offset) : std::vector<double>(entry.scale.size(), 0.0))
+  for (double zero_point : quant.params.offset.defined() ? numbers_of(quant.params.offset) : std::vector<double>(entry.scale.size(), 0.0))
     entry.offset.push_back(static_cast<int64_t>(std::llround(grid_start - zero_point)));
   return entry;
 }
@@ -49,7 +44,7 @@ Encoding bias_entry(const Value& value, const TensorQuant& quant) {
   entry.name = value.name();
   entry.parameter = entry.bias = entry.symmetric = true;
   entry.bits = quant.scheme.bits;
-  entry.scale = to_doubles(quant.params.scale);
+  entry.scale = numbers_of(quant.params.scale);
   entry.per_channel = quant.scheme.granularity == Granularity::PerChannel;
   entry.axis = entry.per_channel ? 0 : -1;
   entry.offset.assign(entry.scale.size(), 0);

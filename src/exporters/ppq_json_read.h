@@ -1,0 +1,17 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "exporters/exporter.h"
+
+namespace ppq {
+
+/// Whether a file's object is PPQ's configuration ("configs" and "values").
+bool is_ppq_config(const nlohmann::ordered_json& json);
+/// Puts PPQ's configuration onto the graph's slots (see read_encodings): the file's nodes are computed in integers, places that it does
+/// not name stay as they are, and FP32 ones become float. Axes and rounding, which it does not say, are the operator's and the platform's.
+EncodingsRead apply_ppq_config(Graph& graph, const PlatformSpec& platform, const nlohmann::ordered_json& json, bool fixed,
+                               const std::string& where);
+
+}  // namespace ppq
