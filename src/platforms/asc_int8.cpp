@@ -19,7 +19,7 @@ PlatformSpec asc_int8() {
   spec.slots.insert(spec.slots.begin(), rules::quantized(SlotRole::Weight, rounded(rules::signed_symmetric(8)), {"Gemm"}));
   spec.fusion.activations = {"Relu", "Clip"};
   spec.default_setting = "ascend";
-  spec.exporters = {"onnx", "ascend-record"};
+  spec.exporters = {"ascend-record"};
   return spec;
 }
 

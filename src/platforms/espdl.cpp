@@ -67,7 +67,7 @@ PlatformSpec espdl(const Chip& chip) {
   spec.slots.push_back(bias_of(in_channels(rules::rounded(rules::power_of_two(rules::signed_symmetric(chip.bias_bits)), chip.rounding))));
   spec.fusion.activations = {"Relu", "Clip", "Swish"};
   spec.adjust_setting = equalize;
-  spec.exporters = {"onnx", "ppq-json"};
+  spec.exporters = {"ppq-json"};
   return spec;
 }
 

@@ -18,7 +18,7 @@ PlatformSpec fpga_int8() {
   spec.slots.push_back(bias_of(rules::limited(rules::power_of_two(rules::signed_symmetric(30)), -std::exp2(29), std::exp2(29))));
   spec.fusion.activations = {"Relu", "Clip"};
   spec.default_setting = "fpga";
-  spec.exporters = {"onnx", "ppq-json"};
+  spec.exporters = {"ppq-json"};
   return spec;
 }
 

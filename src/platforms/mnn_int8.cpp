@@ -15,7 +15,7 @@ PlatformSpec mnn_int8() {
   spec.slots.insert(spec.slots.begin(), rules::quantized(SlotRole::Weight, rules::per_channel(plain), {"Conv"}));
   spec.fusion.activations = {"Relu", "Clip", "Swish", "Softplus", "Sigmoid"};
   spec.default_setting = "mnn";
-  spec.exporters = {"onnx", "mnn-json"};
+  spec.exporters = {"mnn-json"};
   return spec;
 }
 

@@ -35,7 +35,7 @@ PlatformSpec ncnn_int8() {
                 rules::quantized(SlotRole::Constant, activation)};
   spec.fusion.activations = {};
   spec.default_setting = "ncnn";
-  spec.exporters = {"onnx", "ncnn-table"};
+  spec.exporters = {"ncnn-table"};
   return spec;
 }
 

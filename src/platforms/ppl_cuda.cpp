@@ -14,7 +14,7 @@ PlatformSpec ppl_cuda(const QuantScheme& scheme) {
   spec.slots = plain_slots(scheme, rules::per_channel(scheme));
   spec.fusion.activations = {"Relu", "Clip", "Sigmoid", "LeakyRelu"};
   spec.default_setting = "pplcuda";
-  spec.exporters = {"onnx", "ppq-json"};
+  spec.exporters = {"ppq-json"};
   return spec;
 }
 
@@ -29,7 +29,7 @@ PlatformSpec ppl_cuda_int8() {
   spec.name = "ppl_cuda_int8";
   spec.aliases = {"ppl_cuda", "pplcuda"};
   spec.summary = "OpenPPL on CUDA: int8 activations, int8 per-channel weights, 32-bit biases";
-  spec.exporters = {"onnx", "ppl-cuda-json"};
+  spec.exporters = {"ppl-cuda-json"};
   spec.slots.push_back(bias());
   return spec;
 }

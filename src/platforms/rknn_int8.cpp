@@ -29,7 +29,7 @@ PlatformSpec rknn_int8() {
   spec.slots.push_back(bias(rules::signed_symmetric(32)));
   spec.fusion.activations = {"Relu", "Clip"};
   spec.adjust_setting = equalize;
-  spec.exporters = {"onnx", "ppq-json"};
+  spec.exporters = {"ppq-json"};
   return spec;
 }
 

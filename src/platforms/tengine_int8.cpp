@@ -14,10 +14,11 @@ PlatformSpec tengine_int8() {
   spec.quant_types = {"Conv", "ConvTranspose", "GlobalAveragePool", "AveragePool", "Relu", "Add", "Mul", "Clip", "Sigmoid", "MatMul",
                       "Gemm", "Concat",        "LeakyRelu",         "Softmax"};
   spec.slots = plain_slots(rules::unsigned_asymmetric(8), rules::unsigned_asymmetric(8));
-  spec.slots.push_back(bias_of(rules::signed_symmetric(30)));
+  // Tengine's tool works biases out by itself.
+  spec.slots.push_back(rules::passive(SlotRole::Bias, rules::signed_symmetric(30)));
   spec.fusion.activations = {"Relu", "Clip"};
   spec.adjust_setting = equalize;
-  spec.exporters = {"onnx", "tengine-scale"};
+  spec.exporters = {"tengine-scale"};
   return spec;
 }
 

@@ -10,7 +10,7 @@ PlatformSpec trt_int8() {
   spec.aliases = {"trt", "tensorrt", "tensorrt_int8"};
   spec.summary = "NVIDIA TensorRT: int8 activations, int8 per-channel weights, biases in float";
   spec.default_setting = "trt";
-  spec.exporters = {"onnx-qdq", "onnx", "tensorrt-json"};
+  spec.exporters = {"onnx-qdq", "tensorrt-json"};
   return spec;
 }
 

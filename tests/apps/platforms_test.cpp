@@ -24,7 +24,8 @@ TEST_F(Platforms, EveryOneQuantizes) {
   for (const PlatformSpec& spec : platform_table()) {
     SCOPED_TRACE(spec.name);
     const Result result = job(spec.name, spec.name);
-    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(result.code, 0) << result.err;
+    if (result.code != 0) continue;
     const Json found = report(spec.name);
     EXPECT_EQ(found["platform"], spec.name);
     EXPECT_GT(found["nodes"]["quantized"], 0);

@@ -177,7 +177,7 @@ inline std::vector<GoldenCase> further_cases() {
        "c = Conv(x, w) s = Softplus(c) t = Tanh(s) y = Mul(c, t)", GoldenCase::Fused},
       {"Swish of parts", "(float[N,4,8,8] x, float[8,4,1,1] w) => (float[N,8,8,8] y)", "c = Conv(x, w) s = Sigmoid(c) y = Mul(c, s)",
        GoldenCase::Fused},
-      {"Attention",
+      {"Attention in one",
        "(float[N,4,6] x, float[N,4,6] v, float[N,4,6] u) => (float[N,4,6] y)",
        "y = Attention<q_num_heads = 2, kv_num_heads = 2>(x, v, u)",
        GoldenCase::Configured,
