@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 
 #include "graph/quant_slots.h"
 #include "ops/op_facts.h"
@@ -38,6 +38,7 @@ class Reader {
   EncodingsRead apply() {
     for (const char* section : {"configs", "values"})
       if (!json_[section].is_object()) fail("'" + std::string(section) + "': got " + json_[section].type_name() + ", expected an object");
+    for (const auto& [name, numbers] : json_["values"].items()) values_.emplace(name, &numbers);
     for (const auto& [name, configs] : json_["configs"].items()) {
       if (!configs.is_object()) fail("'configs': '" + name + "': got " + configs.type_name() + ", expected an object");
       Node* node = graph_.find_node(name);
@@ -199,8 +200,9 @@ class Reader {
 
   QuantParams params_of(const Json& config, const QuantScheme& scheme, const Value& value, const std::string& spot) const {
     const std::string root = reference(config, "dominator", spot);
-    if (!json_["values"].contains(root)) fail(spot, "'dominator': got " + root + ", which 'values' does not have");
-    const Json& numbers = json_["values"][root];
+    const auto found = values_.find(root);
+    if (found == values_.end()) fail(spot, "'dominator': got " + root + ", which 'values' does not have");
+    const Json& numbers = *found->second;
     QuantParams params{tensor_of(numbers, "scale", scheme, spot), tensor_of(numbers, "zero_point", scheme, spot)};
     const int64_t count = params.scale.numel();
     if (params.offset.numel() != count) fail(spot, "'scale' and 'zero_point': got lists of different length");
@@ -254,7 +256,8 @@ class Reader {
   bool fixed_;
   std::string where_;
   EncodingsRead read_;
-  std::map<std::string, std::vector<TensorQuantPtr>> shared_;
+  std::unordered_map<std::string, const Json*> values_;
+  std::unordered_map<std::string, std::vector<TensorQuantPtr>> shared_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "exporters/exporters.h"
+#include "exporters/json_members.h"
 #include "exporters/table_format.h"
 
 namespace ppq::exporters {
@@ -24,7 +25,7 @@ Json json_of(const Graph& graph) {
     const auto [low, high] = range_of(tensor.quant->params, scheme);
     const bool channels = scheme.granularity == Granularity::PerChannel;
     const auto spread = [&](const at::Tensor& range) { return channels ? Json(numbers_of(range)) : Json(numbers_of(range).at(0)); };
-    json[tensor.value->name()] = Json{{"tensor_min", spread(low)}, {"tensor_max", spread(high)}};
+    append(json, tensor.value->name(), Json{{"tensor_min", spread(low)}, {"tensor_max", spread(high)}});
   }
   return json;
 }
