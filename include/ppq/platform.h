@@ -18,8 +18,8 @@ class Pass;
 struct ExporterRow;
 struct QuantizationSetting;
 
-/// Targets, numbered as in PPQ (settings files hold these numbers). Only those with a PlatformSpec can be quantized for;
-/// QNN_HTP_* are ours.
+/// Targets, numbered as in PPQ (settings files hold these numbers) and, ESPDL_*, in esp-ppq. Only those with a PlatformSpec can be
+/// quantized for; QNN_HTP_*, QNN_ENPU_INT8, TRT_INT8_INPUT_ONLY, PPL_CUDA_FP8 and RKNN_INT8_C are ours.
 enum class TargetPlatform : int {
   MNN_INT8 = 100,
   TRT_INT8 = 101,
@@ -28,20 +28,31 @@ enum class TargetPlatform : int {
   TENGINE_INT8 = 104,
   TRT_FP8 = 105,
   ASC_INT8 = 106,
+  TRT_INT8_INPUT_ONLY = 107,
   PPL_CUDA_INT8 = 201,
   PPL_CUDA_INT4 = 202,
   PPL_CUDA_FP16 = 203,
   PPL_CUDA_MIX = 204,
+  PPL_CUDA_FP8 = 205,
   PPL_DSP_INT8 = 301,
   SNPE_INT8 = 302,
   PPL_DSP_TI_INT8 = 303,
   QNN_DSP_INT8 = 304,
   QNN_HTP_INT8 = 310,
   QNN_HTP_A16W8 = 311,
+  QNN_HTP_V85_INT8 = 312,
+  QNN_ENPU_INT8 = 313,
   HOST_INT8 = 401,
   NXP_INT8 = 501,
   FPGA_INT8 = 502,
+  ESPDL_INT8 = 551,
+  ESPDL_INT16 = 552,
+  ESPDL_S3_INT8 = 553,
+  ESPDL_S3_INT16 = 554,
+  ESPDL_C_INT8 = 557,
+  ESPDL_C_INT16 = 558,
   RKNN_INT8 = 601,
+  RKNN_INT8_C = 602,
   METAX_INT8_C = 701,
   METAX_INT8_T = 702,
   HEXAGON_INT8 = 801,
@@ -123,6 +134,7 @@ struct PlatformSpec {
   std::string name;                              ///< "qnn_dsp_int8": the CLI's word
   std::vector<std::string> aliases;              ///< other accepted spellings ("QNN_DSP_INT8" is accepted by case-folding)
   std::string summary;                           ///< one line for `list platforms`
+  std::string source;                            ///< the file that it was read from; empty: built in
   std::set<std::string> quant_types;             ///< op types computed in integers
   std::function<bool(const Node&)> computes_if;  ///< a further condition on nodes of those types; null: none
   std::vector<SlotRule> slots;                   ///< the first that fits decides; where none does the slot stays float
@@ -149,6 +161,12 @@ QuantScheme signed_symmetric(int bits);     ///< -2^(bits-1) .. 2^(bits-1) - 1
 QuantScheme narrow_symmetric(int bits);     ///< ±(2^(bits-1) - 1)
 QuantScheme per_channel(QuantScheme scheme);
 QuantScheme per_block(QuantScheme scheme, int64_t block_size);
+/// 8 bits of which `exponent_bits` are the exponent: 4 (E4M3, up to 448) or 5 (E5M2, up to 57344), with scales that are powers of two,
+/// as PPQ's FP8 targets have them. Its observer is "floating".
+QuantScheme minifloat(int exponent_bits);
+QuantScheme power_of_two(QuantScheme scheme);
+QuantScheme rounded(QuantScheme scheme, Rounding rounding);
+QuantScheme limited(QuantScheme scheme, double quant_min, double quant_max);
 SlotRule quantized(SlotRole role, QuantScheme scheme, std::set<std::string> types = {});
 /// Not exported.
 SlotRule passive(SlotRole role, QuantScheme scheme, std::set<std::string> types = {});
@@ -157,8 +175,8 @@ SlotRule in_float(SlotRole role, std::set<std::string> types = {});
 
 /// Every platform, in listing order.
 const std::vector<PlatformSpec>& platform_table();
-/// By name or alias, case ignored, '-' as '_'. Throws Usage with candidates, Unsupported for targets of PPQ that have no
-/// PlatformSpec here. `option` is what errors call the place where the user says it.
+/// By name or alias, case ignored, '-' as '_'; or from a JSON file of the user's (docs/platforms.md). Throws Usage with candidates,
+/// Unsupported for targets of PPQ that have no PlatformSpec here. `option` is what errors call the place where the user says it.
 const PlatformSpec& find_platform(const std::string& name, const std::string& option = "platform");
 const PlatformSpec& find_platform(TargetPlatform id);
 

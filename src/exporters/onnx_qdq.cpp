@@ -7,9 +7,11 @@
 #include <set>
 #include <tuple>
 
+#include "executor/fused.h"
 #include "exporters/exported_tensors.h"
 #include "exporters/exporters.h"
 #include "graph/readers.h"
+#include "onnx/raise_opset.h"
 #include "ops/linear_quantization.h"
 #include "ops/op_facts.h"
 #include "ppq/error.h"
@@ -17,6 +19,8 @@
 
 namespace ppq::exporters {
 namespace {
+
+constexpr int64_t kOpsetOfMinifloats = 19;  // of QuantizeLinear
 
 struct QdqOptions {
   std::string weights = "integers", bias = "int32";
@@ -27,22 +31,43 @@ struct QdqOptions {
   }
 };
 
-/// The integer type that holds a scheme's numbers.
-at::ScalarType integer_type(const QuantScheme& scheme, const std::string& where) {
-  if (scheme.format != NumberFormat::Linear || scheme.dynamic || scheme.granularity == Granularity::PerBlock)
-    throw Error(ErrorKind::Unsupported, where, "QuantizeLinear is written for integers with a scale a tensor or a channel only");
+/// The type that holds a scheme's numbers: integers, or 8-bit minifloats.
+at::ScalarType stored_type(const QuantScheme& scheme, const std::string& where) {
+  if (scheme.dynamic || scheme.granularity == Granularity::PerBlock)
+    throw Error(ErrorKind::Unsupported, where, "QuantizeLinear is written with a scale a tensor or a channel only");
+  if (scheme.format == NumberFormat::Floating) {
+    const bool e4m3 = scheme.exponent_bits == 4 && scheme.quant_max == 448, e5m2 = scheme.exponent_bits == 5 && scheme.quant_max == 57344;
+    if (scheme.bits != 8 || (!e4m3 && !e5m2) || scheme.rounding != Rounding::HalfEven)
+      throw Error(ErrorKind::Unsupported, where,
+                  "of minifloats QuantizeLinear has E4M3 (up to 448) and E5M2 (up to 57344), halves to even");
+    return e4m3 ? at::kFloat8_e4m3fn : at::kFloat8_e5m2;
+  }
   if (scheme.rounding != Rounding::HalfEven)
     throw Error(ErrorKind::Unsupported, where, "QuantizeLinear rounds halves to even, which this target does not");
+  if (scheme.bits > 32)
+    throw Error(ErrorKind::Unsupported, where, "DequantizeLinear takes no integers of " + std::to_string(scheme.bits) + " bits",
+                "biases may stay float: --export-option qdq-bias=float");
   const bool is_signed = scheme.quant_min < 0;
   if (scheme.quant_min >= -128 && scheme.quant_max <= (is_signed ? 127 : 255)) return is_signed ? at::kChar : at::kByte;
   if (scheme.quant_min >= -32768 && scheme.quant_max <= (is_signed ? 32767 : 65535)) return is_signed ? at::kShort : at::kUInt16;
   return at::kInt;
 }
 
-/// Integers of a stored parameter. What is rounded already is on the grid.
-at::Tensor integers_of(const at::Tensor& tensor, const TensorQuant& quant, at::ScalarType type) {
+/// A stored parameter in its type. What is rounded already is on the grid.
+at::Tensor stored_numbers(const at::Tensor& tensor, const TensorQuant& quant, at::ScalarType type) {
+  if (at::isFloat8Type(type)) {
+    const at::Tensor rounded = fake_quantize(tensor.to(at::kFloat), quant);
+    std::vector<int64_t> shape(static_cast<size_t>(tensor.dim()), 1);
+    if (quant.scheme.granularity == Granularity::PerChannel) shape[static_cast<size_t>(quant.scheme.axis)] = -1;
+    return (rounded / quant.params.scale.to(at::kFloat).reshape(shape)).to(type);
+  }
   const at::Tensor integers = quantize_to_int(tensor.to(at::kFloat), quant.scheme, quant.params);
   return integers.scalar_type() == type ? integers : integers.to(type);
+}
+
+at::Tensor zero_point_of(const TensorQuant& quant, at::ScalarType type) {
+  const at::Tensor offset = at::round(quant.params.offset.to(at::kDouble));
+  return at::isFloat8Type(type) ? offset.to(at::kFloat).to(type) : offset.to(at::kInt).to(type);
 }
 
 bool known(const TensorQuantPtr& quant) { return quant && quant->params.defined(); }
@@ -74,7 +99,8 @@ class Writer {
         if (!value || !known(quant) || !quant->simulated()) continue;
         written_[value] = quant.get();
         const bool rounded = is_passive(node) && node.quant_of_input(0) == quant;
-        if (!rounded && !bound_follows(*value, quant)) output(node, i, *quant, next);
+        // An activation that is computed in one go with the node rounds behind both; a pair between them would part them.
+        if (!rounded && !is_fused_interior(*value, pinned_)) output(node, i, *quant, next);
       }
     }
     for (Value* value : replaced_)
@@ -93,12 +119,11 @@ class Writer {
   const Numbers& numbers(const TensorQuant& quant, const std::string& name) {
     Numbers& found = numbers_[&quant];
     if (found.scale) return found;
-    found.type = integer_type(quant.scheme, "tensor " + name);
+    found.type = stored_type(quant.scheme, "tensor " + name);
     found.per_channel = quant.scheme.granularity == Granularity::PerChannel;
     const auto sizes = found.per_channel ? std::vector<int64_t>{quant.params.scale.numel()} : std::vector<int64_t>{};
     found.scale = graph_.add_constant(graph_.unique_name(name + "_scale"), quant.params.scale.to(at::kFloat).reshape(sizes).contiguous());
-    found.zero_point = graph_.add_constant(graph_.unique_name(name + "_zero_point"),
-                                           at::round(quant.params.offset.to(at::kDouble)).to(at::kInt).to(found.type).reshape(sizes));
+    found.zero_point = graph_.add_constant(graph_.unique_name(name + "_zero_point"), zero_point_of(quant, found.type).reshape(sizes));
     return found;
   }
 
@@ -108,6 +133,7 @@ class Writer {
     // What the model's own opset does not have yet, onnxruntime's domain has for any opset.
     const bool wide = numbers.type == at::kShort || numbers.type == at::kUInt16;
     const int64_t opset = graph_.opset();
+    if (at::isFloat8Type(numbers.type)) return node;
     if (opset < (wide ? 21 : numbers.per_channel ? 13 : 10)) {
       node->domain = "com.microsoft";
       if (graph_.opset("com.microsoft") == 0) graph_.opsets.emplace_back("com.microsoft", 1);
@@ -133,8 +159,10 @@ class Writer {
     const DataType type = of.dtype == DataType::Undefined ? DataType::Float : of.dtype;
     Value* real = from;
     if (type != DataType::Float) real = cast(from, like(of.name() + "_float", of, DataType::Float), DataType::Float, before);
-    const auto [low, high] = ops::integer_range(n.type);
-    if (quant.scheme.quant_min > low || quant.scheme.quant_max < high) real = clip(of, quant, real, before);
+    if (!at::isFloat8Type(n.type)) {
+      const auto [low, high] = ops::integer_range(n.type);
+      if (quant.scheme.quant_min > low || quant.scheme.quant_max < high) real = clip(of, quant, real, before);
+    }
     Value* integers = like(of.name() + "_quantized", of, to_data_type(n.type));
     add("QuantizeLinear", of, n, quant, real, integers, before);
     Value* back = type == DataType::Float ? to : like(of.name() + "_dequantized", of, DataType::Float);
@@ -156,16 +184,6 @@ class Writer {
       real = cut;
     }
     return real;
-  }
-
-  /// Whether a Relu or Clip behind the value rounds the same way: rounding in front of it too changes nothing, and would stand
-  /// between what runtimes compute in one go.
-  bool bound_follows(const Value& value, const TensorQuantPtr& quant) const {
-    const Node* reader = only_reader(&value, pinned_);
-    if (!reader) return false;
-    const Node& next = *reader;
-    return (next.is("Relu") || next.is("Clip")) && next.input(0) == &value && next.quant_of_input(0) == quant &&
-           next.quant_of_output() == quant;
   }
 
   /// For readers that round what their neighbours do not.
@@ -219,8 +237,8 @@ class Writer {
           type == DataType::Float ? &value : cast(&value, like(value.name() + "_float", value, DataType::Float), DataType::Float, &node);
       add("QuantizeLinear", value, n, quant, real, stored, &node);
     } else {
-      stored =
-          graph_.add_constant(graph_.unique_name(value.name() + "_quantized"), integers_of(value.constant(), quant, n.type).contiguous());
+      stored = graph_.add_constant(graph_.unique_name(value.name() + "_quantized"),
+                                   stored_numbers(value.constant(), quant, n.type).contiguous());
     }
     add("DequantizeLinear", value, n, quant, stored, back, &node);
     ++count_;
@@ -239,6 +257,14 @@ class Writer {
   size_t count_ = 0;
 };
 
+bool has_minifloats(const Graph& graph) {
+  for (const Node* node : graph.nodes())
+    for (const auto* slots : {&node->input_quant, &node->output_quant})
+      for (const TensorQuantPtr& quant : *slots)
+        if (known(quant) && quant->scheme.format == NumberFormat::Floating) return true;
+  return false;
+}
+
 ExportSummary write(const Graph& graph, const PlatformSpec&, const std::string& graph_path, const std::string&,
                     const ExportOptions& given) {
   const auto options = read_options<QdqOptions>(given);
@@ -246,6 +272,7 @@ ExportSummary write(const Graph& graph, const PlatformSpec&, const std::string& 
   for (const ExportedTensor& tensor : exported_tensors(graph))
     if (tensor.state == ExportedTensor::State::Missing) summary.missing.push_back(tensor.value->name());
   const auto copy = graph.clone();
+  if (has_minifloats(graph)) raise_opset(*copy, kOpsetOfMinifloats);
   summary.written = Writer(*copy, options).run();
   if (graph_path.empty()) return summary;
   write_onnx(*copy, graph_path);
@@ -268,7 +295,7 @@ With optimizations on (the default) it computes in integers, quicker, and halves
 - TensorRT takes zero points of 0 only, and wants weights and biases as floats: choose a symmetric target,
   `--export-option qdq-weights=float --export-option qdq-bias=float`.
 - 16 bits below opset 21, and scales of channels below opset 13, are operators of onnxruntime's own domain (`com.microsoft`); other
-  runtimes need a model of a later opset.
+  runtimes need a model of a later opset. FP8 is written in opset 19, to which an older model is raised.
 )";
 }
 

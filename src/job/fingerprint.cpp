@@ -8,6 +8,7 @@
 
 #include "core/file.h"
 #include "job/options.h"
+#include "platforms/platform_json.h"
 
 namespace ppq {
 namespace {
@@ -61,6 +62,7 @@ std::string fingerprint(const JobOptions& options, const JobContents& contents) 
   nlohmann::json parts = {{"version", PPQ_VERSION}, {"device", contents.devices}, {"setting", hash(contents.setting)}};
   parts["model"] = hash(describe_files(options.model) + describe_network(contents.graph));
   if (!options.overrides.empty()) parts["overrides"] = hash(describe_files(options.overrides));
+  if (platforms::is_platform_file(options.platform)) parts["rules"] = hash(read_file(options.platform));
   const size_t count = contents.samples.size();
   parts["samples"] =
       std::to_string(count) + ":" + hash(describe_files(options.calib) + contents.samples.name(0) + contents.samples.name(count - 1));

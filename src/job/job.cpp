@@ -174,6 +174,18 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
+/// What a platform's file names in rooms that the platforms know nothing of.
+void check_names(const PlatformSpec& platform) {
+  if (platform.source.empty()) return;
+  QuantizationSettingFactory::by_name(platform.default_setting, nullptr, platform.source + ": setting");
+  for (const std::string& name : platform.exporters) find_exporter(name, &platform, platform.source + ": exporters");
+  std::vector<std::string> names;
+  for (const PassRow& row : pass_table()) names.push_back(row.name);
+  for (const TargetPass& pass : platform.passes)
+    if (!find_pass(pass.name))
+      throw Error(ErrorKind::Usage, platform.source + ": passes", "there is no pass '" + pass.name + "'", did_you_mean(pass.name, names));
+}
+
 }  // namespace
 
 class Job::Work {
@@ -184,6 +196,7 @@ class Job::Work {
       if (value->empty()) throw Error(ErrorKind::Usage, "job", std::string(option) + " is missing");
     options_.data.option_prefix = "--";
     platform_ = &find_platform(options_.platform, "--platform");
+    check_names(*platform_);
     check_numbers(options_);
     std::vector<std::string> notes;
     setting_ = effective_setting(options_, *platform_, notes);

@@ -20,6 +20,10 @@ std::unique_ptr<Pass> make_batch_norm_to_conv();
 std::unique_ptr<Pass> make_merge_equal_constants();
 std::unique_ptr<Pass> make_remove_dead_code();
 
+// What some targets want, and others on request.
+std::unique_ptr<Pass> make_split_gemm();
+std::unique_ptr<Pass> make_nxp_resize();
+
 // Quantization.
 std::unique_ptr<Pass> make_raise_small_ranges();
 std::unique_ptr<Pass> make_equalize_layers();

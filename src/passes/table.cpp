@@ -9,6 +9,7 @@ namespace {
 using Setting = QuantizationSetting;
 
 bool always(const Setting&) { return true; }
+bool never(const Setting&) { return false; }
 bool equalizes(const Setting& s) { return s.equalization; }
 bool equalizes_by_ssd(const Setting& s) { return s.ssd_equalization; }
 bool absorbs(const Setting& s) { return s.extra.absorb_high_bias; }
@@ -48,7 +49,9 @@ std::vector<PassRow>& table() {
       {"merge-equal-constants", "equal constants share one value", CleanUp, Nothing, always, make_merge_equal_constants},
       {"remove-dead-code", "drop what no output needs", CleanUp, Nothing, deletes_isolated, make_remove_dead_code},
 
-      // First of those that change values: what is found of the float network later is of the raised one.
+      {"split-gemm", "Gemm becomes MatMul and Add (on request, and for MetaX)", Rewrite, Values, never, make_split_gemm},
+      {"nxp-resize", "Resize takes the nearest pixel, as NXP's accelerators do (on request)", Rewrite, Values, never, make_nxp_resize},
+      // First of those that move scale: what is found of the float network later is of the raised one.
       {"raise-small-ranges", "tensors below the target's least range grow by powers of two, which constants around them take back", Rewrite,
        Values, always, make_raise_small_ranges},
       {"equalize-layers", "move scale between neighbouring layers until their channels have like ranges", Rewrite, Values, equalizes,

@@ -5,28 +5,13 @@
 // - Ranges: the tools widen activations narrower than 1e-4 (SNPE, "Quantized vs Non-Quantized Models"), and take 0..1 for the
 //   outputs of Sigmoid and Softmax.
 // - The tensor processor's weights are symmetric and per channel, its biases 32 bits wide (QNN's HTP operator definitions).
+#include "platforms/operator_sets.h"
 #include "platforms/platforms.h"
-#include "ppq/setting.h"
 
 namespace ppq::platforms {
 namespace {
 
 constexpr double kMinRange = 1e-4;
-
-std::set<std::string> hexagon_types() {
-  return {// computing
-          "Conv", "ConvTranspose", "Gemm", "MatMul",
-          // activations
-          "Relu", "PRelu", "LeakyRelu", "Clip", "Sigmoid", "Softmax", "HardSigmoid", "HardSwish", "Tanh", "Gelu", "Elu",
-          // arithmetic
-          "Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Scale",
-          // pooling, reduction, normalization, resampling
-          "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "ReduceMean", "BatchNormalization", "InstanceNormalization",
-          "LayerNormalization", "Resize", "Upsample", "Interp",
-          // data movement
-          "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Split", "Slice", "Gather", "Pad", "DepthToSpace",
-          "SpaceToDepth", "Expand", "Tile", "Identity", "Dropout"};
-}
 
 std::vector<SlotRule> hexagon_slots(QuantScheme activation, const QuantScheme& weight, const QuantScheme& bias) {
   using enum SlotRole;
@@ -51,7 +36,7 @@ PlatformSpec hexagon(std::vector<SlotRule> slots) {
   spec.default_setting = "dsp";
   // Hexagon's Add takes inputs of different scales, and one common scale costs residual networks half of their precision
   // (docs/accuracy.md).
-  spec.adjust_setting = [](QuantizationSetting& setting) { setting.fusion_setting.align_elementwise_to = "None"; };
+  spec.adjust_setting = scales_of_its_own;
   spec.exporters = {"onnx", "encodings"};
   return spec;
 }
@@ -66,5 +51,7 @@ PlatformSpec hexagon_htp(int activation_bits) {
   return hexagon(hexagon_slots(rules::unsigned_asymmetric(activation_bits), rules::per_channel(rules::signed_symmetric(8)),
                                rules::per_channel(rules::signed_symmetric(32))));
 }
+
+PlatformSpec hexagon_symmetric(const QuantScheme& scheme, const QuantScheme& bias) { return hexagon(hexagon_slots(scheme, scheme, bias)); }
 
 }  // namespace ppq::platforms

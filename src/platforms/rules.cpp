@@ -60,6 +60,33 @@ QuantScheme per_block(QuantScheme scheme, int64_t block_size) {
   return scheme;
 }
 
+QuantScheme minifloat(int exponent_bits) {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::Floating;
+  scheme.exponent_bits = exponent_bits;
+  // E4M3 has no infinities: all but one of the numbers with the largest exponent are values. E5M2 has, as in IEEE 754.
+  scheme.quant_max = exponent_bits == 4 ? 448 : 57344;
+  scheme.quant_min = -scheme.quant_max;
+  scheme.symmetric = scheme.power_of_two = true;
+  scheme.observer = "floating";
+  return scheme;
+}
+
+QuantScheme power_of_two(QuantScheme scheme) {
+  scheme.power_of_two = true;
+  return scheme;
+}
+
+QuantScheme rounded(QuantScheme scheme, Rounding rounding) {
+  scheme.rounding = rounding;
+  return scheme;
+}
+
+QuantScheme limited(QuantScheme scheme, double quant_min, double quant_max) {
+  scheme.quant_min = quant_min, scheme.quant_max = quant_max;
+  return scheme;
+}
+
 SlotRule quantized(SlotRole role, QuantScheme scheme, std::set<std::string> types) {
   return {role, SlotRule::Treatment::Quantized, std::move(scheme), std::move(types)};
 }

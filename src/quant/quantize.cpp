@@ -183,6 +183,8 @@ at::Tensor quantize_to_int(const at::Tensor& x, const QuantScheme& scheme, const
   if (scheme.format == NumberFormat::Floating) {
     throw Error(ErrorKind::Unsupported, "quantize_to_int", "number format: got floating, expected linear");
   }
+  if (scheme.bits > 32)
+    throw Error(ErrorKind::Unsupported, "quantize_to_int", "integers: got " + std::to_string(scheme.bits) + " bits, expected at most 32");
   at::ScalarType type = narrowest_type(scheme);
   if (scheme.granularity != Granularity::PerBlock || axis < 0) {
     return kernels::quantize_to_int(x, params.scale, params.offset, axis, format_of(scheme), type);

@@ -56,6 +56,25 @@ TEST_F(Resume, RefusesAnotherSettingOrAnotherSample) {
   EXPECT_GT(image_max(), 2);
 }
 
+TEST_F(Resume, RefusesOtherRules) {
+  const std::string rules = work_.folder + "/rules.json";
+  const auto put = [&](int bits) {
+    write_file(rules, R"({"name": "mine", "like": "qnn_dsp_int8", "slots": [{"role": "weight", "bits": )" + std::to_string(bits) + "}]}");
+  };
+  const auto run = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--platform", rules, "--output", output_});
+    return ppq_torch(work_.quantize(more));
+  };
+  put(6);
+  ASSERT_EQ(run({"--eval", work_.folder + "/eval"}).code, 5);
+  put(5);
+  const Result other = run({"--resume"});
+  EXPECT_EQ(other.code, 2) << other.err;
+  EXPECT_THAT(other.err, HasSubstr("what differs: rules"));
+  put(6);
+  EXPECT_EQ(run({"--resume"}).code, 0);
+}
+
 TEST_F(Resume, RefusesOptionsThatMoveTheNumbers) {
   const Result other = ppq_torch(work_.quantize({"--output", output_, "--resume", "--allow-tf32"}));
   EXPECT_EQ(other.code, 2) << other.err;

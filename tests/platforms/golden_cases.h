@@ -167,6 +167,43 @@ inline std::vector<GoldenCase> other_cases() {
   };
 }
 
+/// Types that only some platforms list.
+inline std::vector<GoldenCase> further_cases() {
+  std::vector<GoldenCase> all = {
+      {"GatherElements", "(float[N,6] x, int64[N,2] i) => (float[N,2] y)", "y = GatherElements<axis = 1>(x, i)"},
+      {"GatherND", "(float[N,6] x) => (float[2] y) <int64[2,2] i = {0, 1, 0, 3}>", "y = GatherND(x, i)"},
+      {"Softplus alone", "(float[N,4] x) => (float[N,4] y)", "y = Softplus(x)"},
+      {"Mish of parts", "(float[N,4,8,8] x, float[8,4,1,1] w) => (float[N,8,8,8] y)",
+       "c = Conv(x, w) s = Softplus(c) t = Tanh(s) y = Mul(c, t)", GoldenCase::Fused},
+      {"Swish of parts", "(float[N,4,8,8] x, float[8,4,1,1] w) => (float[N,8,8,8] y)", "c = Conv(x, w) s = Sigmoid(c) y = Mul(c, s)",
+       GoldenCase::Fused},
+      {"Attention",
+       "(float[N,4,6] x, float[N,4,6] v, float[N,4,6] u) => (float[N,4,6] y)",
+       "y = Attention<q_num_heads = 2, kv_num_heads = 2>(x, v, u)",
+       GoldenCase::Configured,
+       {},
+       false},
+      {"RMSNormalization", "(float[N,4] x, float[4] k) => (float[N,4] y)", "y = RMSNormalization(x, k)", GoldenCase::Configured, {}, false},
+      {"LogSoftmax", "(float[N,4] x) => (float[N,4] y)", "y = LogSoftmax(x)"},
+      {"Exp", "(float[N,4] x) => (float[N,4] y)", "y = Exp(x)"},
+      {"Neg", "(float[N,4] x) => (float[N,4] y)", "y = Neg(x)"},
+      {"Mod", "(float[N,4] x, float[N,4] v) => (float[N,4] y)", "y = Mod<fmod = 1>(x, v)"},
+      {"ScatterND", "(float[N,4] x, int64[2,1] i, float[2,4] v) => (float[N,4] y)", "y = ScatterND(x, i, v)"},
+      {"ReverseSequence", "(float[4,N] x, int64[N] l) => (float[4,N] y)", "y = ReverseSequence(x, l)"},
+  };
+  // Their axes are an input in this opset.
+  static const char* const kReductions[] = {"ReduceL1",  "ReduceL2",        "ReduceMax",    "ReduceMin",      "ReduceProd",
+                                            "ReduceSum", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"};
+  static const std::map<std::string, std::string> kBodies = [] {
+    std::map<std::string, std::string> bodies;
+    for (const char* type : kReductions) bodies[type] = std::string("y = ") + type + "(x, a)";
+    return bodies;
+  }();
+  for (const auto& [type, body] : kBodies)
+    all.push_back({type.c_str(), "(float[N,4,8,8] x) => (float[N,4,1,1] y) <int64[2] a = {2, 3}>", body.c_str()});
+  return all;
+}
+
 inline std::vector<GoldenCase> chain_cases() {
   const auto fused = GoldenCase::Fused;
   const char *layer = "(float[N,4,8,8] x, float[4,4,3,3] w, float[4] b) => (float[N,4,6,6] y)",

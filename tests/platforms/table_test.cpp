@@ -30,7 +30,7 @@ TEST(PlatformTable, TypoNamesCandidates) {
 }
 
 TEST(PlatformTable, TargetsOfPpqWithoutRulesAreUnsupported) {
-  for (const char* name : {"PPL_CUDA_INT4", "hexagon_int8"}) {
+  for (const char* name : {"PPL_CUDA_MIX", "hexagon_int8"}) {
     try {
       find_platform(name);
       FAIL() << name;

@@ -34,7 +34,7 @@ struct Exception {
 };
 const std::vector<Exception> kExceptions = {
     {"kernels/cuda/device.cuh", "tests/cuda/shim/shim.h", "the host's stand-in for CUDA, compiled in by tests alone"},
-    {"src/platforms/hexagon.cpp", "ppq/setting.h", "the hook of a platform on the setting fills it in"},
+    {"src/platforms/plain.cpp", "ppq/setting.h", "the hook of a platform on the setting fills it in"},
     {"src/calibration/calibration_file.h", "ppq/pass.h", "Checkpoint is a part of PassContext"},
 };
 

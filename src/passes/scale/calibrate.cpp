@@ -23,6 +23,7 @@ namespace {
 /// clipping could pay for. The error on few samples says little of how far others reach, so there it does not decide. What flows into the
 /// network is not extended: pixels have bounds, and many of them are seen.
 std::vector<std::string> auto_observers(const Value& value, const QuantScheme& scheme, size_t samples) {
+  if (scheme.format == NumberFormat::Floating) return {scheme.observer};
   const bool extends = value.producer() && scheme.granularity != Granularity::PerBlock;
   if (samples < kEnoughForRanges) return {extends ? "minmax-extended" : "minmax"};
   if (scheme.bits > 8) return {"minmax"};
