@@ -19,7 +19,7 @@ const TableFormat kParameters = {"the JSON of ranges, of parameters", kIntegers,
 Json json_of(const Graph& graph) {
   Json json = Json::object();
   for (const ExportedTensor& tensor : exported_tensors(graph)) {
-    if (tensor.state != ExportedTensor::State::Quantized || tensor.accumulator) continue;
+    if (tensor.state != ExportedTensor::State::Quantized || feeds_a_bias(*tensor.value)) continue;
     const QuantScheme& scheme = tensor.quant->scheme;
     require_sayable(tensor.value->name(), scheme, tensor.quant->params, tensor.value->is_constant() ? kParameters : kActivations);
     const auto [low, high] = range_of(tensor.quant->params, scheme);
