@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "exporters/exporters.h"
+#include "exporters/json_members.h"
 #include "exporters/table_format.h"
 #include "ops/op_facts.h"
 #include "ppq/error.h"
@@ -50,8 +51,8 @@ Json json_of(const Graph& graph, ExportSummary& summary) {
       note_missing(output->name(), "its node's input or output is float", summary);
       continue;
     }
-    if (conv) json[output->name() + " input_tensor_0"] = scale_of(*node->input(0), *read), ++summary.written;
-    json[output->name() + " output_tensor_0"] = scale_of(*output, *written), ++summary.written;
+    if (conv) append(json, output->name() + " input_tensor_0", scale_of(*node->input(0), *read)), ++summary.written;
+    append(json, output->name() + " output_tensor_0", scale_of(*output, *written)), ++summary.written;
   }
   return json;
 }

@@ -34,7 +34,7 @@ size_t add_ranges(Graph& graph, const std::vector<ExportedTensor>& tensors, cons
   size_t count = 0;
   for (const ExportedTensor& tensor : tensors) {
     const bool parameter = tensor.value->is_constant();
-    if (tensor.state != ExportedTensor::State::Quantized || tensor.accumulator || (parameter && !options.parameters)) continue;
+    if (tensor.state != ExportedTensor::State::Quantized || (parameter && (!options.parameters || feeds_a_bias(*tensor.value)))) continue;
     const std::string& name = tensor.value->name();
     require_sayable(name, tensor.quant->scheme, tensor.quant->params, format_of(tensor.quant->scheme, parameter));
     const auto [low, high] = range_of(tensor.quant->params, tensor.quant->scheme);

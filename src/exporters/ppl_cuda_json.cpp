@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "exporters/exporters.h"
+#include "exporters/json_members.h"
 #include "exporters/ppq_configs.h"
 #include "exporters/table_format.h"
 
@@ -43,20 +44,21 @@ Json entry_of(const PpqConfig& config) {
 }
 
 Json json_of(const Graph& graph) {
-  Json quantizations = Json::object(), operations = Json::object();
+  JsonMembers quantizations;
+  Json operations = Json::object();
   for (const PpqConfig& config : ppq_configs(graph)) {
     const std::string state = config.state, &name = config.value->name();
     if (!config.quant || !config.quant->params.defined() || !config.quant->exported || state == "OVERLAPPED") continue;
     // Biases are the engine's own affair.
     const bool parameter = config.value->is_constant();
     if (parameter && config.quant->scheme.bits > kMostBits) continue;
-    if (state == "PASSIVE" && quantizations.contains(name)) continue;
+    if (state == "PASSIVE" && quantizations.has(name)) continue;
     require_sayable(name, config.quant->scheme, config.quant->params, parameter ? kParameters : kActivations);
-    quantizations[name] = entry_of(config);
+    quantizations.set(name, entry_of(config));
   }
   for (const Node* node : graph.nodes())
-    if (node->quantized) operations[node->name] = Json{{"data_type", "INT8"}};
-  return Json{{"quant_info", quantizations}, {"op_info", operations}};
+    if (node->quantized) append(operations, node->name, Json{{"data_type", "INT8"}});
+  return Json{{"quant_info", quantizations.take()}, {"op_info", operations}};
 }
 
 ExportSummary write(const Graph& graph, const PlatformSpec&, const std::string& graph_path, const std::string& table_path,

@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <unordered_map>
 
 #include "executor/fused.h"
+#include "exporters/json_members.h"
 #include "graph/readers.h"
 #include "ops/op_facts.h"
 #include "ppq/error.h"
@@ -133,15 +135,14 @@ Json integer_or_real(double number) {
 std::vector<PpqConfig> ppq_configs(const Graph& graph) { return Roots(graph).configs(); }
 
 Json ppq_config_json(const Graph& graph, const PlatformSpec& platform, Json (*value_of)(const PpqConfig& config)) {
+  std::unordered_map<const Node*, Json> of_nodes;
   Json configs = Json::object(), dispatchings = Json::object(), values = Json::object();
-  for (const Node* node : graph.nodes())
-    if (node->quantized) configs[node->name] = Json::object(), dispatchings[node->name] = name_of(platform.id);
   for (const PpqConfig& config : ppq_configs(graph)) {
     const QuantScheme& scheme = scheme_of(config, platform);
     if (scheme.granularity == Granularity::PerBlock)
       throw Error(ErrorKind::Unsupported, "tensor " + config.value->name(),
                   "PPQ's JSON holds scales a tensor or a channel: got a scale a block");
-    Json& of_node = configs[config.node->name];
+    Json& of_node = of_nodes.try_emplace(config.node, Json::object()).first->second;
     if (of_node.contains(config.value->name())) continue;  // read twice: the first place says it
     of_node[config.value->name()] = Json{{"bit_width", scheme.bits},
                                          {"policy", policy_of(scheme)},
@@ -150,7 +151,12 @@ Json ppq_config_json(const Graph& graph, const PlatformSpec& platform, Json (*va
                                          {"quant_max", integer_or_real(scheme.quant_max)},
                                          {"hash", config.hash},
                                          {"dominator", config.dominator}};
-    if (config.quant && config.dominator == config.hash) values[std::to_string(config.hash)] = value_of(config);
+    if (config.quant && config.dominator == config.hash) append(values, std::to_string(config.hash), value_of(config));
+  }
+  for (const Node* node : graph.nodes()) {
+    if (!node->quantized) continue;
+    append(configs, node->name, std::move(of_nodes.try_emplace(node, Json::object()).first->second));
+    append(dispatchings, node->name, name_of(platform.id));
   }
   return Json{{"configs", configs}, {"dispatchings", dispatchings}, {"values", values}};
 }

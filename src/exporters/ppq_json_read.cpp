@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 
 #include "graph/quant_slots.h"
 #include "ops/op_facts.h"
@@ -15,6 +15,8 @@ namespace ppq {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr double kMostBits = 64;  // of the widest accumulators
 
 bool is_one_of(const std::string& word, std::initializer_list<const char*> words) {
   return std::find(words.begin(), words.end(), word) != words.end();
@@ -38,17 +40,19 @@ class Reader {
   EncodingsRead apply() {
     for (const char* section : {"configs", "values"})
       if (!json_[section].is_object()) fail("'" + std::string(section) + "': got " + json_[section].type_name() + ", expected an object");
+    for (const auto& [name, numbers] : json_["values"].items()) values_.emplace(name, &numbers);
     for (const auto& [name, configs] : json_["configs"].items()) {
       if (!configs.is_object()) fail("'configs': '" + name + "': got " + configs.type_name() + ", expected an object");
-      Node* node = graph_.find_node(name);
-      if (!node) {
+      if (Node* node = graph_.find_node(name))
+        take(*node);
+      else
         read_.unknown.push_back(name);
-        continue;
-      }
-      take(*node);
-      for (const auto& [value, config] : configs.items()) place(*node, value, config);
     }
-    if (read_.applied == 0 && !read_.unknown.empty()) not_of_this_model();
+    if (!read_.unknown.empty() && read_.unknown.size() == json_["configs"].size()) not_of_this_model();
+    // Rules look at neighbours.
+    for (const auto& [name, configs] : json_["configs"].items())
+      if (Node* node = graph_.find_node(name))
+        for (const auto& [value, config] : configs.items()) place(*node, value, config);
     share_equal();
     return std::move(read_);
   }
@@ -76,20 +80,18 @@ class Reader {
   /// Every place of the node that has the value.
   void place(Node& node, const std::string& name, const Json& config) {
     const std::string spot = "node " + node.name + ", tensor " + name;
-    bool found = false;
+    bool found = false, quantized = false;
     const auto put = [&](const std::vector<Value*>& values, std::vector<TensorQuantPtr>& slots, bool output) {
       for (size_t i = 0; i < values.size(); ++i) {
         if (!values[i] || values[i]->name() != name) continue;
         slots[i] = quant_of(node, i, output, *values[i], config, spot);
-        found = true;
+        found = true, quantized |= slots[i] != nullptr;
       }
     };
     put(node.inputs(), node.input_quant, false);
     put(node.outputs(), node.output_quant, true);
-    if (found)
-      ++read_.applied;
-    else
-      read_.unknown.push_back(node.name + ": " + name);
+    read_.applied += quantized;
+    if (!found) read_.unknown.push_back(node.name + ": " + name);
   }
 
   const Json& key(const Json& object, const char* name, const std::string& spot) const {
@@ -151,11 +153,11 @@ class Reader {
                         const std::string& spot) const {
     const Json& policy = key(config, "policy", spot);
     const double bits = number(config, "bit_width", spot);
-    if (bits != std::floor(bits) || bits < 2 || bits > 32)
-      fail(spot, "'bit_width': got " + config["bit_width"].dump() + ", expected 2 to 32");
+    if (bits != std::floor(bits) || bits < 2 || bits > kMostBits)
+      fail(spot, "'bit_width': got " + config["bit_width"].dump() + ", expected 2 to 64");
     scheme.bits = static_cast<int>(bits);
     scheme.quant_min = number(config, "quant_min", spot), scheme.quant_max = number(config, "quant_max", spot);
-    if (!(scheme.quant_min < scheme.quant_max) || std::abs(scheme.quant_min) > std::exp2(32) || std::abs(scheme.quant_max) > std::exp2(32))
+    if (!(scheme.quant_min < scheme.quant_max) || std::max(-scheme.quant_min, scheme.quant_max) > std::exp2(kMostBits))
       fail(spot, "range of integers: got " + config["quant_min"].dump() + ".." + config["quant_max"].dump());
     scheme.symmetric = flag(policy, "SYMMETRICAL", spot);
     scheme.power_of_two = flag(policy, "POWER_OF_2", spot);
@@ -199,8 +201,9 @@ class Reader {
 
   QuantParams params_of(const Json& config, const QuantScheme& scheme, const Value& value, const std::string& spot) const {
     const std::string root = reference(config, "dominator", spot);
-    if (!json_["values"].contains(root)) fail(spot, "'dominator': got " + root + ", which 'values' does not have");
-    const Json& numbers = json_["values"][root];
+    const auto found = values_.find(root);
+    if (found == values_.end()) fail(spot, "'dominator': got " + root + ", which 'values' does not have");
+    const Json& numbers = *found->second;
     QuantParams params{tensor_of(numbers, "scale", scheme, spot), tensor_of(numbers, "zero_point", scheme, spot)};
     const int64_t count = params.scale.numel();
     if (params.offset.numel() != count) fail(spot, "'scale' and 'zero_point': got lists of different length");
@@ -254,7 +257,8 @@ class Reader {
   bool fixed_;
   std::string where_;
   EncodingsRead read_;
-  std::map<std::string, std::vector<TensorQuantPtr>> shared_;
+  std::unordered_map<std::string, const Json*> values_;
+  std::unordered_map<std::string, std::vector<TensorQuantPtr>> shared_;
 };
 
 }  // namespace

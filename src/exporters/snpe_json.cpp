@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "exporters/exporters.h"
+#include "exporters/json_members.h"
 #include "exporters/table_format.h"
 
 namespace ppq::exporters {
@@ -18,13 +19,13 @@ const TableFormat kParameters = {"the JSON of ranges, of parameters", kIntegers,
 Json json_of(const Graph& graph) {
   Json json = Json::object();
   for (const ExportedTensor& tensor : exported_tensors(graph)) {
-    if (tensor.state != ExportedTensor::State::Quantized || tensor.accumulator) continue;
+    if (tensor.state != ExportedTensor::State::Quantized || feeds_a_bias(*tensor.value)) continue;
     const QuantScheme& scheme = tensor.quant->scheme;
     require_sayable(tensor.value->name(), scheme, tensor.quant->params, tensor.value->is_constant() ? kParameters : kActivations);
     const auto [low, high] = range_of(tensor.quant->params, scheme);
     const bool channels = scheme.granularity == Granularity::PerChannel;
     const auto spread = [&](const at::Tensor& range) { return channels ? Json(numbers_of(range)) : Json(numbers_of(range).at(0)); };
-    json[tensor.value->name()] = Json{{"tensor_min", spread(low)}, {"tensor_max", spread(high)}};
+    append(json, tensor.value->name(), Json{{"tensor_min", spread(low)}, {"tensor_max", spread(high)}});
   }
   return json;
 }

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "core/file.h"
+#include "ops/op_facts.h"
 #include "ppq/error.h"
 #include "ppq/onnx.h"
 
@@ -83,6 +84,11 @@ TensorQuantPtr quant_read(const Node& node, size_t index) {
   if (!value || !value->producer()) return nullptr;
   TensorQuantPtr quant = value->producer()->quant_of_output(value->producer_index());
   return quant && quant->params.defined() ? quant : nullptr;
+}
+
+bool feeds_a_bias(const Value& value) {
+  return value.is_constant() &&
+         std::any_of(value.uses().begin(), value.uses().end(), [](const Use& use) { return is_bias(*use.node, use.index); });
 }
 
 std::string float_text(double number) {

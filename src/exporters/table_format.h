@@ -29,6 +29,8 @@ std::vector<double> numbers_of(const at::Tensor& tensor);
 std::vector<int64_t> zero_points_of(const QuantParams& params);
 /// The quantization at input `index`, or where the reader has none of its own what is written for the value; null: float.
 TensorQuantPtr quant_read(const Node& node, size_t index);
+/// A layer's bias, which targets work out by the scales of input and weight, whether or not it has numbers of its own.
+bool feeds_a_bias(const Value& value);
 /// "0.0123456789": as many digits as a float32 has.
 std::string float_text(double number);
 /// Throws Unsupported for names with a character of `separators`, which end a word in the format.

@@ -27,10 +27,10 @@ Json value_of(const PpqConfig& config) {
 std::string lines_of(const Graph& graph, ExportSummary& summary) {
   std::string text;
   for (const ExportedTensor& tensor : exported_tensors(graph)) {
-    if (tensor.state != ExportedTensor::State::Quantized || tensor.accumulator) continue;
+    // The tool works out what is constant.
+    if (tensor.state != ExportedTensor::State::Quantized || tensor.value->is_constant()) continue;
     const std::string& name = tensor.value->name();
     require_sayable(name, tensor.quant->scheme, tensor.quant->params, kScales);
-    if (tensor.value->is_constant()) continue;  // the tool works out what is constant
     require_plain_name(name, "tensor", " \t\r\n", kScales);
     text += name + " " + Json(numbers_of(tensor.quant->params.scale).at(0)).dump() + " " +
             std::to_string(zero_points_of(tensor.quant->params).at(0)) + "\n";

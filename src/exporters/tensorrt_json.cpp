@@ -8,6 +8,7 @@
 #include <set>
 
 #include "exporters/exporters.h"
+#include "exporters/json_members.h"
 #include "exporters/table_format.h"
 #include "ops/op_facts.h"
 #include "ppq/error.h"
@@ -48,18 +49,18 @@ bool moves_only(const Node& node) {
 
 /// Scales of activations by name, in the order in which nodes have them; the last that reads or writes a tensor decides.
 Json scales_of(const Graph& graph, bool all) {
-  Json scales = Json::object();
+  JsonMembers scales;
   const auto add = [&](const Value* value, const TensorQuantPtr& quant) {
     if (!value || value->is_constant() || !quant || !quant->params.defined() || !quant->exported) return;
     require_sayable(value->name(), quant->scheme, quant->params, kRanges);
-    scales[value->name()] = numbers_of(quant->params.scale)[0];
+    scales.set(value->name(), numbers_of(quant->params.scale).at(0));
   };
   for (const Node* node : graph.nodes()) {
     if (!all && moves_only(*node)) continue;
     for (size_t i = 0; i < node->inputs().size(); ++i) add(node->input(i), node->quant_of_input(i));
     for (size_t i = 0; i < node->outputs().size(); ++i) add(node->output(i), node->quant_of_output(i));
   }
-  return scales;
+  return scales.take();
 }
 
 std::string hex_of(double number) {
@@ -105,7 +106,7 @@ ExportSummary write(const Graph& graph, const PlatformSpec&, const std::string& 
   if (!table_path.empty()) {
     Json ranges = Json::object();
     const Json scales = scales_of(graph, /*all=*/false);
-    for (const auto& [name, scale] : scales.items()) ranges[name] = scale.get<double>() * kTop;
+    for (const auto& [name, scale] : scales.items()) append(ranges, name, scale.get<double>() * kTop);
     summary.written = ranges.size();
     files.emplace_back(table_path, Json{{"act_quant_info", ranges}}.dump(4, ' ', false, Json::error_handler_t::replace) + "\n");
     files.emplace_back(with_ending(table_path, ".cache"), cache_of(scales_of(graph, /*all=*/true), options));

@@ -17,7 +17,11 @@ PlatformSpec nxp_target() {
   const QuantScheme int8 = power_of_two(rules::signed_symmetric(8));
   std::set<std::string> types = every_type();
   types.erase("Flatten"), types.erase("GlobalAveragePool");
-  return target(int8, rules::per_channel(int8), types, {"Relu", "Clip"});
+  PlatformSpec spec = target(int8, rules::per_channel(int8), types, {"Relu", "Clip"});
+  SlotRule bias = rules::passive(SlotRole::Bias, rules::per_channel(power_of_two(rules::signed_symmetric(30))));
+  bias.exported = true;
+  spec.slots.push_back(bias);
+  return spec;
 }
 
 double number(const Graph& graph, const std::string& name) {
@@ -61,6 +65,7 @@ TEST(Nxp, RangesOfParametersOnRequest) {
   const std::vector<double> scale = scales(q.in("conv1", 1));
   const at::Tensor low = file->find_value("w1_min")->constant(), high = file->find_value("w1_max")->constant();
   ASSERT_EQ(low.numel(), 8);
+  EXPECT_FALSE(file->find_value("b1_min")) << "worked out by the target";
   for (int64_t i = 0; i < 8; ++i) {
     EXPECT_EQ(static_cast<double>(low[i].item<float>()), -128 * scale[static_cast<size_t>(i)]);
     EXPECT_EQ(static_cast<double>(high[i].item<float>()), 127 * scale[static_cast<size_t>(i)]);

@@ -13,7 +13,7 @@ PlatformSpec tengine() {
       uint8, uint8, {"Conv", "GlobalAveragePool", "AveragePool", "Relu", "Add", "Mul", "Clip", "Sigmoid", "Gemm", "Concat", "Softmax"},
       {"Relu", "Clip"});
   SlotRule bias = rules::passive(SlotRole::Bias, rules::signed_symmetric(30));
-  bias.exported = false;
+  bias.exported = true;
   spec.slots.push_back(bias);
   spec.id = TargetPlatform::TENGINE_INT8;
   return spec;

@@ -83,7 +83,7 @@ void run_float(const Graph& graph, const Dataset& samples) {
 
 JobOptions job_options(const std::string& folder, const std::string& samples, Random& random) {
   constexpr const char* kEncodings[] = {"0.6.1", "1.0.0", "2.0.0"};
-  constexpr const char* kOtherExports[] = {"onnx-qdq", "ppq-json"};
+  constexpr const char* kOtherExports[] = {"ppq-json", "onnx-qdq"};
   constexpr const char* kObservers[] = {"", "", "", "minmax", "percentile", "mse"};
   JobOptions options;
   options.model = folder + "/model.onnx";
