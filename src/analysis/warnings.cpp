@@ -171,7 +171,8 @@ class Findings {
     plain.device = options_.device;
     const auto program = lower(*extract(original_, {&layer}, {layer.output(0)}), plain);
     double low = INFINITY, high = -INFINITY;
-    bool raw = values[0].dim() == 4 && (values[0].size(1) == 1 || values[0].size(1) == 3 || values[0].size(1) == 4);
+    // In colours: grey images are as often taken as they are.
+    bool raw = values[0].dim() == 4 && values[0].size(1) == 3;
     std::vector<at::Tensor> made;
     for (const at::Tensor& value : values) {
       if (value.numel() == 0) return false;

@@ -207,6 +207,15 @@ TEST_F(Inputs, NetworksOfPixels) {
   EXPECT_LT(scale->figures.at("response"), scale->figures.at("bias") / 32);
 }
 
+/// Digits are as often taken as they are, with weights of any size.
+TEST_F(Inputs, GreyPixelsAsTheyAre) {
+  model("(float[1,1,8,8] x, float[8,1,3,3] w, float[8] b) => (float[1,8,6,6] y) { [first] c = Conv(x, w, b) y = Relu(c) }",
+        {{"w", at::randn({8, 1, 3, 3}) / 3}, {"b", at::randn({8})}});
+  samples(16, [](size_t) { return at::randint(0, 256, {1, 1, 8, 8}).to(at::kFloat); });
+  quantize();
+  EXPECT_EQ(warning("input-scale"), nullptr);
+}
+
 TEST_F(Inputs, NetworksThatNormalizeByThemselves) {
   model(
       "(float[1,3,8,8] x, float[3,1,1] m, float s, float[8,3,3,3] w, float[8] b) => (float[1,8,6,6] y) "
