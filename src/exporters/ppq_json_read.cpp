@@ -15,7 +15,7 @@
 namespace ppq {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;  // whose objects find their members by search trees
 
 constexpr double kMostBits = 64;  // of the widest accumulators
 
@@ -264,9 +264,8 @@ class Reader {
 
 }  // namespace
 
-bool is_ppq_config(const Json& json) { return json.is_object() && json.contains("configs") && json.contains("values"); }
-
-std::vector<std::pair<std::string, double>> scales_of_ppq_config(const Json& json) {
+std::vector<std::pair<std::string, double>> scales_of_ppq_config(const nlohmann::ordered_json& json) {
+  using Json = nlohmann::ordered_json;
   std::vector<std::pair<std::string, double>> scales;
   std::unordered_map<std::string, const Json*> values;
   std::unordered_set<std::string> seen;
