@@ -6,10 +6,12 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "calibration/measure.h"
 #include "core/file.h"
 #include "data/npy.h"
+#include "exporters/ppq_json_read.h"
 #include "exporters/qualcomm/encoding.h"
 #include "ppq/error.h"
 
@@ -151,7 +153,15 @@ const TensorComparison* DumpComparison::first_off() const {
 }
 
 void read_scales(const std::string& table, CompareOptions& options) {
-  for (const Encoding& entry : encodings_from_json(read_file(table), table).encodings) {
+  const std::string text = read_file(table);
+  if (const auto json = nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false); is_ppq_config(json)) {
+    for (const auto& [name, scale] : scales_of_ppq_config(json)) {
+      options.order.push_back(name);
+      if (scale > 0) options.scales[name] = scale;
+    }
+    return;
+  }
+  for (const Encoding& entry : encodings_from_json(text, table).encodings) {
     if (entry.parameter) continue;
     options.order.push_back(entry.name);
     if (!entry.floating && entry.scale.size() == 1 && entry.scale[0] > 0) options.scales[entry.name] = entry.scale[0];

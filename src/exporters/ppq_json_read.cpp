@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "graph/quant_slots.h"
 #include "ops/op_facts.h"
@@ -14,7 +15,7 @@
 namespace ppq {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;  // whose objects find their members by search trees
 
 constexpr double kMostBits = 64;  // of the widest accumulators
 
@@ -263,7 +264,24 @@ class Reader {
 
 }  // namespace
 
-bool is_ppq_config(const Json& json) { return json.is_object() && json.contains("configs") && json.contains("values"); }
+std::vector<std::pair<std::string, double>> scales_of_ppq_config(const nlohmann::ordered_json& json) {
+  using Json = nlohmann::ordered_json;
+  std::vector<std::pair<std::string, double>> scales;
+  std::unordered_map<std::string, const Json*> values;
+  std::unordered_set<std::string> seen;
+  for (const auto& [hash, numbers] : json["values"].items()) values.emplace(hash, &numbers);
+  for (const auto& [node, configs] : json["configs"].items()) {
+    for (const auto& [name, config] : configs.items()) {
+      const Json state = config.is_object() ? config.value("state", Json()) : Json();
+      if (!state.is_string() || is_one_of(state.get<std::string>(), {"FP32", "SOI", "BAKED", "PASSIVE_BAKED"}) || !seen.insert(name).second)
+        continue;
+      const auto found = values.find(config.value("dominator", Json()).dump());
+      const Json scale = found != values.end() && found->second->is_object() ? found->second->value("scale", Json()) : Json();
+      scales.emplace_back(name, scale.is_number() ? scale.get<double>() : 0);
+    }
+  }
+  return scales;
+}
 
 EncodingsRead apply_ppq_config(Graph& graph, const PlatformSpec& platform, const Json& json, bool fixed, const std::string& where) {
   return Reader(graph, platform, json, fixed, where).apply();

@@ -128,7 +128,7 @@ trtexec --onnx=quantized.onnx --int8 --calib=quantized_tensorrt.cache --saveEngi
 - Its first line is for TensorRT )" +
          options.version + R"(; for another version say `--export-option tensorrt-version=8.6.1`, with yours.
 - `quantized_tensorrt.json` holds the same as ranges, by tensor: ±range for `ITensor::setDynamicRange`.
-- Ranges are of activations; TensorRT works out its own scales of weights, a channel each.
+- Ranges are of activations; TensorRT works out its own scales of weights, a channel each, so that the weights are rounded once more.
 - TensorRT 11 has no calibration and no ranges any more, and 10 deprecates them: there `--export onnx-qdq --export-option qdq-weights=float
   --export-option qdq-bias=float` is the way.
 )";

@@ -116,6 +116,20 @@ TEST(Compare, OrderAndStepsComeFromTheTable) {
   EXPECT_EQ(result.first_off()->name, "/z/first");
 }
 
+TEST(Compare, PpqsConfigurationIsATableToo) {
+  Folders f;
+  write_file(f.root + "/t.json", R"({"configs": {
+    "one": {"x": {"state": "FP32", "hash": 1, "dominator": 1}, "w": {"state": "BAKED", "hash": 2, "dominator": 2},
+            "second": {"state": "OVERLAPPED", "hash": 3, "dominator": 4}},
+    "two": {"second": {"state": "OVERLAPPED", "hash": 5, "dominator": 4}, "first": {"state": "ACTIVATED", "hash": 4, "dominator": 4},
+            "channels": {"state": "ACTIVATED", "hash": 6, "dominator": 6}, "lost": {"state": "ACTIVATED", "hash": 7, "dominator": 9}}},
+    "dispatchings": {}, "values": {"2": {"scale": 7, "zero_point": 0}, "4": {"scale": 0.1, "zero_point": 3}, "6": {"scale": [1, 2]}}})");
+  CompareOptions options;
+  read_scales(f.root + "/t.json", options);
+  EXPECT_EQ(options.order, (std::vector<std::string>{"second", "first", "channels", "lost"}));
+  EXPECT_EQ(options.scales, (std::map<std::string, double>{{"first", 0.1}, {"second", 0.1}}));
+}
+
 TEST(Compare, MissingTensorsOfEitherSideAreReported) {
   Folders f;
   for (const char* name : {"both", "mine"}) write_npy(f.reference + "/s/" + name + ".npy", at::ones({2}));

@@ -128,6 +128,38 @@ INSTANTIATE_TEST_SUITE_P(Rows, EveryTable, testing::ValuesIn(cases()), [](const 
   return name;
 });
 
+/// Each is written once, and found again.
+TEST(TableCases, TensOfThousandsOfTensors) {
+  constexpr int kNodes = 20000;
+  Graph graph;
+  graph.name = "chain", graph.opsets = {{"", 13}};
+  Value* value = graph.add_value("x");
+  value->dtype = DataType::Float, value->shape = Shape{{1, ""}, {4, ""}};
+  graph.add_input(value);
+  for (int i = 0; i < kNodes; ++i) {
+    Value* next = graph.add_value("t" + std::to_string(i));
+    next->dtype = DataType::Float, next->shape = value->shape;
+    Node* node = graph.add_node("Neg", "n" + std::to_string(i), {value}, {next});
+    node->quantized = true;
+    node->input_quant = {i ? value->producer()->output_quant[0] : active(0.5, 0, -128, 127)};
+    node->output_quant = {active(0.25, 0, -128, 127)};
+    value = next;
+  }
+  graph.add_output(value);
+  const PlatformSpec platform = target(rules::signed_symmetric(8), rules::signed_symmetric(8), {"Neg"});
+  const std::string folder = temporary_dir("thousands");
+  const auto written = [&](const std::string& exporter) {
+    find_exporter(exporter).write(graph, platform, "", folder + "/" + exporter, {});
+    return nlohmann::json::parse(read_file(folder + "/" + exporter));  // the ordered kind searches for every member
+  };
+  for (const auto& [exporter, section] :
+       {std::pair("ppq-json", "values"), {"ppl-cuda-json", "quant_info"}, {"tensorrt-json", "act_quant_info"}})
+    EXPECT_EQ(written(exporter)[section].size(), kNodes + 1u) << exporter;
+  EXPECT_EQ(written("snpe-json").size(), kNodes + 1u);
+  const auto again = graph.clone();
+  EXPECT_EQ(read_encodings(*again, platform, folder + "/ppq-json", false).applied, 2u * kNodes);
+}
+
 TEST(TableCases, NoRowIsLeftOut) {
   std::set<std::string> rows, tested = {"encodings", "onnx", "onnx-qdq"};
   for (const ExporterRow& row : exporter_table()) rows.insert(row.name);

@@ -216,7 +216,7 @@ EncodingsRead apply_encodings(Graph& graph, const PlatformSpec& platform, const 
 
 EncodingsRead read_encodings(Graph& graph, const PlatformSpec& platform, const std::string& path, bool fixed) {
   const std::string text = read_file(path);
-  const auto json = nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (is_ppq_config(json)) return apply_ppq_config(graph, platform, json, fixed, path);
   return apply_encodings(graph, platform, encodings_from_json(text, path), fixed, path);
 }
