@@ -54,18 +54,26 @@ def products(sums, factors, zero_point, architecture):
     return np.clip(made, 0, 255)
 
 
+def eight_bits(weights):
+    """Weights less their zero point as int8 (channels first), and what their scales are multiplied by: a channel that does not fit is
+    rounded again to a coarser grid."""
+    flat = weights.reshape(len(weights), -1)
+    coarser = np.maximum(1, np.maximum(flat.max(1) / 127, -flat.min(1) / 128))
+    return np.floor(weights / coarser.reshape(-1, *[1] * (weights.ndim - 1)) + 0.5).astype(np.int64), coarser
+
+
 def add(a, b, scales, zero_points):
-    """Add, and Sub with the second scale negative: 16-bit multipliers, as many binary places as leave 2^14, and a constant in 256ths."""
+    """Add, and Sub with the second scale negative: multipliers of 14 bits for the wider side of zero, and a constant in steps of 256."""
     factors = [scales[0] / scales[2], scales[1] / scales[2]]
-    places = min(15, 13 - math.floor(math.log2(sum(map(abs, factors)))))
+    places = min(15, 13 - math.floor(math.log2(max(sum(max(0, factor) for factor in factors), sum(max(0, -factor) for factor in factors)))))
     of_a, of_b = (math.floor(factor * 2**places + 0.5) for factor in factors)
     constant = (zero_points[2] * 2**places - zero_points[0] * of_a - zero_points[1] * of_b + 2**(places - 1) + 127) >> 8
     return np.clip((a * of_a + b * of_b + 256 * constant) >> places, 0, 255)
 
 
 def half_up(real):
-    """Tables of one variable, pools with their own scale, Concat, Resize: the exact number, halves up."""
-    return np.clip(np.floor(real + 0.5), 0, 255).astype(np.int64)
+    """Tables of one variable, pools to another scale, Concat, Resize: the exact number (known to 1e-4 here), halves up."""
+    return np.clip(np.floor(np.round(real, 4) + 0.5), 0, 255).astype(np.int64)
 
 
 def average_pool(integers, kernel):
@@ -154,12 +162,13 @@ def conv(kernel=3, channels=16, depthwise=False, relu=False, per_channel=True, s
             made = net.node("Relu", [made])
         out = np.float32(scale * 0.0113 * 5300 * math.sqrt(shape[1]) * kernel * 2.5 / (255 if relu else 128))
         out_zero = 0 if relu else 131
-        factors = np.broadcast_to(np.float64(scale) * np.asarray(scales, np.float64) / np.float64(out), (channels,))
+        narrow, coarser = eight_bits(weight.astype(np.int64) - weight_zero)
+        factors = np.float64(scale) * np.asarray(scales, np.float64) / np.float64(out) * coarser
 
         def rule(feed, exact, architecture):
             x = windows(feed["x"].astype(np.int64) - zero, kernel)
-            sums = np.einsum("nchwij,cij->nchw" if depthwise else "nchwij,ocij->nohw", x, weight[:, 0].astype(np.int64) - weight_zero if depthwise else
-                             weight.astype(np.int64) - weight_zero) + bias.reshape(1, -1, 1, 1)
+            sums = np.einsum("nchwij,cij->nchw", x, narrow[:, 0]) if depthwise else np.einsum("nchwij,ocij->nohw", x, narrow)
+            sums += np.round(bias / coarser).astype(np.int64).reshape(1, -1, 1, 1)
             return np.maximum(products(sums, factors, out_zero, architecture), out_zero if relu else 0)
 
         return Case(net, made, out, out_zero, [{"x": integers(rng, 1, channels, size, size)} for _ in range(4)], rule)
