@@ -59,7 +59,8 @@ def eight_bits(weights):
     rounded again to a coarser grid."""
     flat = weights.reshape(len(weights), -1)
     coarser = np.maximum(1, np.maximum(flat.max(1) / 127, -flat.min(1) / 128))
-    return np.floor(weights / coarser.reshape(-1, *[1] * (weights.ndim - 1)) + 0.5).astype(np.int64), coarser
+    finer = weights / coarser.reshape(-1, *[1] * (weights.ndim - 1))
+    return (np.sign(finer) * np.floor(np.abs(finer) + 0.5)).astype(np.int64), coarser
 
 
 def add(a, b, scales, zero_points):
