@@ -249,6 +249,19 @@ OPERATORS = {
 }
 
 
+def no_simulator(python):
+    """What is wrong with a simulator's Python, or nothing."""
+    if not python:
+        said = "no simulator: --simulator (or $PPQ_QNN_PYTHON) names a Python that has the package onnxruntime-qnn"
+    else:
+        try:
+            done = subprocess.run([python, "-c", "import onnxruntime_qnn"], capture_output=True, text=True)
+            said = "" if done.returncode == 0 else f"{python} does not have the package onnxruntime-qnn"
+        except OSError as error:
+            said = f"{python}: {error.strerror}"
+    return said and f"{said}. Hint: python3 -m venv htp && htp/bin/pip install onnxruntime-qnn, then --simulator htp/bin/python"
+
+
 def on_cpu(path, feeds):
     options = ort.SessionOptions()
     options.graph_optimization_level, options.log_severity_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL, 3
@@ -290,9 +303,9 @@ def main():
     parser.add_argument("--operators", default=";".join(OPERATORS), help="names, separated by ;")
     parser.add_argument("--json")
     args = parser.parse_args()
-    if not args.simulator:
-        print("error: [htp_rules] no simulator: --simulator names a Python that has the package onnxruntime-qnn. "
-              "Hint: python3 -m venv htp && htp/bin/pip install onnxruntime-qnn, then --simulator htp/bin/python", file=sys.stderr)
+    missing = no_simulator(args.simulator)
+    if missing:
+        print(f"error: [htp_rules] {missing}", file=sys.stderr)
         return 4
     unknown = [soc for soc in args.soc_models.split(",") if soc not in ARCHITECTURES]
     unknown += [name for name in args.operators.split(";") if name not in OPERATORS]
