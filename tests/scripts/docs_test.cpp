@@ -30,6 +30,9 @@ const std::map<std::string, std::string> kElsewhere = {
     {"scripts/demo",
      "downloads a model: its job is the README's second command, run here on a stand-in; its options and syntax are checked below"},
     {"scripts/package", "links every program once more; its syntax is checked below, its launcher in package_test"},
+    {"python3 -m venv htp", "the vendor's package is installed into it"},
+    {"htp/bin/pip", "installs the vendor's package"},
+    {"htp/bin/python", "needs the vendor's package: make_dlc_test runs it where PPQ_QNN_PYTHON has it"},
     {"cmake --preset", "another build tree; the presets are checked below"},
 };
 /// Run from here on less: the same program with these arguments.
@@ -41,6 +44,8 @@ const std::map<std::string, std::string> kShorter = {
     {"scripts/bench/mixed",
      "$PYTHON $ROOT/scripts/bench/mixed --models mlperf_tiny_ad_autoencoder --platforms qnn_htp_int8 --budgets macs=0.5 --most 16"},
     {"scripts/bench/top1_ppq", "$PYTHON -m py_compile $ROOT/scripts/bench/top1_ppq"},
+    {"scripts/bench/htp", "code=0; $PYTHON $ROOT/scripts/bench/htp --simulator $PYTHON || code=$?; [ $code = 4 ]"},
+    {"scripts/bench/htp_rules.py", "code=0; $PYTHON $ROOT/scripts/bench/htp_rules.py --simulator $PYTHON || code=$?; [ $code = 4 ]"},
     {"$PYTHON scripts/bench/calibration",
      "$PYTHON $ROOT/scripts/bench/calibration --no-build --rounds 1 --device cpu --platform qnn_dsp_int8 model.onnx samples | tee "
      "bench.json && grep -q '\"host_waits_in_loop\": 0,' bench.json"},
