@@ -23,11 +23,14 @@ namespace {
 constexpr int64_t kOpsetOfMinifloats = 19;  // of QuantizeLinear
 
 struct QdqOptions {
-  std::string weights = "integers", bias = "int32";
+  std::string weights = "integers", bias = "int32", pairs = "needed";
   void visit(OptionVisitor& v) {
     v.field("qdq-weights", weights, {"integers", "float"},
             "weights stored as integers with a DequantizeLinear, or as floats with both nodes (TensorRT)");
     v.field("qdq-bias", bias, {"int32", "float"}, "biases stored as int32 with a DequantizeLinear, or as (rounded) floats");
+    v.field("qdq-pairs", pairs, {"needed", "all"},
+            "pairs where the simulation rounds, or also where they change no number: behind moved data and in front of Relu and Clip "
+            "(Qualcomm's HTP hands operators over by the pairs around them)");
   }
 };
 
@@ -78,6 +81,7 @@ class Writer {
 
   /// How many tensors got a pair, or are stored as integers.
   size_t run() {
+    const bool all = options_.pairs == "all";
     std::vector<std::vector<TensorQuantPtr>> inputs, outputs;
     for (const Node* node : nodes_) inputs.push_back(node->input_quant), outputs.push_back(node->output_quant);
     for (size_t n = 0; n < nodes_.size(); ++n) {
@@ -98,9 +102,9 @@ class Writer {
         Value* value = node.outputs()[i];
         if (!value || !known(quant) || !quant->simulated()) continue;
         written_[value] = quant.get();
-        const bool rounded = is_passive(node) && node.quant_of_input(0) == quant;
+        const bool rounded = !all && is_passive(node) && node.quant_of_input(0) == quant;
         // An activation that is computed in one go with the node rounds behind both; a pair between them would part them.
-        if (!rounded && !is_fused_interior(*value, pinned_)) output(node, i, *quant, next);
+        if (!rounded && (!is_fused_interior(*value, pinned_) || (all && bound_follows(*value)))) output(node, i, *quant, next);
       }
     }
     for (Value* value : replaced_)
@@ -184,6 +188,12 @@ class Writer {
       real = cut;
     }
     return real;
+  }
+
+  /// Rounding commutes with a Relu or Clip that is rounded the same way behind.
+  static bool bound_follows(const Value& value) {
+    const Node& next = *value.uses()[0].node;
+    return next.is("Relu") || next.is("Clip");
   }
 
   /// For readers that round what their neighbours do not.

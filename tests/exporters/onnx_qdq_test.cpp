@@ -207,6 +207,22 @@ TEST(OnnxQdq, HalfPrecisionIsRoundedWithFloatScales) {
   EXPECT_TENSOR(run_on_test_device(*lower(*out.graph, on_test_device()), {x})[0], q.simulate({x})[0]);
 }
 
+/// More pairs around the same integers: also behind data that is moved, and between a layer and its Relu or Clip.
+TEST(OnnxQdq, PairsWhereverTheyChangeNothing) {
+  for (TargetPlatform target : {TargetPlatform::QNN_DSP_INT8, TargetPlatform::QNN_HTP_INT8, TargetPlatform::ONNXRUNTIME}) {
+    const Quantized q(kBranchesSignature, kBranches, {"w", "w2", "u"}, target);
+    const Exported needed = exported(*q.graph, q.platform), all = exported(*q.graph, q.platform, {{"qdq-pairs", "all"}});
+    // Behind the Conv in front of the Clip, and behind the Transpose.
+    EXPECT_EQ(all.summary.written, needed.summary.written + 2);
+    q.expect_same(*all.graph);
+    for (const Node* node : all.graph->nodes())
+      if (node->is("Clip") || node->is("Transpose")) {
+        EXPECT_EQ(node->input(0)->producer()->op_type, "DequantizeLinear") << node->op_type;
+        EXPECT_EQ(node->output()->uses()[0].node->op_type, "QuantizeLinear") << node->op_type;
+      }
+  }
+}
+
 /// In onnxruntime without its optimizations: up to the order of its sums.
 void expect_same_in_onnxruntime(const Quantized& q, const Exported& file) {
   if (!have_python()) return;

@@ -114,7 +114,7 @@ std::string snpe_section(const Facts& facts, const PlatformSpec& platform) {
   if (platform.name.find("htp") != std::string::npos)
     text +=
         "For the HTP, `--enable_htp --htp_socs <SoC>` (for example `sm8550`) prepares the graph on the host. Without an SDK, "
-        "`scripts/make_dlc` writes a DLC and a context from the file of `--export onnx-qdq`.\n";
+        "`scripts/make_dlc` writes a DLC and a context from the file of `--export onnx-qdq --export-option qdq-pairs=all`.\n";
   text += "\nFor " + std::to_string(other) + "-bit activations first make a table of that width (" +
           (other == 16 ? "`--platform qnn_htp_a16w8`, or `--bits '.*=16'`" : "`--platform qnn_htp_int8`, or `--bits 'activation:.*=8'`") +
           "): entries keep their own width, so the option alone changes only tensors without one.\n\n" +
