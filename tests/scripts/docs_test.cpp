@@ -41,6 +41,7 @@ const std::map<std::string, std::string> kShorter = {
     {"scripts/bench/top1", "$PYTHON $ROOT/scripts/bench/top1 --models mlperf_tiny_ad_autoencoder"},
     {"scripts/bench/draws",
      "$PYTHON $ROOT/scripts/bench/draws --models mlperf_tiny_resnet8_cifar10 --counts 8 --draws 1 --neighbours --before-softmax"},
+    {"scripts/bench/peers", "$PYTHON $ROOT/scripts/bench/peers --models mlperf_tiny_resnet8_cifar10"},
     {"scripts/bench/mixed",
      "$PYTHON $ROOT/scripts/bench/mixed --models mlperf_tiny_ad_autoencoder --platforms qnn_htp_int8 --budgets macs=0.5 --most 16"},
     {"scripts/bench/top1_ppq", "$PYTHON -m py_compile $ROOT/scripts/bench/top1_ppq"},
