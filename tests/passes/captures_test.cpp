@@ -107,6 +107,7 @@ void prepare(Quantizing& q) {
 
 std::vector<std::string> names_before(const std::string& name) {
   std::vector<std::string> names;
+  if (name == "split-gemm") return {"fuse-matmul-add"};  // so that there is one
   for (const PassRow& row : pass_table()) {
     if (row.name == name) return name.starts_with("equalize") || name == "absorb-high-bias" ? std::vector<std::string>() : names;
     if (!names.empty() || row.name == "configure-quantization") names.push_back(row.name);
@@ -130,8 +131,8 @@ TEST_P(Captures, OtherwiseThePassHasSomethingToDo) {
   const std::string pass = GetParam();
   PassByPass q({"x", "float[N,4,8,8]"}, false, pass);
   const size_t changes = q.pass(pass);
-  EXPECT_TRUE(changes > 0 || pass == "choose-observer" || pass == "raise-small-ranges")
-      << "of several observers, where several were asked for; nothing is small";
+  EXPECT_TRUE(changes > 0 || pass == "choose-observer" || pass == "raise-small-ranges" || pass == "nxp-resize")
+      << "of several observers, where several were asked for; nothing is small; there is no Resize, of which attributes alone would change";
 }
 
 TEST_P(Captures, AreLeftAsTheyAre) {

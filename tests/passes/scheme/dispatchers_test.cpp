@@ -146,7 +146,7 @@ TEST(DispatchGraph, UnknownNamesListTheNearest) {
   const Error error = thrown([&] { dispatch_graph(*q.graph, TargetPlatform::QNN_DSP_INT8, "conservativ"); });
   EXPECT_EQ(error.kind(), ErrorKind::Usage);
   EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("'conservativ'"), HasSubstr("conservative")));
-  EXPECT_EQ(thrown([&] { dispatch_graph(*q.graph, TargetPlatform::TRT_INT8); }).kind(), ErrorKind::Unsupported);
+  EXPECT_EQ(thrown([&] { dispatch_graph(*q.graph, TargetPlatform::PPL_CUDA_MIX); }).kind(), ErrorKind::Unsupported);
 }
 
 /// PPQ's dispatchers never let a shape or an index be rounded, whatever the dispatcher.
