@@ -83,18 +83,54 @@ TEST(PlatformJson, SaysWhatRulesSay) {
   EXPECT_EQ(spec.exporters, (std::vector<std::string>{"onnx", "encodings"}));
 }
 
+/// A Conv of 4 input channels.
+const QuantScheme& scheme_of_conv(const PlatformSpec& spec, const std::string& attributes, std::vector<int64_t> sizes) {
+  const auto graph = read_onnx_text(
+      "<ir_version: 8, opset_import: [\"\" : 15]> g (float[1,4,9,9] x, float[a,b,c,d] w) => (float[e,f,g,h] y) { [conv] y = Conv" +
+          attributes + "(x, w) }",
+      {.infer_shapes = false, .check = false});
+  Value* value = graph->find_value("w");
+  graph->remove_input(value);
+  graph->make_constant(value, at::ones(sizes));
+  return spec.rule_for(*graph->find_node("conv"), 1, SlotRole::Weight)->scheme;
+}
+
+TEST(PlatformJson, WordsOfAScheme) {
+  const PlatformSpec spec = platform_from_json(kExample, "my.json");
+  const QuantScheme& winograd = scheme_of_conv(spec, "", {4, 4, 3, 3});
+  EXPECT_EQ(winograd.quant_min, -31) << "narrow";
+  EXPECT_EQ(winograd.quant_max, 31);
+  EXPECT_EQ(winograd.rounding, Rounding::HalfFarFromZero);
+  EXPECT_EQ(winograd.granularity, Granularity::PerChannel);
+  const PlatformSpec other = platform_from_json(
+      R"({"name": "n", "types": ["Conv"], "slots": [{"role": "data", "symmetric": true, "power_of_two": true, "bits": 5},
+          {"role": "output", "treatment": "quantized", "exported": false}]})",
+      "my.json");
+  EXPECT_TRUE(other.scheme(SlotRole::Data).power_of_two);
+  EXPECT_EQ(other.scheme(SlotRole::Data).quant_min, -16);
+  EXPECT_FALSE(other.rule_for(node("Conv"), 0, SlotRole::Output)->exported);
+}
+
+TEST(PlatformJson, ConditionsOfDilationAndDepth) {
+  const auto bits = [](const std::string& when, const std::string& attributes, std::vector<int64_t> sizes) {
+    const PlatformSpec spec = platform_from_json(
+        R"({"name": "n", "types": ["Conv"], "slots": [{"role": "weight", "bits": 4, "when": )" + when + R"(}, {"role": "weight"}]})",
+        "my.json");
+    return scheme_of_conv(spec, attributes, std::move(sizes)).bits;
+  };
+  EXPECT_EQ(bits(R"({"dilation": 2})", "<dilations = [2, 2]>", {4, 4, 3, 3}), 4);
+  EXPECT_EQ(bits(R"({"dilation": 2})", "<dilations = [2, 1]>", {4, 4, 3, 3}), 8);
+  EXPECT_EQ(bits(R"({"dilation": 1})", "", {4, 4, 3, 3}), 4) << "1 where it is not said";
+  EXPECT_EQ(bits(R"({"depthwise": true})", "<group = 4>", {4, 1, 3, 3}), 4);
+  EXPECT_EQ(bits(R"({"depthwise": true})", "", {4, 4, 3, 3}), 8);
+  EXPECT_EQ(bits(R"({"depthwise": false})", "<group = 4>", {4, 1, 3, 3}), 8);
+  EXPECT_EQ(bits(R"({"depthwise": false})", "<group = 2>", {4, 2, 3, 3}), 4);
+}
+
 TEST(PlatformJson, ConditionsOnAConv) {
   const PlatformSpec spec = platform_from_json(kExample, "my.json");
   const auto bits = [&](const std::string& attributes, std::vector<int64_t> sizes) {
-    const auto graph = read_onnx_text(
-        "<ir_version: 8, opset_import: [\"\" : 15]> g (float[1,4,9,9] x, float[a,b,c,d] w) => "
-        "(float[e,f,g,h] y) { [conv] y = Conv" +
-            attributes + "(x, w) }",
-        {.infer_shapes = false, .check = false});
-    Value* value = graph->find_value("w");
-    graph->remove_input(value);
-    graph->make_constant(value, at::ones(sizes));
-    return spec.rule_for(*graph->find_node("conv"), 1, SlotRole::Weight)->scheme.bits;
+    return scheme_of_conv(spec, attributes, std::move(sizes)).bits;
   };
   EXPECT_EQ(bits("", {4, 4, 3, 3}), 6);
   EXPECT_EQ(bits("<strides = [1, 1]>", {4, 4, 3, 3}), 6);
