@@ -51,7 +51,8 @@ void visit_options(Options& o, Visitor&& visit) {
   const char *job = "Job", *quantization = "Quantization", *output = "Output";
   visit(OptionFacts{job, "model", "the ONNX model", Bears::Contents}, o.model);
   visit(OptionFacts{job, "calib", "calibration samples: a folder, a file or an input list", Bears::Contents}, o.calib);
-  visit(OptionFacts{job, "platform", "the target (see `ppq_torch list platforms`), or a JSON file of your own", Bears::Numbers}, o.platform);
+  visit(OptionFacts{job, "platform", "the target (see `ppq_torch list platforms`), or a JSON file of your own", Bears::Numbers},
+        o.platform);
   visit(OptionFacts{job, "eval", "samples to measure the result on (default: samples that were not used for calibration)"}, o.eval);
   visit(OptionFacts{job, "output", "output folder (default: <model>_<platform>)"}, o.output);
   visit(OptionFacts{job, "device", "auto, cpu, cuda, cuda:N, or cuda:N,M to share the calibration", Bears::Contents}, o.device);
