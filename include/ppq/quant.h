@@ -40,6 +40,8 @@ struct QuantScheme {
 /// zero point in floating representation: q = clamp(round(x / scale) + offset, quant_min, quant_max).
 struct QuantParams {
   at::Tensor scale, offset;
+  /// Of a constant: its values as a pass rounded them, on this grid; undefined: to nearest.
+  at::Tensor rounded{};
   bool defined() const { return scale.defined(); }
 };
 
@@ -80,7 +82,10 @@ std::pair<at::Tensor, at::Tensor> range_of(const QuantParams& params, const Quan
 
 /// q(x) as float: (clamp(round(x/scale) + offset) - offset) × scale, or the minifloat equivalent. A new tensor.
 at::Tensor fake_quantize(const at::Tensor& x, const QuantScheme& scheme, const QuantParams& params);
-inline at::Tensor fake_quantize(const at::Tensor& x, const TensorQuant& quant) { return fake_quantize(x, quant.scheme, quant.params); }
+/// The same of what `quant` belongs to: a constant whose rounding was chosen takes that.
+inline at::Tensor fake_quantize(const at::Tensor& x, const TensorQuant& quant) {
+  return quant.params.rounded.defined() ? quant.params.rounded : fake_quantize(x, quant.scheme, quant.params);
+}
 /// The integers themselves, in the narrowest type that holds quant_min..quant_max (int8, uint8, int16, uint16, int32).
 at::Tensor quantize_to_int(const at::Tensor& x, const QuantScheme& scheme, const QuantParams& params);
 

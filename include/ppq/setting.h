@@ -93,6 +93,7 @@ struct ExtraSetting {
   bool absorb_high_bias = false;
   bool choose_equalization_by_data = true;  ///< keep a pair's scales only where the measured error falls
   std::string weight_search = "auto";       ///< weight scale: "minmax", "grid", "mse", "output", "auto"
+  bool compensate_rounding = true;          ///< errors of an output's weights make one another good
   bool operator==(const ExtraSetting&) const = default;
 };
 

@@ -36,6 +36,7 @@ std::unique_ptr<Pass> make_quantize_parameters();
 std::unique_ptr<Pass> make_calibrate();
 std::unique_ptr<Pass> make_choose_observer();
 std::unique_ptr<Pass> make_align_quantization();
+std::unique_ptr<Pass> make_compensate_rounding();
 std::unique_ptr<Pass> make_correct_bias();
 std::unique_ptr<Pass> make_quantize_passive_parameters();
 std::unique_ptr<Pass> make_bake_parameters();

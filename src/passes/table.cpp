@@ -26,6 +26,8 @@ bool quantizes_activations(const Setting& s) { return s.quantize_activation; }
 bool corrects_biases(const Setting& s) { return s.bias_correct; }
 bool quantizes_passive(const Setting& s) { return s.quantize_parameter && s.quantize_parameter_setting.quantize_passive_parameter; }
 bool bakes(const Setting& s) { return s.quantize_parameter && s.quantize_parameter_setting.baking_parameter; }
+// What is not written rounded is rounded to nearest by the target.
+bool compensates_rounding(const Setting& s) { return s.extra.compensate_rounding && bakes(s); }
 
 std::vector<PassRow>& table() {
   using namespace passes;
@@ -68,6 +70,8 @@ std::vector<PassRow>& table() {
       {"simplify-quantization", "a tensor is quantized once, not again at each reader", Quantize, Scheme, simplifies,
        make_simplify_quantization},
       {"quantize-parameters", "scales of weights", Quantize, Scheme, quantizes_parameters, make_quantize_parameters},
+      {"compensate-rounding", "weights are rounded so that the errors of each output make one another good (GPTQ)", Quantize, Scheme,
+       compensates_rounding, make_compensate_rounding},
       {"calibrate", "scales of activations, from one pass over the samples", Quantize, Scheme, quantizes_activations, make_calibrate},
       {"choose-observer", "of the observers that were tried, the one with the least error at the outputs", Quantize, Scheme,
        quantizes_activations, make_choose_observer},

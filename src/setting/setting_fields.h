@@ -133,6 +133,7 @@ void visit(V& v, ExtraSetting& s) {
   v.field("absorb_high_bias", s.absorb_high_bias);
   v.field("choose_equalization_by_data", s.choose_equalization_by_data);
   v.field("weight_search", s.weight_search, one_of({"minmax", "grid", "mse", "output", "auto"}));
+  v.field("compensate_rounding", s.compensate_rounding);
 }
 
 template <class V>

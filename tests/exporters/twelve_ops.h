@@ -61,6 +61,7 @@ struct QuantizedGraph {
     for (int i = 0; i < 8; ++i) samples.push_back(at::randn(sizes));
     QuantizationSetting setting;
     setting.extra.weight_search = "minmax";
+    setting.extra.compensate_rounding = false;
     setting.quantize_activation_setting.calib_algorithm = "minmax";
     TorchExecutor executor(*graph, test_device());
     Quantizer quantizer(*graph, platform);

@@ -62,6 +62,7 @@ TEST_P(PpqScales, AgreeSlotBySlot) {
   setting.equalization = run.equalization;
   setting.extra.cross_clip_equalization = setting.extra.choose_equalization_by_data = false;  // PPQ's equalization, always
   setting.extra.weight_search = "minmax";
+  setting.extra.compensate_rounding = false;
   setting.quantize_activation_setting.calib_algorithm = run.observer;
   TorchExecutor executor(graph, test_device());
   Quantizer(graph, TargetPlatform::QNN_DSP_INT8).quantize(golden.calibration->sample(0), golden.calibration, executor, setting, 512);

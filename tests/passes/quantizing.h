@@ -29,6 +29,7 @@ struct Quantizing {
   explicit Quantizing(std::unique_ptr<Graph> model, TargetPlatform target = TargetPlatform::QNN_DSP_INT8)
       : graph(std::move(model)), platform(find_platform(target)) {
     setting.extra.weight_search = "minmax";  // weights that a test can compute by hand
+    setting.extra.compensate_rounding = false;
     context.platform = &platform;
     context.setting = &setting;
     context.warnings = &warnings;

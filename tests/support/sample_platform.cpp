@@ -103,6 +103,7 @@ PlatformSpec sample_platform() {
   spec.adjust_setting = [](QuantizationSetting& setting) {
     setting.bias_correct = false;
     setting.extra.weight_search = "minmax";
+    setting.extra.compensate_rounding = false;
     setting.quantize_activation_setting.calib_algorithm = "minmax";
   };
   spec.exporters = {"scales"};

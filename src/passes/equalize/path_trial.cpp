@@ -113,6 +113,7 @@ double PathTrial::error(const Graph& path) const {
   setting.extra.passes.clear();
   setting.extra.absorb_high_bias = false;
   setting.extra.weight_search = "minmax";
+  setting.extra.compensate_rounding = false;
   setting.dispatching_table.clear();
   // What the user said of other parts of the network names nothing here.
   std::erase_if(setting.extra.keep_float,
