@@ -83,9 +83,8 @@ class Finder {
       taken_.insert(one->nodes.begin(), one->nodes.end());
       found.push_back(std::move(*one));
     }
-    std::sort(found.begin(), found.end(), [&](const Composite& a, const Composite& b) {
-      return order_.at(a.nodes.back()) < order_.at(b.nodes.back());
-    });
+    std::sort(found.begin(), found.end(),
+              [&](const Composite& a, const Composite& b) { return order_.at(a.nodes.back()) < order_.at(b.nodes.back()); });
     return found;
   }
 

@@ -14,8 +14,8 @@ struct Composite {
   Value *input = nullptr, *output = nullptr;
   bool approximate = false;  ///< Gelu: by tanh
   // Normalizations.
-  int64_t axis = -1;    ///< the first normalized one, counted from the end
-  double epsilon = 0;   ///< added to the variance
+  int64_t axis = -1;                        ///< the first normalized one, counted from the end
+  double epsilon = 0;                       ///< added to the variance
   Value *scale = nullptr, *bias = nullptr;  ///< constants over the normalized axes; null where there is none
 };
 

@@ -12,7 +12,8 @@ using testing::SizeIs;
 
 // A dictionary of scalars, as constants of the graph.
 constexpr const char* kScalars =
-    "<float two = {2}, float eps = {1e-5}, float one = {1}, float half = {0.5}, float three = {3}, float root = {1.4142135}, float inverse = "
+    "<float two = {2}, float eps = {1e-5}, float one = {1}, float half = {0.5}, float three = {3}, float root = {1.4142135}, float inverse "
+    "= "
     "{0.70710678}, float cubic = {0.044715}, float pi = {0.7978845608}, float other = {1.5}, float[1] many = {2}>";
 
 std::unique_ptr<Graph> parse(const std::string& body, const std::string& outputs = "float[2,3,4] y",
@@ -63,10 +64,12 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Norm{"torch", kMean + kVariance + "n = Div(d, s) k = Mul(n, g) y = Add(k, b)"},
         Norm{"the other way round", kMean + kVariance + "n = Div(d, s) k = Mul(g, n) y = Add(b, k)"},
-        Norm{"a product for the square", kMean + "q = Mul(d, d) v = ReduceMean<axes = [-1]>(q) e = Add(eps, v) s = Sqrt(e) n = Div(d, s) k = "
-                                                 "Mul(n, g) y = Add(k, b)"},
-        Norm{"the axis from the front", "m = ReduceMean<axes = [2]>(x) d = Sub(x, m) q = Pow(d, many) v = ReduceMean<axes = [2]>(q) e = "
-                                        "Add(v, eps) s = Sqrt(e) n = Div(d, s) k = Mul(n, g) y = Add(k, b)"},
+        Norm{"a product for the square", kMean +
+                                             "q = Mul(d, d) v = ReduceMean<axes = [-1]>(q) e = Add(eps, v) s = Sqrt(e) n = Div(d, s) k = "
+                                             "Mul(n, g) y = Add(k, b)"},
+        Norm{"the axis from the front",
+             "m = ReduceMean<axes = [2]>(x) d = Sub(x, m) q = Pow(d, many) v = ReduceMean<axes = [2]>(q) e = "
+             "Add(v, eps) s = Sqrt(e) n = Div(d, s) k = Mul(n, g) y = Add(k, b)"},
         Norm{"the difference twice", kMean + kVariance + "c = Sub(x, m) n = Div(c, s) k = Mul(n, g) y = Add(k, b)"},
         Norm{"a reciprocal", kMean + kVariance + "r = Reciprocal(s) n = Mul(d, r) k = Mul(n, g) y = Add(k, b)"},
         Norm{"one over it", kMean + kVariance + "r = Div(one, s) n = Mul(d, r) k = Mul(n, g) y = Add(k, b)"},
@@ -82,18 +85,21 @@ INSTANTIATE_TEST_SUITE_P(
              "RMSNormalization", true, false}),
     [](const auto& info) {
       std::string name = info.param.what;
-      std::replace_if(name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
+      std::replace_if(
+          name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
       return name;
     });
 
 TEST(Composites, SeveralAxesAndPooling) {
-  const auto two = parse("m = ReduceMean<axes = [-2, -1]>(x) d = Sub(x, m) q = Pow(d, two) v = ReduceMean<axes = [1, 2]>(q) e = Add(v, eps) "
-                         "s = Sqrt(e) n = Div(d, s) y = Mul(n, g)");
+  const auto two = parse(
+      "m = ReduceMean<axes = [-2, -1]>(x) d = Sub(x, m) q = Pow(d, two) v = ReduceMean<axes = [1, 2]>(q) e = Add(v, eps) "
+      "s = Sqrt(e) n = Div(d, s) y = Mul(n, g)");
   ASSERT_THAT(found(*two), SizeIs(1));
   EXPECT_EQ(found(*two)[0].axis, -2);
-  const auto pooled = parse("m = GlobalAveragePool(x) d = Sub(x, m) q = Pow(d, two) v = GlobalAveragePool(q) e = Add(v, eps) s = Sqrt(e) y "
-                            "= Div(d, s)",
-                            "float[2,3,4,5] y", "float[2,3,4,5] x");
+  const auto pooled = parse(
+      "m = GlobalAveragePool(x) d = Sub(x, m) q = Pow(d, two) v = GlobalAveragePool(q) e = Add(v, eps) s = Sqrt(e) y "
+      "= Div(d, s)",
+      "float[2,3,4,5] y", "float[2,3,4,5] x");
   ASSERT_THAT(found(*pooled), SizeIs(1));
   EXPECT_EQ(found(*pooled)[0].axis, -2);
 }
@@ -114,13 +120,15 @@ TEST(Composites, WhatOthersReadEndsTheNormalization) {
 TEST(Composites, WhatIsNoNormalization) {
   const std::string end = "n = Div(d, s) k = Mul(n, g) y = Add(k, b)";
   for (const auto& [why, body, outputs] : std::vector<std::tuple<const char*, std::string, const char*>>{
-           {"another exponent", kMean + "q = Pow(d, three) v = ReduceMean<axes = [-1]>(q) e = Add(v, eps) s = Sqrt(e) " + end, "float[2,3,4] y"},
+           {"another exponent", kMean + "q = Pow(d, three) v = ReduceMean<axes = [-1]>(q) e = Add(v, eps) s = Sqrt(e) " + end,
+            "float[2,3,4] y"},
            {"another axis of the variance", kMean + "q = Pow(d, two) v = ReduceMean<axes = [-2]>(q) e = Add(v, eps) s = Sqrt(e) " + end,
             "float[2,3,4] y"},
            {"an axis in the middle",
             "m = ReduceMean<axes = [1]>(x) d = Sub(x, m) q = Pow(d, two) v = ReduceMean<axes = [1]>(q) e = Add(v, eps) s = Sqrt(e) " + end,
             "float[2,3,4] y"},
-           {"an epsilon that is computed", kMean + "h = ReduceMax<axes = [-1]>(x) q = Pow(d, two) v = ReduceMean<axes = [-1]>(q) e = Add(v, h) s = Sqrt(e) " + end,
+           {"an epsilon that is computed",
+            kMean + "h = ReduceMax<axes = [-1]>(x) q = Pow(d, two) v = ReduceMean<axes = [-1]>(q) e = Add(v, h) s = Sqrt(e) " + end,
             "float[2,3,4] y"},
            {"the variance is an output", kMean + kVariance + end, "float[2,3,4] y, float[2,3,1] v"},
            {"others read the deviation", kMean + kVariance + end + " z = Abs(s)", "float[2,3,4] y, float[2,3,1] z"},
@@ -161,18 +169,22 @@ INSTANTIATE_TEST_SUITE_P(
                     Form{"half first", "h = Mul(x, half) d = Div(x, root) e = Erf(d) a = Add(e, one) y = Mul(h, a)"},
                     Form{"half of the sum", "d = Mul(inverse, x) e = Erf(d) a = Add(one, e) p = Mul(half, a) y = Mul(p, x)"},
                     Form{"over two", "d = Div(x, root) e = Erf(d) a = Add(e, one) p = Mul(a, x) y = Div(p, two)"},
-                    Form{"tanh", "c = Pow(x, three) k = Mul(c, cubic) s = Add(x, k) t = Mul(s, pi) e = Tanh(t) a = Add(e, one) p = Mul(x, a) y "
-                                 "= Mul(p, half)",
+                    Form{"tanh",
+                         "c = Pow(x, three) k = Mul(c, cubic) s = Add(x, k) t = Mul(s, pi) e = Tanh(t) a = Add(e, one) p = Mul(x, a) y "
+                         "= Mul(p, half)",
                          true},
-                    Form{"tanh, by products", "q = Mul(x, x) c = Mul(q, x) k = Mul(cubic, c) s = Add(k, x) t = Mul(pi, s) e = Tanh(t) a = "
-                                              "Add(one, e) h = Mul(half, x) y = Mul(h, a)",
+                    Form{"tanh, by products",
+                         "q = Mul(x, x) c = Mul(q, x) k = Mul(cubic, c) s = Add(k, x) t = Mul(pi, s) e = Tanh(t) a = "
+                         "Add(one, e) h = Mul(half, x) y = Mul(h, a)",
                          true},
-                    Form{"tanh, factored", "z = Mul(x, pi) q = Mul(x, x) k = Mul(q, cubic) s = Add(k, one) t = Mul(z, s) e = Tanh(t) a = "
-                                           "Add(e, one) h = Mul(x, half) y = Mul(a, h)",
+                    Form{"tanh, factored",
+                         "z = Mul(x, pi) q = Mul(x, x) k = Mul(q, cubic) s = Add(k, one) t = Mul(z, s) e = Tanh(t) a = "
+                         "Add(e, one) h = Mul(x, half) y = Mul(a, h)",
                          true}),
     [](const auto& info) {
       std::string name = info.param.what;
-      std::replace_if(name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
+      std::replace_if(
+          name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
       return name;
     });
 
@@ -183,7 +195,8 @@ TEST(Composites, WhatIsNoGelu) {
            {"another sum", "d = Div(x, root) e = Erf(d) a = Add(e, two) p = Mul(x, a) y = Mul(p, half)", "float[2,3,4] y"},
            {"another x", "o = Abs(x) d = Div(x, root) e = Erf(d) a = Add(e, one) p = Mul(o, a) y = Mul(p, half)", "float[2,3,4] y"},
            {"a constant a channel", "d = Div(x, g) e = Erf(d) a = Add(e, one) p = Mul(x, a) y = Mul(p, half)", "float[2,3,4] y"},
-           {"the sum is an output", "d = Div(x, root) e = Erf(d) a = Add(e, one) p = Mul(x, a) y = Mul(p, half)", "float[2,3,4] y, float[2,3,4] a"},
+           {"the sum is an output", "d = Div(x, root) e = Erf(d) a = Add(e, one) p = Mul(x, a) y = Mul(p, half)",
+            "float[2,3,4] y, float[2,3,4] a"},
            {"others read inside", "d = Div(x, root) e = Erf(d) a = Add(e, one) p = Mul(x, a) y = Mul(p, half) z = Abs(d)",
             "float[2,3,4] y, float[2,3,4] z"},
            {"a Tanh by itself", "y = Tanh(x)", "float[2,3,4] y"}}) {

@@ -21,7 +21,10 @@ namespace {
 class Splitter {
  public:
   Splitter(Graph& graph, const PassContext& context)
-      : graph_(graph), setting_(context.setting->channel_split_setting), most_(context.setting->extra.channel_split_ratio), pinned_(graph) {}
+      : graph_(graph),
+        setting_(context.setting->channel_split_setting),
+        most_(context.setting->extra.channel_split_ratio),
+        pinned_(graph) {}
 
   size_t run(const PassContext& context) {
     pairs_ = find_equalization_pairs(graph_, {setting_.opt_level >= 2, false, false});
@@ -37,9 +40,8 @@ class Splitter {
     for (const auto* layers : {&pair.upstream, &pair.downstream})
       for (const Node* node : *layers)
         if (node->attributes.get_int("group", 1) != 1) return false;
-    return std::all_of(pair.relays.begin(), pair.relays.end(), [&](const Node* node) {
-      return !node->is("PRelu") || slope_axis(*node, pair.channels) != kUnknown;
-    });
+    return std::all_of(pair.relays.begin(), pair.relays.end(),
+                       [&](const Node* node) { return !node->is("PRelu") || slope_axis(*node, pair.channels) != kUnknown; });
   }
 
   static constexpr int64_t kUnknown = -2, kOneForAll = -1;

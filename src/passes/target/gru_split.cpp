@@ -103,7 +103,8 @@ class GruSplit final : public Pass {
     const auto part = [&](const at::Tensor& rows, int64_t from, int64_t to) { return rows.slice(0, from * hidden, to * hidden); };
     Step step(graph, node);
     Value* x = step.reshaped("x", node.input(0), {-1, w.size(1)});
-    Value* h = node.input(5) ? step.reshaped("h", node.input(5), {-1, hidden}) : step.constant("h", at::zeros({batch, hidden}, w.options()));
+    Value* h =
+        node.input(5) ? step.reshaped("h", node.input(5), {-1, hidden}) : step.constant("h", at::zeros({batch, hidden}, w.options()));
 
     Value* of_x = step.gemm("gates_of_x", x, part(w, 0, 2), part(b, 0, 2));
     Value* of_h = step.gemm("gates_of_h", h, part(r, 0, 2), part(b, 3, 5));

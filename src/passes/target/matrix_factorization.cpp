@@ -46,7 +46,8 @@ class MatrixFactorization final : public Pass {
       ++changes;
     }
     if (!left.empty())
-      context.warn("matrix-factorization leaves " + left + ": no Gemm or Conv of one tap and one group with a constant weight of its own scale");
+      context.warn("matrix-factorization leaves " + left +
+                   ": no Gemm or Conv of one tap and one group with a constant weight of its own scale");
     return changes;
   }
 

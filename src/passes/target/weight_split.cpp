@@ -60,9 +60,9 @@ class WeightSplit final : public Pass {
   static size_t split(Graph& graph, Node& node, const WeightSplitSetting& setting, at::Generator& random, const Pinned& pinned) {
     const at::Tensor weight = node.constant_input(1), beyond = weight.abs() > setting.value_threshold;
     if (!beyond.any().item<bool>()) return 0;
-    const at::Tensor share =
-        setting.method == "random" ? at::rand(weight.sizes(), random, at::TensorOptions().dtype(at::kFloat)).to(weight.scalar_type())
-                                   : at::full({}, 0.5, weight.options());
+    const at::Tensor share = setting.method == "random"
+                                 ? at::rand(weight.sizes(), random, at::TensorOptions().dtype(at::kFloat)).to(weight.scalar_type())
+                                 : at::full({}, 0.5, weight.options());
     const at::Tensor part = at::where(beyond, weight * share, at::zeros_like(weight)).contiguous();
     const Value* data = node.output();
     const auto half = [&](const char* suffix) {

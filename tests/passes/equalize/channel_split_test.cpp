@@ -57,8 +57,8 @@ TEST_P(ChannelSplits, AndTheFloatNetworkStays) {
   const at::Tensor was = q.before->find_node("up")->constant_input(1), now = q.node("up").constant_input(1);
   const int64_t axis = Splitting::output_axis(q.node("up"));
   // Twins stand side by side, each with 1/√2.
-  const std::vector<std::pair<int64_t, double>> places = {{0, 1}, {1, 1}, {2, std::sqrt(0.5)}, {2, std::sqrt(0.5)}, {3, 1},
-                                                          {4, 1}, {5, std::sqrt(0.5)}, {5, std::sqrt(0.5)}, {6, 1}, {7, 1}};
+  const std::vector<std::pair<int64_t, double>> places = {
+      {0, 1}, {1, 1}, {2, std::sqrt(0.5)}, {2, std::sqrt(0.5)}, {3, 1}, {4, 1}, {5, std::sqrt(0.5)}, {5, std::sqrt(0.5)}, {6, 1}, {7, 1}};
   for (int64_t i = 0; i < 10; ++i) {
     const auto [from, factor] = places[static_cast<size_t>(i)];
     EXPECT_TRUE(at::allclose(now.select(axis, i), was.select(axis, from) * factor)) << i;
@@ -67,23 +67,43 @@ TEST_P(ChannelSplits, AndTheFloatNetworkStays) {
 
 INSTANTIATE_TEST_SUITE_P(
     Through, ChannelSplits,
-    testing::Values(
-        Case{"Relu", kTwo, "float[2,4,4,4] y", "[up] c = Conv(x, w, b) r = Relu(c) [down] y = Conv(r, v)", {"w", "b", "v"}},
-        Case{"Pooling", kTwo, "float[2,4,2,2] y",
-             "[up] c = Conv(x, w, b) r = Relu(c) p = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(r) [down] y = Conv(p, v)", {"w", "b", "v"}},
-        Case{"PRelu", "float[2,3,6,6] x, float[8,3,3,3] w, float[8] b, float[4,8,1,1] v, float[8,1,1] s", "float[2,4,4,4] y",
-             "[up] c = Conv(x, w, b) [act] r = PRelu(c, s) [down] y = Conv(r, v)", {"w", "b", "v", "s"}},
-        Case{"PReluOfOneSlope", "float[2,3,6,6] x, float[8,3,3,3] w, float[8] b, float[4,8,1,1] v, float[1] s", "float[2,4,4,4] y",
-             "[up] c = Conv(x, w, b) [act] r = PRelu(c, s) [down] y = Conv(r, v)", {"w", "b", "v", "s"}},
-        Case{"Gemm", "float[2,3] x, float[8,3] w, float[8] b, float[8,5] v", "float[2,5] y",
-             "[up] c = Gemm<transB = 1>(x, w, b) r = Relu(c) [down] y = Gemm(r, v)", {"w", "b", "v"}},
-        Case{"ConvTranspose", "float[2,3,6,6] x, float[3,8,2,2] w, float[8] b, float[8,4,2,2] v", "float[2,4,8,8] y",
-             "[up] c = ConvTranspose(x, w, b) r = Relu(c) [down] y = ConvTranspose(r, v)", {"w", "b", "v"}},
-        Case{"TwoReaders", "float[2,3,6,6] x, float[8,3,3,3] w, float[8] b, float[4,8,1,1] v, float[4,8,3,3] u",
-             "float[2,4,4,4] y, float[2,4,2,2] z", "[up] c = Conv(x, w, b) r = Relu(c) [down] y = Conv(r, v) [down2] z = Conv(r, u)",
-             {"w", "b", "v", "u"}},
-        Case{"Add", "float[2,3,6,6] x, float[8,3,3,3] w, float[8] b, float[8,3,3,3] t, float[4,8,1,1] v", "float[2,4,4,4] y",
-             "[up] c = Conv(x, w, b) [up2] d = Conv(x, t) a = Add(c, d) r = Relu(a) [down] y = Conv(r, v)", {"w", "b", "t", "v"}, 2}),
+    testing::Values(Case{"Relu", kTwo, "float[2,4,4,4] y", "[up] c = Conv(x, w, b) r = Relu(c) [down] y = Conv(r, v)", {"w", "b", "v"}},
+                    Case{"Pooling",
+                         kTwo,
+                         "float[2,4,2,2] y",
+                         "[up] c = Conv(x, w, b) r = Relu(c) p = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(r) [down] y = Conv(p, v)",
+                         {"w", "b", "v"}},
+                    Case{"PRelu",
+                         "float[2,3,6,6] x, float[8,3,3,3] w, float[8] b, float[4,8,1,1] v, float[8,1,1] s",
+                         "float[2,4,4,4] y",
+                         "[up] c = Conv(x, w, b) [act] r = PRelu(c, s) [down] y = Conv(r, v)",
+                         {"w", "b", "v", "s"}},
+                    Case{"PReluOfOneSlope",
+                         "float[2,3,6,6] x, float[8,3,3,3] w, float[8] b, float[4,8,1,1] v, float[1] s",
+                         "float[2,4,4,4] y",
+                         "[up] c = Conv(x, w, b) [act] r = PRelu(c, s) [down] y = Conv(r, v)",
+                         {"w", "b", "v", "s"}},
+                    Case{"Gemm",
+                         "float[2,3] x, float[8,3] w, float[8] b, float[8,5] v",
+                         "float[2,5] y",
+                         "[up] c = Gemm<transB = 1>(x, w, b) r = Relu(c) [down] y = Gemm(r, v)",
+                         {"w", "b", "v"}},
+                    Case{"ConvTranspose",
+                         "float[2,3,6,6] x, float[3,8,2,2] w, float[8] b, float[8,4,2,2] v",
+                         "float[2,4,8,8] y",
+                         "[up] c = ConvTranspose(x, w, b) r = Relu(c) [down] y = ConvTranspose(r, v)",
+                         {"w", "b", "v"}},
+                    Case{"TwoReaders",
+                         "float[2,3,6,6] x, float[8,3,3,3] w, float[8] b, float[4,8,1,1] v, float[4,8,3,3] u",
+                         "float[2,4,4,4] y, float[2,4,2,2] z",
+                         "[up] c = Conv(x, w, b) r = Relu(c) [down] y = Conv(r, v) [down2] z = Conv(r, u)",
+                         {"w", "b", "v", "u"}},
+                    Case{"Add",
+                         "float[2,3,6,6] x, float[8,3,3,3] w, float[8] b, float[8,3,3,3] t, float[4,8,1,1] v",
+                         "float[2,4,4,4] y",
+                         "[up] c = Conv(x, w, b) [up2] d = Conv(x, t) a = Add(c, d) r = Relu(a) [down] y = Conv(r, v)",
+                         {"w", "b", "t", "v"},
+                         2}),
     [](const auto& info) { return info.param.what; });
 
 const Case kPlain{"Relu", kTwo, "float[2,4,4,4] y", "[up] c = Conv(x, w, b) [act] r = Relu(c) [down] y = Conv(r, v)", {"w", "b", "v"}};
@@ -143,14 +163,23 @@ TEST(ChannelSplit, BiasesAndActivationsMakeChannelsLarge) {
 }
 
 TEST(ChannelSplit, WhatItLeaves) {
-  for (const Case& c : std::vector<Case>{
-           {"a depthwise reader", "float[2,3,6,6] x, float[8,3,3,3] w, float[8,1,1,1] v", "float[2,8,4,4] y",
-            "[up] c = Conv(x, w) r = Relu(c) y = Conv<group = 8>(r, v)", {"w", "v"}},
-           {"the inner tensor is an output", kTwo, "float[2,4,4,4] y, float[2,8,4,4] r", kPlain.body, {"w", "b", "v"}},
-           {"an Add at level 1", "float[2,3,6,6] x, float[8,3,3,3] w, float[8,3,3,3] t, float[4,8,1,1] v", "float[2,4,4,4] y",
-            "[up] c = Conv(x, w) d = Conv(x, t) a = Add(c, d) [down] y = Conv(a, v)", {"w", "t", "v"}},
-           {"slopes of the run", "float[2,3,6,6] x, float[8,3,3,3] w, float[4,8,1,1] v, float[8,1,1] s", "float[2,4,4,4] y",
-            "[up] c = Conv(x, w) r = PRelu(c, s) [down] y = Conv(r, v)", {"w", "v"}}}) {
+  for (const Case& c :
+       std::vector<Case>{{"a depthwise reader",
+                          "float[2,3,6,6] x, float[8,3,3,3] w, float[8,1,1,1] v",
+                          "float[2,8,4,4] y",
+                          "[up] c = Conv(x, w) r = Relu(c) y = Conv<group = 8>(r, v)",
+                          {"w", "v"}},
+                         {"the inner tensor is an output", kTwo, "float[2,4,4,4] y, float[2,8,4,4] r", kPlain.body, {"w", "b", "v"}},
+                         {"an Add at level 1",
+                          "float[2,3,6,6] x, float[8,3,3,3] w, float[8,3,3,3] t, float[4,8,1,1] v",
+                          "float[2,4,4,4] y",
+                          "[up] c = Conv(x, w) d = Conv(x, t) a = Add(c, d) [down] y = Conv(a, v)",
+                          {"w", "t", "v"}},
+                         {"slopes of the run",
+                          "float[2,3,6,6] x, float[8,3,3,3] w, float[4,8,1,1] v, float[8,1,1] s",
+                          "float[2,4,4,4] y",
+                          "[up] c = Conv(x, w) r = PRelu(c, s) [down] y = Conv(r, v)",
+                          {"w", "v"}}}) {
     SCOPED_TRACE(c.what);
     Splitting q(c);
     EXPECT_EQ(q.split(), 0u);
@@ -162,7 +191,8 @@ TEST(ChannelSplit, WhatItLeaves) {
 }
 
 TEST(ChannelSplit, SharedWeightsAreCopied) {
-  Splitting q({"shared", "float[2,8,4,4] x, float[8,8,1,1] w", "float[2,8,4,4] y", "[up] c = Conv(x, w) r = Relu(c) [last] y = Conv(r, w)", {"w"}});
+  Splitting q(
+      {"shared", "float[2,8,4,4] x, float[8,8,1,1] w", "float[2,8,4,4] y", "[up] c = Conv(x, w) r = Relu(c) [last] y = Conv(r, w)", {"w"}});
   q.setting.channel_split_setting.value_threshold = 0.1;
   EXPECT_EQ(q.split(), 1u);
   q.expect_same_network();

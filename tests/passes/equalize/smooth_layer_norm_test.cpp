@@ -96,16 +96,24 @@ INSTANTIATE_TEST_SUITE_P(
     Readers, Smooths,
     testing::Values(
         kOne, Case{"two readers", kNorm + "p = MatMul(n, w) q = MatMul(n, v) s = Add(p, q) y = Add(s, c)"},
-        Case{"Gemm", kNorm + "y = Gemm(n, w, c)", "float[N,6] y",
-             "float[N,8] x, float[8] g, float[8] b, float[8,6] w, float[6] c", {"g", "b", "w", "c"}},
-        Case{"turned Gemm", kNorm + "y = Gemm<transB = 1, alpha = 0.5, beta = 2.0>(n, w, c)", "float[N,6] y",
-             "float[N,8] x, float[8] g, float[8] b, float[6,8] w, float[6] c", {"g", "b", "w", "c"}},
+        Case{"Gemm",
+             kNorm + "y = Gemm(n, w, c)",
+             "float[N,6] y",
+             "float[N,8] x, float[8] g, float[8] b, float[8,6] w, float[6] c",
+             {"g", "b", "w", "c"}},
+        Case{"turned Gemm",
+             kNorm + "y = Gemm<transB = 1, alpha = 0.5, beta = 2.0>(n, w, c)",
+             "float[N,6] y",
+             "float[N,8] x, float[8] g, float[8] b, float[6,8] w, float[6] c",
+             {"g", "b", "w", "c"}},
         Case{"without a bias", "[norm] n = LayerNormalization(x, g) y = MatMul(n, w)"},
         Case{"written out",
              "two = Constant<value = float {2}>() eps = Constant<value = float {1e-5}>() m = ReduceMean<axes = [-1]>(x) e = Sub(x, m) f = "
-             "Pow(e, two) h = ReduceMean<axes = [-1]>(f) i = Add(h, eps) j = Sqrt(i) k = Div(e, j) l = Mul(k, g) n = Add(l, b) y = MatMul(n, w)"},
+             "Pow(e, two) h = ReduceMean<axes = [-1]>(f) i = Add(h, eps) j = Sqrt(i) k = Div(e, j) l = Mul(k, g) n = Add(l, b) y = "
+             "MatMul(n, w)"},
         Case{"without a mean",
-             "eps = Constant<value = float {1e-5}>() f = Mul(x, x) h = ReduceMean<axes = [-1]>(f) i = Add(h, eps) j = Sqrt(i) k = Div(x, j) n = "
+             "eps = Constant<value = float {1e-5}>() f = Mul(x, x) h = ReduceMean<axes = [-1]>(f) i = Add(h, eps) j = Sqrt(i) k = Div(x, "
+             "j) n = "
              "Mul(k, g) y = MatMul(n, w)"},
         Case{"one weight read twice", kNorm + "p = MatMul(n, w) q = MatMul(n, w) y = Add(p, q)"}),
     [](const auto& info) {
@@ -130,11 +138,12 @@ TEST(SmoothLayerNorm, ScalesAgainstTheFormula) {
           weight = std::max(weight, std::abs(q.before->find_node(name)->constant_input(1)[j][o].item<double>()));
       const auto [low, high] = seen[static_cast<size_t>(j)];
       const double expected = std::pow(std::max(-low, high), alpha) / std::pow(weight, 1 - alpha);
-      const double scale = q.before->find_node("norm")->constant_input(1)[j].item<double>() / q.node("norm").constant_input(1)[j].item<double>();
-      EXPECT_NEAR(q.node("p").constant_input(1)[j][0].item<double>() / q.before->find_node("p")->constant_input(1)[j][0].item<double>(), scale,
-                  1e-5 * scale);
-      EXPECT_NEAR(q.before->find_node("norm")->constant_input(2)[j].item<double>() / q.node("norm").constant_input(2)[j].item<double>(), scale,
-                  1e-5 * scale);
+      const double scale =
+          q.before->find_node("norm")->constant_input(1)[j].item<double>() / q.node("norm").constant_input(1)[j].item<double>();
+      EXPECT_NEAR(q.node("p").constant_input(1)[j][0].item<double>() / q.before->find_node("p")->constant_input(1)[j][0].item<double>(),
+                  scale, 1e-5 * scale);
+      EXPECT_NEAR(q.before->find_node("norm")->constant_input(2)[j].item<double>() / q.node("norm").constant_input(2)[j].item<double>(),
+                  scale, 1e-5 * scale);
       ratios.push_back(scale / expected);
     }
     for (const double ratio : ratios) EXPECT_NEAR(ratio, ratios[0], 1e-5 * ratios[0]);
@@ -146,18 +155,28 @@ TEST(SmoothLayerNorm, LeavesAlone) {
   for (const Case& c : std::vector<Case>{
            {"another reader", kNorm + read + " z = Abs(n)", "float[N,5,6] y, float[N,5,8] z"},
            {"the tensor is an output", kNorm + read, "float[N,5,6] y, float[N,5,8] n"},
-           {"a residual", kNorm + "p = MatMul(n, w) q = Softmax(p) y = MatMul(q, u) z = Add(n, y)", "float[N,5,8] z",
-            "float[N,5,8] x, float[8] g, float[8] b, float[8,6] w, float[6,8] u", {"g", "b", "w", "u"}},
+           {"a residual",
+            kNorm + "p = MatMul(n, w) q = Softmax(p) y = MatMul(q, u) z = Add(n, y)",
+            "float[N,5,8] z",
+            "float[N,5,8] x, float[8] g, float[8] b, float[8,6] w, float[6,8] u",
+            {"g", "b", "w", "u"}},
            {"weights of the run", kNorm + read, "float[N,5,6] y", "float[N,5,8] x, float[8] g, float[8] b, float[8,6] w", {"g", "b"}},
-           {"on the right of the product", kNorm + "y = MatMul(w, n)", "float[N,6,8] y",
-            "float[N,5,8] x, float[8] g, float[8] b, float[6,5] w", {"g", "b", "w"}},
-           {"another axis", "[norm] n = LayerNormalization<axis = 1>(x, g, b) " + read, "float[N,5,6] y",
-            "float[N,5,8] x, float[5,8] g, float[5,8] b, float[8,6] w", {"g", "b", "w"}},
+           {"on the right of the product",
+            kNorm + "y = MatMul(w, n)",
+            "float[N,6,8] y",
+            "float[N,5,8] x, float[8] g, float[8] b, float[6,5] w",
+            {"g", "b", "w"}},
+           {"another axis",
+            "[norm] n = LayerNormalization<axis = 1>(x, g, b) " + read,
+            "float[N,5,6] y",
+            "float[N,5,8] x, float[5,8] g, float[5,8] b, float[8,6] w",
+            {"g", "b", "w"}},
            {"the mean is an output", "[norm] n, mean = LayerNormalization(x, g, b) " + read, "float[N,5,6] y, float[N,5,1] mean"},
            {"a scale of the run", kNorm + read, "float[N,5,6] y", "float[N,5,8] x, float[8] g, float[8] b, float[8,6] w", {"b", "w"}},
            {"a sub-graph reads it",
             kNorm + read +
-                " t = ReduceMax<keepdims = 0>(x) go = IsNaN(t) z = If (go) <then_branch = t () => (float[N,5,8] r) { r = Abs(n) }, else_branch "
+                " t = ReduceMax<keepdims = 0>(x) go = IsNaN(t) z = If (go) <then_branch = t () => (float[N,5,8] r) { r = Abs(n) }, "
+                "else_branch "
                 "= e () => (float[N,5,8] s) { s = Neg(n) }>",
             "float[N,5,6] y, float[N,5,8] z"}}) {
     SCOPED_TRACE(c.what);
@@ -194,12 +213,17 @@ TEST(SmoothLayerNorm, IsChosenByWhatItGains) {
 
 /// About the middle: the two large channels lie to one side, so that what is left of them is centred where all layers have biases.
 TEST(SmoothLayerNorm, CentresChannelsWhereBiasesTakeThemBack) {
-  Smoothing q({"Gemm", "shape = Constant<value_ints = [-1, 8]>() h = Reshape(x, shape) [norm] n = LayerNormalization(h, g, b) [read] y = Gemm(n, w, c)",
-               "float[M,6] y", "float[N,5,8] x, float[8] g, float[8] b, float[8,6] w, float[6] c", {"g", "b", "w", "c"}});
+  Smoothing q(
+      {"Gemm",
+       "shape = Constant<value_ints = [-1, 8]>() h = Reshape(x, shape) [norm] n = LayerNormalization(h, g, b) [read] y = Gemm(n, w, c)",
+       "float[M,6] y",
+       "float[N,5,8] x, float[8] g, float[8] b, float[8,6] w, float[6] c",
+       {"g", "b", "w", "c"}});
   q.try_ways();
   EXPECT_EQ(q.smooth(), 1u);
   EXPECT_LE(q.float_difference(), 1e-5);
-  EXPECT_THAT(q.record.decision, testing::AnyOf(testing::StartsWith("channels of one width"), testing::StartsWith("smoothed about the middle")));
+  EXPECT_THAT(q.record.decision,
+              testing::AnyOf(testing::StartsWith("channels of one width"), testing::StartsWith("smoothed about the middle")));
   for (const auto& [low, high] : q.ranges(*q.graph, "n")) EXPECT_NEAR(low, -high, 1e-3 * (high - low));
   EXPECT_LT(q.record.error_after, 0.2 * q.record.error_before) << q.record.decision;
 }

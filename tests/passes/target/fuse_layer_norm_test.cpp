@@ -51,8 +51,9 @@ TEST(FuseLayerNorm, WithoutParametersTheSizesAreNeeded) {
 }
 
 TEST(FuseLayerNorm, ParametersOfOtherShapesAreSpread) {
-  const auto r = rewrite(model("n = Div(d, s) k = Mul(n, g) y = Add(k, b)", 13, "float[2,3,4] y", "float[2,3,4] x, float[1,1,4] g, float[1] b"),
-                         passes::make_fuse_layer_norm());
+  const auto r =
+      rewrite(model("n = Div(d, s) k = Mul(n, g) y = Add(k, b)", 13, "float[2,3,4] y", "float[2,3,4] x, float[1,1,4] g, float[1] b"),
+              passes::make_fuse_layer_norm());
   EXPECT_THAT(r.types(), ElementsAre("LayerNormalization"));
   for (size_t i : {1u, 2u}) EXPECT_EQ(r.after->nodes()[0]->constant_input(i).sizes(), at::IntArrayRef({4}));
 }
@@ -68,18 +69,20 @@ TEST(FuseLayerNorm, AnotherNodeThatOpset17ReadsDifferentlyIsSaid) {
 
 TEST(FuseGelu, BecomesOneNode) {
   const auto gelu = [](const std::string& body) {
-    return rewrite(parse_model("<ir_version: 8, opset_import: [\"\" : 13]> m (float[2,3,4] x) => (float[2,3,4] y) <float one = {1}, float half "
-                               "= {0.5}, float three = {3}, float root = {1.4142135}, float cubic = {0.044715}, float pi = {0.7978845608}> {" +
-                               body + "}"),
-                   passes::make_fuse_gelu());
+    return rewrite(
+        parse_model("<ir_version: 8, opset_import: [\"\" : 13]> m (float[2,3,4] x) => (float[2,3,4] y) <float one = {1}, float half "
+                    "= {0.5}, float three = {3}, float root = {1.4142135}, float cubic = {0.044715}, float pi = {0.7978845608}> {" +
+                    body + "}"),
+        passes::make_fuse_gelu());
   };
   const auto erf = gelu("d = Div(x, root) e = Erf(d) a = Add(e, one) p = Mul(x, a) [last] y = Mul(p, half)");
   EXPECT_THAT(erf.types(), ElementsAre("Gelu"));
   EXPECT_EQ(erf.after->opset(), 20);
   EXPECT_EQ(erf.after->nodes()[0]->name, "last");
   EXPECT_EQ(erf.after->nodes()[0]->attributes.get_string("approximate", "none"), "none");
-  const auto tanh = gelu("c = Pow(x, three) k = Mul(c, cubic) s = Add(x, k) t = Mul(s, pi) e = Tanh(t) a = Add(e, one) p = Mul(x, a) y = "
-                         "Mul(p, half)");
+  const auto tanh = gelu(
+      "c = Pow(x, three) k = Mul(c, cubic) s = Add(x, k) t = Mul(s, pi) e = Tanh(t) a = Add(e, one) p = Mul(x, a) y = "
+      "Mul(p, half)");
   EXPECT_THAT(tanh.types(), ElementsAre("Gelu"));
   EXPECT_EQ(tanh.after->nodes()[0]->attributes.get_string("approximate", "none"), "tanh");
   EXPECT_EQ(gelu("d = Div(x, half) e = Erf(d) a = Add(e, one) p = Mul(x, a) y = Mul(p, half)").changes, 0u);

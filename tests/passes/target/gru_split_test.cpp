@@ -5,7 +5,8 @@ namespace {
 
 constexpr const char* kInputs = "float[1,2,3] x, float[1,12,3] w, float[1,12,4] r, float[1,24] b, float[1,2,4] h";
 
-Rewritten split(const std::string& body, const std::string& outputs = "float[1,2,4] y", const std::string& inputs = kInputs, int opset = 15) {
+Rewritten split(const std::string& body, const std::string& outputs = "float[1,2,4] y", const std::string& inputs = kInputs,
+                int opset = 15) {
   std::vector<std::string> constants;
   for (const char* name : {"w", "r", "b"})
     if (inputs.find(std::string("] ") + name) != std::string::npos) constants.push_back(name);
@@ -17,8 +18,8 @@ TEST(GruSplit, BecomesWhatItComputes) {
   for (const char* late : {"0", "1"})
     for (const int opset : {10, 13, 15}) {
       SCOPED_TRACE(std::string(late) + " " + std::to_string(opset));
-      const auto r = split("s, y = GRU<hidden_size = 4, linear_before_reset = " + std::string(late) + ">(x, w, r, b, , h)", "float[1,2,4] y",
-                           kInputs, opset);
+      const auto r = split("s, y = GRU<hidden_size = 4, linear_before_reset = " + std::string(late) + ">(x, w, r, b, , h)",
+                           "float[1,2,4] y", kInputs, opset);
       EXPECT_EQ(r.changes, 1u);
       EXPECT_THAT(r.types(), testing::Not(testing::Contains("GRU")));
     }
@@ -34,10 +35,12 @@ TEST(GruSplit, BothOutputsAreKeptWhereTheyAreUsed) {
 }
 
 TEST(GruSplit, WithoutBiasAndInitialState) {
-  EXPECT_EQ(split("s, y = GRU<hidden_size = 4>(x, w, r)", "float[1,2,4] y", "float[1,2,3] x, float[1,12,3] w, float[1,12,4] r").changes, 1u);
-  EXPECT_EQ(split("s, y = GRU<hidden_size = 4>(x, w, r, b)", "float[1,2,4] y", "float[1,2,3] x, float[1,12,3] w, float[1,12,4] r, float[1,24] b")
-                .changes,
+  EXPECT_EQ(split("s, y = GRU<hidden_size = 4>(x, w, r)", "float[1,2,4] y", "float[1,2,3] x, float[1,12,3] w, float[1,12,4] r").changes,
             1u);
+  EXPECT_EQ(
+      split("s, y = GRU<hidden_size = 4>(x, w, r, b)", "float[1,2,4] y", "float[1,2,3] x, float[1,12,3] w, float[1,12,4] r, float[1,24] b")
+          .changes,
+      1u);
 }
 
 TEST(GruSplit, DoesNotFire) {
@@ -54,7 +57,8 @@ TEST(GruSplit, DoesNotFire) {
 }
 
 TEST(GruSplit, SaysWhatItLeaves) {
-  Quantizing q("(float[2,2,3] x, float[1,12,3] w, float[1,12,4] r) => (float[1,2,4] y)", "[gru] s, y = GRU<hidden_size = 4>(x, w, r)", {"w", "r"});
+  Quantizing q("(float[2,2,3] x, float[1,12,3] w, float[1,12,4] r) => (float[1,2,4] y)", "[gru] s, y = GRU<hidden_size = 4>(x, w, r)",
+               {"w", "r"});
   EXPECT_EQ(q.pass("gru-split"), 0u);
   ASSERT_THAT(q.warnings, SizeIs(1));
   EXPECT_THAT(q.warnings[0].text, HasSubstr("'gru'"));

@@ -49,12 +49,21 @@ INSTANTIATE_TEST_SUITE_P(
     Layers, Factorizes,
     testing::Values(Case{"Gemm", "float[2,3] x, float[3,5] w, float[5] b", "float[2,5] y", "[layer] y = Gemm(x, w, b)", {"w", "b"}},
                     Case{"Turned", "float[2,6] x, float[4,6] w", "float[2,4] y", "[layer] y = Gemm<transB = 1>(x, w)", {"w"}},
-                    Case{"Scaled", "float[3,2] x, float[3,5] w, float[5] b", "float[2,5] y",
-                         "[layer] y = Gemm<transA = 1, alpha = 0.5, beta = 3.0>(x, w, b)", {"w", "b"}},
-                    Case{"Conv", "float[2,6,5,5] x, float[4,6,1,1] w, float[4] b", "float[2,4,5,5] y",
-                         "[layer] y = Conv<kernel_shape = [1, 1]>(x, w, b)", {"w", "b"}},
-                    Case{"StridedAndPadded", "float[2,3,5,5] x, float[7,3,1,1] w, float[7] b", "float[2,7,4,4] y",
-                         "[layer] y = Conv<strides = [2, 2], pads = [1, 1, 1, 1]>(x, w, b)", {"w", "b"}},
+                    Case{"Scaled",
+                         "float[3,2] x, float[3,5] w, float[5] b",
+                         "float[2,5] y",
+                         "[layer] y = Gemm<transA = 1, alpha = 0.5, beta = 3.0>(x, w, b)",
+                         {"w", "b"}},
+                    Case{"Conv",
+                         "float[2,6,5,5] x, float[4,6,1,1] w, float[4] b",
+                         "float[2,4,5,5] y",
+                         "[layer] y = Conv<kernel_shape = [1, 1]>(x, w, b)",
+                         {"w", "b"}},
+                    Case{"StridedAndPadded",
+                         "float[2,3,5,5] x, float[7,3,1,1] w, float[7] b",
+                         "float[2,7,4,4] y",
+                         "[layer] y = Conv<strides = [2, 2], pads = [1, 1, 1, 1]>(x, w, b)",
+                         {"w", "b"}},
                     Case{"OfOneDimension", "float[2,3,5] x, float[7,3,1] w", "float[2,7,5] y", "[layer] y = Conv(x, w)", {"w"}}),
     [](const auto& info) { return info.param.what; });
 
@@ -70,11 +79,11 @@ TEST(MatrixFactorization, TrainingIsSaidToBeTheClosedForm) {
 }
 
 TEST(MatrixFactorization, WhatItLeaves) {
-  for (const Case& c : std::vector<Case>{
-           {"taps", "float[2,3,5,5] x, float[7,3,3,3] w", "float[2,7,3,3] y", "[layer] y = Conv(x, w)", {"w"}},
-           {"groups", "float[2,4,5,5] x, float[4,2,1,1] w", "float[2,4,5,5] y", "[layer] y = Conv<group = 2>(x, w)", {"w"}},
-           {"run time", "float[2,3] x, float[3,5] v", "float[2,5] y", "[layer] y = Gemm(x, v)", {}},
-           {"no layer", "float[2,3] x", "float[2,3] y", "[layer] y = Relu(x)", {}}}) {
+  for (const Case& c :
+       std::vector<Case>{{"taps", "float[2,3,5,5] x, float[7,3,3,3] w", "float[2,7,3,3] y", "[layer] y = Conv(x, w)", {"w"}},
+                         {"groups", "float[2,4,5,5] x, float[4,2,1,1] w", "float[2,4,5,5] y", "[layer] y = Conv<group = 2>(x, w)", {"w"}},
+                         {"run time", "float[2,3] x, float[3,5] v", "float[2,5] y", "[layer] y = Gemm(x, v)", {}},
+                         {"no layer", "float[2,3] x", "float[2,3] y", "[layer] y = Relu(x)", {}}}) {
     SCOPED_TRACE(c.what);
     Factorizing q(c);
     EXPECT_EQ(q.factorize(), 0u);

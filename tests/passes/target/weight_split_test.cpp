@@ -51,11 +51,15 @@ TEST_P(WeightSplits, ByHalvesAndTheFloatNetworkStays) {
 
 INSTANTIATE_TEST_SUITE_P(
     Layers, WeightSplits,
-    testing::Values(Case{"float[2,3,6,6] x, float[8,3,3,3] w, float[8] b", "float[2,8,6,6] y",
-                         "[layer] y = Conv<pads = [1, 1, 1, 1]>(x, w, b)", {"w", "b"}},
+    testing::Values(Case{"float[2,3,6,6] x, float[8,3,3,3] w, float[8] b",
+                         "float[2,8,6,6] y",
+                         "[layer] y = Conv<pads = [1, 1, 1, 1]>(x, w, b)",
+                         {"w", "b"}},
                     Case{"float[2,4,6,6] x, float[4,3,3,3] w", "float[2,6,8,8] y", "[layer] y = ConvTranspose<group = 2>(x, w)", {"w"}},
-                    Case{"float[2,3] x, float[5,3] w, float[5] b", "float[2,5] y",
-                         "[layer] y = Gemm<transB = 1, alpha = 0.5, beta = 2.0>(x, w, b)", {"w", "b"}},
+                    Case{"float[2,3] x, float[5,3] w, float[5] b",
+                         "float[2,5] y",
+                         "[layer] y = Gemm<transB = 1, alpha = 0.5, beta = 2.0>(x, w, b)",
+                         {"w", "b"}},
                     Case{"float[2,4,3] x, float[3,5] w", "float[2,4,5] y", "[layer] y = MatMul(x, w)", {"w"}}),
     [](const auto& info) { return std::to_string(info.index); });
 
@@ -118,9 +122,7 @@ TEST(WeightSplit, HalvesTheStepsOfWeights) {
     if (split) q.split();
     q.passes({"configure-quantization", "fuse-quantization", "simplify-quantization", "quantize-parameters"});
     // Weights alone: what they were, against what they are rounded to.
-    const auto rounded = [&](const std::string& name) {
-      return fake_quantize(q.node(name).constant_input(1), *q.in(name, 1));
-    };
+    const auto rounded = [&](const std::string& name) { return fake_quantize(q.node(name).constant_input(1), *q.in(name, 1)); };
     at::Tensor sum = rounded("layer");
     if (split) sum = sum + rounded("layer_split");
     return (sum - weight).square().sum().item<double>();
