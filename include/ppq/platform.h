@@ -114,6 +114,9 @@ enum class AlignmentGroup { Elementwise, Concat, Pooling, Resize };
 struct FusionRules {
   /// Types that merge into the computing operation before them; Swish, HardSwish and Mish name the patterns x·f(x).
   std::set<std::string> activations;
+  /// Operators that are found, too, where an exporter wrote them out in smaller ones (LayerNormalization, RMSNormalization, Gelu): what
+  /// lies inside is never formed in integers.
+  std::set<std::string> composites = {};
   std::map<std::string, AlignmentGroup> aligned = {
       {"Add", AlignmentGroup::Elementwise}, {"Sub", AlignmentGroup::Elementwise},     {"Sum", AlignmentGroup::Elementwise},
       {"Concat", AlignmentGroup::Concat},   {"AveragePool", AlignmentGroup::Pooling}, {"GlobalAveragePool", AlignmentGroup::Pooling},

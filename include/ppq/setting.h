@@ -94,6 +94,9 @@ struct ExtraSetting {
   bool choose_equalization_by_data = true;  ///< keep a pair's scales only where the measured error falls
   std::string weight_search = "auto";       ///< weight scale: "minmax", "grid", "mse", "output", "auto"
   bool compensate_rounding = true;          ///< errors of an output's weights make one another good
+  bool smooth_layer_norm = false;           ///< LayerNormalization gives scale to the layers behind it where that lowers the error
+  double smooth_alpha = 0.5;                ///< of the activations' unevenness, the share that the weights take
+  double channel_split_ratio = 0.1;         ///< channel_split adds at most this share of a layer's channels
   bool operator==(const ExtraSetting&) const = default;
 };
 

@@ -22,11 +22,8 @@ constexpr size_t kKeptSampleBytes = size_t{256} << 20;  // of decoded samples
 /// What a setting asks for and this version has no pass for. Never ignored in silence.
 std::vector<std::string> without_a_pass(const QuantizationSetting& setting) {
   std::vector<std::string> names;
-  for (const auto& [name, wanted] : {std::pair{"weight_split", setting.weight_split},
-                                     {"channel_split", setting.channel_split},
-                                     {"matrix_factorization", setting.matrix_factorization},
-                                     {"lsq_optimization", setting.lsq_optimization},
-                                     {"blockwise_reconstruction", setting.blockwise_reconstruction}})
+  for (const auto& [name, wanted] :
+       {std::pair{"lsq_optimization", setting.lsq_optimization}, {"blockwise_reconstruction", setting.blockwise_reconstruction}})
     if (wanted) names.push_back(name);
   return names;
 }

@@ -23,12 +23,20 @@ std::unique_ptr<Pass> make_remove_dead_code();
 // What some targets want, and others on request.
 std::unique_ptr<Pass> make_split_gemm();
 std::unique_ptr<Pass> make_nxp_resize();
+std::unique_ptr<Pass> make_fuse_layer_norm();
+std::unique_ptr<Pass> make_fuse_gelu();
+std::unique_ptr<Pass> make_format_gemm();
+std::unique_ptr<Pass> make_gru_split();
+std::unique_ptr<Pass> make_matrix_factorization();
+std::unique_ptr<Pass> make_weight_split();
 
 // Quantization.
 std::unique_ptr<Pass> make_raise_small_ranges();
+std::unique_ptr<Pass> make_channel_split();
 std::unique_ptr<Pass> make_equalize_layers();
 std::unique_ptr<Pass> make_equalize_ssd();
 std::unique_ptr<Pass> make_absorb_high_bias();
+std::unique_ptr<Pass> make_smooth_layer_norm();
 std::unique_ptr<Pass> make_configure_quantization();
 std::unique_ptr<Pass> make_fuse_quantization();
 std::unique_ptr<Pass> make_simplify_quantization();

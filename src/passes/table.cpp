@@ -12,6 +12,10 @@ bool always(const Setting&) { return true; }
 bool never(const Setting&) { return false; }
 bool equalizes(const Setting& s) { return s.equalization; }
 bool equalizes_by_ssd(const Setting& s) { return s.ssd_equalization; }
+bool factorizes(const Setting& s) { return s.matrix_factorization; }
+bool splits_weights(const Setting& s) { return s.weight_split; }
+bool splits_channels(const Setting& s) { return s.channel_split; }
+bool smooths(const Setting& s) { return s.extra.smooth_layer_norm; }
 bool absorbs(const Setting& s) { return s.extra.absorb_high_bias; }
 // format_paramters and format_cast have nothing to switch: shared parameters are copied when a pass writes to one of them, and a
 // Cast's type is read where it is needed.
@@ -52,7 +56,19 @@ std::vector<PassRow>& table() {
       {"remove-dead-code", "drop what no output needs", CleanUp, Nothing, deletes_isolated, make_remove_dead_code},
 
       {"split-gemm", "Gemm becomes MatMul and Add (on request, and for MetaX)", Rewrite, Values, never, make_split_gemm},
+      {"format-gemm", "Gemm's weight stands as [outputs, inputs], with alpha and beta in it (on request, and for ncnn)", Rewrite, Values,
+       never, make_format_gemm},
       {"nxp-resize", "Resize takes the nearest pixel, as NXP's accelerators do (on request)", Rewrite, Values, never, make_nxp_resize},
+      {"fuse-layer-norm", "a LayerNormalization that was written out becomes one node again (on request)", Rewrite, Values, never,
+       make_fuse_layer_norm},
+      {"fuse-gelu", "a Gelu that was written out becomes one node again (on request)", Rewrite, Values, never, make_fuse_gelu},
+      {"gru-split", "a GRU of one step becomes Gemms and elementwise operations (on request)", Rewrite, Values, never, make_gru_split},
+      // As in PPQ: layers become two, then channels, before scale is moved among them.
+      {"matrix-factorization", "layers that the setting names become two, by their weights' singular values", Rewrite, Values, factorizes,
+       make_matrix_factorization},
+      {"weight-split", "layers that the setting names become two, the large weights shared among them", Rewrite, Values, splits_weights,
+       make_weight_split},
+      {"channel-split", "channels with large weights on both sides become two", Rewrite, Values, splits_channels, make_channel_split},
       // First of those that move scale: what is found of the float network later is of the raised one.
       {"raise-small-ranges", "tensors below the target's least range grow by powers of two, which constants around them take back", Rewrite,
        Values, always, make_raise_small_ranges},
@@ -62,6 +78,9 @@ std::vector<PassRow>& table() {
        equalizes_by_ssd, make_equalize_ssd},
       {"absorb-high-bias", "channels that stay above zero give what they never fall below to the biases behind them", Rewrite, Values,
        absorbs, make_absorb_high_bias},
+      // Behind those that choose by trial: theirs go without it.
+      {"smooth-layer-norm", "large channels behind a LayerNormalization give scale to the layers that read them", Rewrite, Values, smooths,
+       make_smooth_layer_norm},
 
       {"configure-quantization", "give each input and output of quantized nodes its scheme", Quantize, Scheme, always,
        make_configure_quantization},

@@ -14,6 +14,14 @@ PassContext quiet_context(const PassContext& context, const Part& samples) {
   return quiet;
 }
 
+void without_moving_scale(QuantizationSetting& setting) {
+  setting.equalization = setting.ssd_equalization = setting.extra.absorb_high_bias = setting.extra.smooth_layer_norm = false;
+  setting.weight_split = setting.channel_split = setting.matrix_factorization = false;
+  for (const char* name : {"equalize-layers", "equalize-ssd", "absorb-high-bias", "smooth-layer-norm", "weight-split", "channel-split",
+                           "matrix-factorization"})
+    setting.extra.passes.erase(name);
+}
+
 Trial::Trial(const Graph& plain, const PassContext& context, const Samples& samples,
              const std::function<void(QuantizationSetting&)>& change)
     : outer_(context),

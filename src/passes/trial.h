@@ -48,6 +48,9 @@ class Trial {
   std::shared_ptr<Reference> outputs_;
 };
 
+/// Switches off what moves scale within the float network or splits its layers: in trials of a network that has it behind itself.
+void without_moving_scale(QuantizationSetting& setting);
+
 /// `context` without a word to the user, on a part of its samples: for networks that are only tried.
 PassContext quiet_context(const PassContext& context, const Part& samples);
 

@@ -4,6 +4,9 @@
 //   well; a float operation between two integer ones would leave tensors without encodings.
 // - Ranges: the tools widen activations narrower than 1e-4 (SNPE, "Quantized vs Non-Quantized Models"), and take 0..1 for the
 //   outputs of Sigmoid and Softmax.
+// - Operators written out: QNN has no Erf and no kernel for the square of a difference in 8 bits worth having; onnxruntime's QNN back-end
+//   puts Gelu (pull request 26417) and LayerNormalization (onnxruntime-qnn, pull request 167) together again. What a converter leaves
+//   apart has no encodings inside, so that it stays float or gets the converter's own.
 // - The tensor processor's weights are symmetric and per channel, its biases 32 bits wide (QNN's HTP operator definitions).
 #include "platforms/operator_sets.h"
 #include "platforms/platforms.h"
@@ -33,6 +36,7 @@ PlatformSpec hexagon(std::vector<SlotRule> slots) {
   spec.quant_types = hexagon_types();
   spec.slots = std::move(slots);
   spec.fusion.activations = {"Relu", "Clip"};
+  spec.fusion.composites = {"LayerNormalization", "RMSNormalization", "Gelu"};
   spec.default_setting = "dsp";
   // Hexagon's Add takes inputs of different scales, and one common scale costs residual networks half of their precision
   // (docs/accuracy.md).

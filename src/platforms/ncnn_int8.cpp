@@ -34,6 +34,8 @@ PlatformSpec ncnn_int8() {
   spec.slots = {winograd, rules::quantized(SlotRole::Data, activation), rules::quantized(SlotRole::Weight, weight(8)),
                 rules::quantized(SlotRole::Constant, activation)};
   spec.fusion.activations = {};
+  // Its converter makes an InnerProduct of nothing else.
+  spec.passes = {{"format-gemm", "", nullptr}};
   spec.default_setting = "ncnn";
   spec.exporters = {"ncnn-table"};
   return spec;

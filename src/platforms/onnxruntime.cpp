@@ -15,6 +15,8 @@ PlatformSpec onnxruntime() {
   spec.computes_if = [](const Node& node) { return in_mish(node) || (node.op_type != "Softplus" && node.op_type != "Tanh"); };
   spec.slots = plain_slots(rules::signed_symmetric(8), rules::per_channel(rules::signed_symmetric(8)));
   spec.fusion.activations = {"Relu", "Clip", "Sigmoid", "Swish", "Mish", "LeakyRelu"};
+  // Its optimizer looks for them.
+  spec.fusion.composites = {"LayerNormalization", "RMSNormalization", "Gelu"};
   spec.adjust_setting = scales_of_its_own;
   spec.exporters = {"onnx-qdq"};
   return spec;

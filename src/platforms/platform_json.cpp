@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "graph/composites.h"
 #include "observers/observer.h"
 #include "ppq/error.h"
 #include "ppq/graph.h"
@@ -175,6 +176,7 @@ class PlatformReader {
     read_types(reader, spec);
     read_slots(reader, spec);
     reader.read("fused_activations", spec.fusion.activations);
+    read_composites(reader, spec);
     read_aligned(reader, spec);
     // Names of higher rooms: who quantizes with them looks them up.
     reader.read("setting", spec.default_setting);
@@ -228,6 +230,14 @@ class PlatformReader {
     spec.quant_types.insert(more.begin(), more.end());
     for (const std::string& type : less)
       if (spec.quant_types.erase(type) == 0) reader.refuse("less_types", "'" + type + "' is not among the types");
+  }
+
+  static void read_composites(Reader& reader, PlatformSpec& spec) {
+    if (!reader.read("composites", spec.fusion.composites)) return;
+    const std::vector<std::string>& known = composite_types();
+    for (const std::string& type : spec.fusion.composites)
+      if (std::find(known.begin(), known.end(), type) == known.end())
+        reader.refuse("composites", "got '" + type + "', expected LayerNormalization, RMSNormalization or Gelu");
   }
 
   void read_slots(Reader& reader, PlatformSpec& spec) {

@@ -23,6 +23,8 @@ PlatformSpec tensorrt_int8() {
   for (SlotRole role : {SlotRole::Data, SlotRole::Constant, SlotRole::Weight})
     spec.slots.insert(spec.slots.begin(), operands_in_float(role));
   spec.fusion.activations = {"Relu", "Clip", "Swish", "Softplus", "Sigmoid", "Gelu"};
+  // What has no Q and DQ inside is computed in float, in one kernel as well.
+  spec.fusion.composites = {"LayerNormalization", "RMSNormalization", "Gelu"};
   spec.adjust_setting = scales_of_its_own;
   return spec;
 }

@@ -79,6 +79,8 @@ QuantizationSetting Factory::setting_for(const PlatformSpec& platform) {
   // Measured on real models (docs/accuracy.md): bias correction and the choice between observers by output error lower
   // the error nearly everywhere; both are undone where the calibration samples say otherwise.
   setting.bias_correct = true;
+  // Nothing without a LayerNormalization before layers; undone where samples held back say so.
+  setting.extra.smooth_layer_norm = true;
   setting.quantize_activation_setting.calib_algorithm = "auto";
   if (platform.adjust_setting) platform.adjust_setting(setting);
   return setting;

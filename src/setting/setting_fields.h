@@ -65,7 +65,7 @@ void visit(V& v, WeightSplitSetting& s) {
 template <class V>
 void visit(V& v, MatrixFactorizationSetting& s) {
   v.field("interested_layers", s.interested_layers);
-  v.field("method", s.method);
+  v.field("method", s.method, one_of({"svd", "training"}));
 }
 
 template <class V>
@@ -134,6 +134,9 @@ void visit(V& v, ExtraSetting& s) {
   v.field("choose_equalization_by_data", s.choose_equalization_by_data);
   v.field("weight_search", s.weight_search, one_of({"minmax", "grid", "mse", "output", "auto"}));
   v.field("compensate_rounding", s.compensate_rounding);
+  v.field("smooth_layer_norm", s.smooth_layer_norm);
+  v.field("smooth_alpha", s.smooth_alpha, between(0, 1));
+  v.field("channel_split_ratio", s.channel_split_ratio, between(0, 1));
 }
 
 template <class V>

@@ -128,11 +128,11 @@ TEST(JobOptions, TheReportHasThemAsDumpConfigSpellsThem) {
 
 TEST(Settings, WhatHasNoPassIsSaidAloud) {
   Workspace work("no_pass");
-  write_file(work.folder + "/setting.json", R"({"lsq_optimization": true, "channel_split": true})");
+  write_file(work.folder + "/setting.json", R"({"lsq_optimization": true, "blockwise_reconstruction": true, "channel_split": true})");
   const Result result = ppq_torch(work.quantize({"--output", work.folder + "/out", "--setting", work.folder + "/setting.json"}));
   ASSERT_EQ(result.code, 0) << result.err;
-  EXPECT_THAT(result.err, testing::AllOf(HasSubstr("asks for lsq_optimization"), HasSubstr("asks for channel_split"),
-                                         testing::Not(HasSubstr("weight_split"))));
+  EXPECT_THAT(result.err, testing::AllOf(HasSubstr("asks for lsq_optimization"), HasSubstr("asks for blockwise_reconstruction"),
+                                         testing::Not(HasSubstr("asks for channel_split"))));
 }
 
 TEST(InputShape, NeedsNoNameWhereThereIsOneInput) {

@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <set>
+
 namespace ppq::passes {
 
 std::optional<std::vector<int64_t>> static_sizes(const Value* value) {
@@ -31,6 +34,28 @@ void absorb_reader(Graph& graph, Node* first, Node* second) {
   graph.remove_node(second);
   graph.set_outputs(first, {result});
   graph.remove_value(between);
+}
+
+Node* put_in_place(Graph& graph, const std::vector<Node*>& nodes, const std::string& type, const std::vector<Value*>& inputs,
+                   const Pinned& pinned) {
+  Node* last = nodes.back();
+  const std::string name = last->name;
+  Value* result = last->output();
+  const std::vector<Node*> order = graph.nodes();
+  const auto place = std::find(order.begin(), order.end(), last);
+  Node* next = place + 1 == order.end() ? nullptr : place[1];
+  std::set<Value*> constants;
+  for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
+    Value* output = (*node)->output();
+    for (Value* value : (*node)->inputs())
+      if (value && value->is_constant() && !value->is_graph_input() && !pinned(value)) constants.insert(value);
+    graph.remove_node(*node);
+    if (output != result) graph.remove_value(output);
+  }
+  Node* node = graph.add_node(type, name, inputs, {result}, next);
+  for (Value* value : constants)
+    if (value->uses().empty()) graph.remove_value(value);
+  return node;
 }
 
 at::Tensor float_constant(const Node& node, size_t index) {

@@ -22,6 +22,11 @@ void put_constant(Graph& graph, Node* node, size_t index, at::Tensor tensor, con
 /// output stay.
 void absorb_reader(Graph& graph, Node* first, Node* second);
 
+/// One node of type `type` for several in execution order, whose last one's output and name it takes; what lies between goes, with
+/// the constants that only they read.
+Node* put_in_place(Graph& graph, const std::vector<Node*>& nodes, const std::string& type, const std::vector<Value*>& inputs,
+                   const Pinned& pinned);
+
 /// A floating-point constant of `node`'s input; undefined when it is anything else.
 at::Tensor float_constant(const Node& node, size_t index);
 

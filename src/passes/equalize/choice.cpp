@@ -37,8 +37,7 @@ bool same_pairs(const Graph& graph, const EqualizationVariant& a, const Equaliza
 /// The rest of the pipeline without equalization. One observer and one way to weights' scales for all trials: choosing would
 /// cost each trial several.
 void simplify(QuantizationSetting& setting) {
-  setting.equalization = setting.ssd_equalization = setting.extra.absorb_high_bias = false;
-  for (const char* name : {"equalize-layers", "equalize-ssd", "absorb-high-bias"}) setting.extra.passes.erase(name);
+  without_moving_scale(setting);
   if (setting.quantize_activation_setting.calib_algorithm == "auto")
     setting.quantize_activation_setting.calib_algorithm = "minmax-extended";
   if (setting.extra.weight_search == "auto") setting.extra.weight_search = "grid";

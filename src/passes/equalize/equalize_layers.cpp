@@ -38,10 +38,12 @@ class EqualizeLayers final : public Pass {
       choice = choose_equalization(graph, context);
     } else if (samples && setting.extra.cross_clip_equalization) {
       choice = {least_noise_equalization(setting), equalization_statistics(graph, context)};
+    } else if (samples && setting.equalization_setting.including_act) {
+      choice.statistics = equalization_statistics(graph, context);
     }
     const bool through_clip = choice.variant.search.through_clip;
     const auto before = through_clip ? graph.clone() : nullptr;
-    Equalizer equalizer(graph, choice.variant, through_clip ? std::move(choice.statistics) : EqualizationStatistics(), context);
+    Equalizer equalizer(graph, choice.variant, std::move(choice.statistics), context);
     const size_t changes = equalizer.run();
     if (context.outputs) context.outputs->means = equalizer.scaled(std::move(context.outputs->means));
     if (through_clip) report_change(graph, *before, context);

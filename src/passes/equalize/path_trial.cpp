@@ -109,9 +109,9 @@ PathTrial::PathTrial(const Graph& graph, const EqualizationPair& pair, const Pas
 double PathTrial::error(const Graph& path) const {
   QuantizationSetting setting = *context_.setting;
   const bool without_mean = setting.bias_correct;
-  setting.equalization = setting.ssd_equalization = setting.bias_correct = false;
+  setting.bias_correct = false;
   setting.extra.passes.clear();
-  setting.extra.absorb_high_bias = false;
+  without_moving_scale(setting);
   setting.extra.weight_search = "minmax";
   setting.extra.compensate_rounding = false;
   setting.dispatching_table.clear();

@@ -75,6 +75,9 @@ at::Tensor Equalizer::scale_by_ranges(const EqualizationPair& pair) const {
     up.push_back(output_rows(*node).abs().amax(1));
     if (const at::Tensor bias = node->constant_input(2); setting.including_bias && bias.defined() && bias.numel() == pair.channels)
       up.push_back(bias.reshape({-1}).abs() * setting.bias_multiplier);
+    const auto seen = statistics_.moments.find(node->output()->name());
+    if (setting.including_act && seen != statistics_.moments.end() && seen->second.magnitude.numel() == pair.channels)
+      up.push_back(seen->second.magnitude.to(at::kFloat) * setting.act_multiplier);
   }
   for (const Node* node : pair.downstream) down.push_back(input_rows(*node, pair.channels).abs().amax(1));
   const at::Tensor u = at::stack(up).amax(0), d = at::stack(down).amax(0);

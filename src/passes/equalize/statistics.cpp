@@ -50,12 +50,17 @@ at::Tensor expected(const Half& half, const std::string& name, double bound) {
   return at::maximum(half.clips.at(name).high / kMargin, moments.mean + kDeviations * deviation).clamp_min(bound / kMostGrowth);
 }
 
-/// What is watched: inputs of layers, and what flows into bounds.
+/// What is watched: inputs of layers, what flows into bounds, and what layers give where the setting has activations count.
 struct Watched {
   std::vector<const Value*> values;
   std::vector<BoundedValue> clips;
 
-  explicit Watched(const Graph& graph) : values(layer_inputs(graph)), clips(clipped_values(graph)) {
+  Watched(const Graph& graph, bool outputs) : values(layer_inputs(graph)), clips(clipped_values(graph)) {
+    if (outputs)
+      for (const Node* node : graph.nodes())
+        if (takes_bias(*node) && node->constant_input(1).defined() &&
+            std::find(values.begin(), values.end(), node->output()) == values.end())
+          values.push_back(node->output());
     for (const BoundedValue& clip : clips)
       if (std::find(values.begin(), values.end(), clip.value) == values.end()) values.push_back(clip.value);
   }
@@ -126,7 +131,7 @@ EqualizationStatistics equalization_statistics(const Graph& graph, const PassCon
 }
 
 StatisticsOfHalves equalization_statistics_of_halves(const Graph& graph, const PassContext& context) {
-  const Watched watched(graph);
+  const Watched watched(graph, context.setting && context.setting->equalization_setting.including_act);
   const Quarters quarters(graph, watched, context);
   return {statistics_of(quarters.joined({0}), quarters.joined({2}), watched.clips),
           statistics_of(quarters.joined({0, 2}), quarters.joined({1, 3}), watched.clips)};

@@ -20,7 +20,7 @@ struct ClipReach {
 /// What samples show of the float network, by name of the value.
 struct EqualizationStatistics {
   std::unordered_map<std::string, ClipReach> clips;         ///< what flows into each Clip
-  std::unordered_map<std::string, ChannelMoments> moments;  ///< what flows into each layer
+  std::unordered_map<std::string, ChannelMoments> moments;  ///< what flows into each layer, and out of it with `including_act`
 };
 
 /// From all samples of the context. Half of them predict the largest values of the other half, and the other way round: by

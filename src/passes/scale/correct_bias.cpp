@@ -25,12 +25,12 @@
 /// A group is as large as memory allows: the larger, the less a layer's shift owes to single samples that the layers before it
 /// were moved for. Its size is the network's: neither the batch size nor the device changes what is found.
 /// Does not fire for a layer whose weight is not quantized. Kept only where it lowers the error of the network's outputs on
-/// the samples held back (with 64 samples or more these gave no means): all layers, or none. In a trial on a copy it is kept: the trial
-/// judges the copy.
+/// the samples held back (with twice as many as bias_correct_setting.steps or more, 64, these gave no means): all layers, or none. In a
+/// trial on a copy it is kept: the trial judges the copy.
 namespace ppq::passes {
 namespace {
 
-constexpr size_t kMostSamples = 32, kMostJudged = 16, kLargestGroup = 32;
+constexpr size_t kMostJudged = 16, kLargestGroup = 32;
 constexpr size_t kGroupBytes = size_t{256} << 20;  ///< activations of one group, where the user set no limit
 
 struct Layer {
@@ -92,10 +92,15 @@ class CorrectBias final : public Pass {
     return {samples, std::bit_floor(std::min(samples, std::max<size_t>(1, context.device.is_cpu() ? context.batch_size : largest)))};
   }
 
+  static size_t most_samples(const PassContext& context) {
+    return static_cast<size_t>(std::max(1, context.setting->bias_correct_setting.steps));
+  }
+
   size_t measure_shifts(const Graph& graph, const PassContext& context) {
     // The other half judges, where half of the samples is enough. A trial's samples are all there to fit.
-    const bool enough = !context.trial && context.calibration->size() >= 2 * kMostSamples;
-    const Part fit = (enough ? Part::fitting() : Part::all()).spread(kMostSamples);
+    const size_t most = most_samples(context);
+    const bool enough = !context.trial && context.calibration->size() >= 2 * most;
+    const Part fit = (enough ? Part::fitting() : Part::all()).spread(most);
     const DatasetPtr samples = part_of(context.calibration, fit);
     FloatMeans own, &means = context.outputs ? context.outputs->means : own;
     const Group group = group_of(graph, context);

@@ -149,6 +149,16 @@ class AlignQuantization final : public Pass {
            quant->scheme.format == NumberFormat::Linear && quant->scheme.granularity == Granularity::PerTensor;
   }
 
+  /// Of the tensor, or of one that only moved on the way to it.
+  static bool has_other_readers(const Value& value, const TensorQuantPtr& quant) {
+    for (const Value* at = &value; at;) {
+      if (at->uses().size() > 1) return true;
+      const Node* producer = at->producer();
+      at = producer && is_passive(*producer) && producer->quant_of_input(0) == quant ? producer->input(0) : nullptr;
+    }
+    return false;
+  }
+
   void join(Node& node, Target target, bool force) {
     std::vector<TensorQuantPtr> members, masters;
     const TensorQuantPtr output = node.quant_of_output();
@@ -156,7 +166,7 @@ class AlignQuantization final : public Pass {
     for (size_t i = 0; i < node.input_quant.size(); ++i) {
       TensorQuantPtr& quant = node.input_quant[i];
       if (!aligns(quant) || node.input(i)->is_constant()) continue;
-      if (!force && node.input(i)->uses().size() > 1) quant = std::make_shared<TensorQuant>(*quant);  // this reader alone
+      if (!force && has_other_readers(*node.input(i), quant)) quant = std::make_shared<TensorQuant>(*quant);  // this reader alone
       members.push_back(quant);
     }
     if (members.empty()) return;

@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "graph/composites.h"
 #include "graph/quant_slots.h"
 #include "graph/readers.h"
 #include "ops/op_facts.h"
@@ -8,6 +11,9 @@
 /// - Computing operation (or any operation) and the activation that alone reads it: one quantization, of the activation's
 ///   output.
 /// - Swish, Mish, HardSwish patterns x·f(x): the inner tensors stay float, the product is quantized.
+/// - Operators that the exporter wrote out (LayerNormalization, RMSNormalization, Gelu), where the target finds them: quantized as the
+///   operator itself would be, which is not at all where the target computes it in float. A square of a difference has a range that
+///   8 bits cannot hold.
 /// - Passive operations (pooling by maximum, data movement): output and input have one quantization.
 /// Does not fire where the inner tensor is a graph output or has other readers (sub-graphs included), where a slot is float or fixed, or
 /// where schemes differ.
@@ -23,6 +29,8 @@ class FuseQuantization final : public Pass {
     const Pinned pinned(graph);
     size_t changed = 0;
     if (fusion.fuse_activation) {
+      if (!context.platform->fusion.composites.empty())
+        for (const Composite& composite : find_composites(graph)) changed += fuse_composite(composite, *context.platform, pinned);
       for (Node* node : graph.nodes()) changed += fuse_gate(*node, *context.platform, pinned);
       for (Node* node : graph.nodes()) changed += fuse_activation(*node, *context.platform, pinned);
     }
@@ -74,6 +82,42 @@ class FuseQuantization final : public Pass {
       return 1;
     }
     return 0;
+  }
+
+  /// An encodings file has numbers for a tensor inside: the target forms it after all.
+  static bool fixed_by_user(const Node& node, const TensorQuantPtr& quant, size_t index, SlotRole role, const PlatformSpec& platform) {
+    const SlotRule* rule = platform.rule_for(node, index, role);
+    return quant && quant->fixed && !(rule && rule->range);
+  }
+
+  static size_t fuse_composite(const Composite& composite, const PlatformSpec& platform, const Pinned& pinned) {
+    if (!platform.fusion.composites.count(composite.type)) return 0;
+    Value* input = composite.input;
+    const auto inside = [&](const Node* node) {
+      return std::find(composite.nodes.begin(), composite.nodes.end(), node) != composite.nodes.end();
+    };
+    for (const Node* node : composite.nodes) {
+      for (size_t i = 0; i < node->inputs().size(); ++i)
+        if (node->input(i) != input && fixed_by_user(*node, node->quant_of_input(i), i, SlotRole::Data, platform)) return 0;
+      if (node != composite.nodes.back() && fixed_by_user(*node, node->quant_of_output(), 0, SlotRole::Output, platform)) return 0;
+    }
+    Node one(composite.nodes.back()->name);
+    one.op_type = composite.type;
+    const bool computes = platform.computes(one);
+    // As an activation it is computed in one go with the layer before it.
+    Node* source = input->producer();
+    const bool joins = computes && platform.fusion.activations.count(composite.type) && source && source->quantized &&
+                       is_computing(*source) && !pinned(input) &&
+                       std::all_of(input->uses().begin(), input->uses().end(), [&](const Use& use) { return inside(use.node); });
+    if (joins) source->output_quant[input->producer_index()] = nullptr;
+    for (Node* node : composite.nodes) {
+      for (size_t i = 0; i < node->input_quant.size(); ++i)
+        if (node->input(i) != input || joins || !computes) node->input_quant[i] = nullptr;
+      for (TensorQuantPtr& quant : node->output_quant)
+        if (node != composite.nodes.back() || !computes) quant = nullptr;
+      node->quantized &= computes;
+    }
+    return 1;
   }
 
   static size_t fuse_passive(Node& node) {

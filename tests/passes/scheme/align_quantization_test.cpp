@@ -168,6 +168,76 @@ TEST(AlignQuantization, WithoutForceOtherReadersKeepTheirs) {
   expect_range(q.in("other"), 0, 4);
 }
 
+/// The other reader is one step up, in front of what only moves elements.
+TEST(AlignQuantization, WithoutForceOtherReadersBeforeDataMovementKeepTheirs) {
+  for (const bool force : {false, true}) {
+    Quantizing q(
+        "(float[1,4] x) => (float[4,1] y, float[1,4] z)",
+        "[left] a = Tanh(x) [turn] t = Transpose(a) [right] b = Abs(x) [turn2] u = Transpose(b) [op] y = Add(t, u) [other] z = Abs(a)");
+    for (Node* n : q.graph->nodes()) n->quantized = true;
+    const auto a = Two::range(-1, 1), b = Two::range(0, 4);
+    q.node("left").output_quant = {a}, q.node("turn").input_quant = {a}, q.node("turn").output_quant = {a};
+    q.node("right").output_quant = {b}, q.node("turn2").input_quant = {b}, q.node("turn2").output_quant = {b};
+    q.node("other").input_quant = {a};
+    q.node("op").input_quant = {a, b}, q.node("op").output_quant = {Two::range(-1, 5)};
+    q.setting.fusion_setting.force_alignment_overlap = force;
+    EXPECT_EQ(q.pass("align-quantization"), 1u);
+    EXPECT_EQ(q.in("op", 0), q.in("op", 1));
+    EXPECT_EQ(q.in("other"), q.out("left"));
+    EXPECT_EQ(q.in("other") == q.in("op", 0), force);
+    if (!force) expect_range(q.in("other"), -1, 1);
+  }
+}
+
+struct Mode {
+  const char *op, *field, *word;
+  double low, high;  ///< of the first input then
+  bool both;         ///< the inputs share a scale
+  bool output;       ///< so do input and output
+};
+
+/// Every word that PPQ has for every group: a holds [-1, 1], b [0, 4], the output [-1, 5].
+TEST(AlignQuantization, EveryWordOfEveryGroup) {
+  for (const Mode& mode : std::vector<Mode>{{"Add(a, b)", "elementwise", "None", -1, 1, false, false},
+                                            {"Add(a, b)", "elementwise", "Align to Large", -128 * (2.0 / 255), 4, true, false},
+                                            {"Sub(a, b)", "elementwise", "Align to Output", -1, 5, true, true},
+                                            {"Concat<axis = 1>(a, b)", "concat", "None", -1, 1, false, false},
+                                            {"Concat<axis = 1>(a, b)", "concat", "Align to Large", -128 * (2.0 / 255), 4, true, false},
+                                            {"Concat<axis = 1>(a, b)", "concat", "Align to Output", -1, 5, true, true},
+                                            {"GlobalAveragePool(a)", "pooling", "None", -1, 1, false, false},
+                                            {"GlobalAveragePool(a)", "pooling", "Align to Input", -1, 1, false, true},
+                                            {"AveragePool<kernel_shape = [1, 1]>(a)", "pooling", "Align to Output", -1, 5, false, true},
+                                            {"Resize(a, , k)", "resize", "None", -1, 1, false, false},
+                                            {"Resize(a, , k)", "resize", "Align to Input", -1, 1, false, true},
+                                            {"Resize(a, , k)", "resize", "Align to Output", -1, 5, false, true}}) {
+    SCOPED_TRACE(std::string(mode.op) + ", " + mode.word);
+    Quantizing q("(float[1,2,4,4] x) => (float[n0,n1,n2,n3] y) <float[4] k = {1, 1, 2, 2}>",
+                 "[left] a = Tanh(x) [right] b = Relu(x) [op] y = " + std::string(mode.op));
+    for (Node* n : q.graph->nodes()) n->quantized = true;
+    const auto a = Two::range(-1, 1), b = Two::range(0, 4);
+    q.node("left").output_quant = {a}, q.node("right").output_quant = {b};
+    Node& op = q.node("op");
+    op.input_quant.assign(op.inputs().size(), nullptr);
+    op.input_quant[0] = a;
+    const bool two = op.inputs().size() == 2;
+    if (two) op.input_quant[1] = b;
+    op.output_quant = {Two::range(-1, 5)};
+    FusionSetting& fusion = q.setting.fusion_setting;
+    fusion.align_elementwise_to = fusion.align_concat_to = fusion.align_avgpooling_to = fusion.align_resize_to = "None";
+    for (auto& [name, field] : {std::pair{"elementwise", &fusion.align_elementwise_to},
+                                {"concat", &fusion.align_concat_to},
+                                {"pooling", &fusion.align_avgpooling_to},
+                                {"resize", &fusion.align_resize_to}})
+      if (std::string(name) == mode.field) *field = mode.word;
+    EXPECT_EQ(q.pass("align-quantization"), std::string(mode.word) == "None" ? 0u : 1u);
+    expect_range(q.in("op", 0), mode.low, mode.high);
+    EXPECT_EQ(q.in("op", 0), q.out("left")) << "the producer follows";
+    EXPECT_EQ(two && q.in("op", 0) == q.in("op", 1), mode.both);
+    EXPECT_EQ(q.in("op", 0) == q.out("op"), mode.output);
+    if (!mode.output) expect_range(q.out("op"), -1, 5);
+  }
+}
+
 TEST(AlignQuantization, PoolingAndResizeAsAsked) {
   for (const auto& [text, expected] : {std::pair{"None", 0}, {"Align to Input", 1}, {"Align to Output", 1}}) {
     SCOPED_TRACE(text);
