@@ -127,9 +127,7 @@ void set_slot(Node& node, size_t index, bool output, TensorQuantPtr quant) {
   node.quantized = true;
 }
 
-bool takes(const Use& use) {
-  return !is_quantize(*use.node) && input_socket(*use.node, use.index) != Socket::ShapeOrIndex;
-}
+bool takes(const Use& use) { return !is_quantize(*use.node) && input_socket(*use.node, use.index) != Socket::ShapeOrIndex; }
 
 /// Whether rounding behind a node is rounding before it.
 bool rounds_behind(const Node& node) { return is_passive(node) || kBounds.count(node.op_type); }
@@ -226,8 +224,10 @@ class Taker {
     const at::Tensor floats = ops::dequantize(integers, quant->params.scale, quant->params.offset, {quant->scheme.axis, 0}, at::kFloat);
     std::string name = stored->name();
     constexpr std::string_view kEnding = "_quantized";
-    if (name.ends_with(kEnding) && name.size() > kEnding.size()) name.resize(name.size() - kEnding.size());
-    else name = real->name();
+    if (name.ends_with(kEnding) && name.size() > kEnding.size())
+      name.resize(name.size() - kEnding.size());
+    else
+      name = real->name();
     graph_.make_constant(real, floats.contiguous());
     remove(&node);
     if (!graph_.find_value(name)) graph_.rename(real, name);

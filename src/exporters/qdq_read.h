@@ -16,10 +16,10 @@ struct PairsRead {
 /// Whether a model has any of them.
 bool has_pairs(const Graph& graph);
 
-/// Takes the QuantizeLinear and DequantizeLinear out of a model, of whatever tool, and puts what they say onto the slots around them: the float
-/// network, which simulates to the bit what the model computes. Stored integers become the floats that they stand for. A tensor keeps the
-/// name that it has before the pair, unless that one was made up from the name behind it (x_raw, x_QuantizeLinear_Input). What moves
-/// or bounds elements has one quantization on both sides, wherever the file rounds.
+/// Takes the QuantizeLinear and DequantizeLinear out of a model, of whatever tool, and puts what they say onto the slots around them: the
+/// float network, which simulates to the bit what the model computes. Stored integers become the floats that they stand for. A tensor keeps
+/// the name that it has before the pair, unless that one was made up from the name behind it (x_raw, x_QuantizeLinear_Input). What moves or
+/// bounds elements has one quantization on both sides, wherever the file rounds.
 PairsRead take_out_pairs(Graph& graph);
 /// Both sides of what moves or bounds elements have one quantization, where one side has none yet: rounding changes no number there.
 void spread_over_moves(Graph& graph);

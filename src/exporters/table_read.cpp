@@ -27,9 +27,7 @@ struct File {
   Json json;
 };
 
-bool is_onnx(const std::string& path) {
-  return path.ends_with(".onnx") || path.ends_with(".onnxtxt");
-}
+bool is_onnx(const std::string& path) { return path.ends_with(".onnx") || path.ends_with(".onnxtxt"); }
 
 EncodingsRead read_qualcomm(Graph& graph, const PlatformSpec& platform, const File& file, bool fixed) {
   return apply_encodings(graph, platform, encodings_from_json(file.text, file.path), fixed, file.path);
@@ -58,8 +56,8 @@ EncodingsRead read_tensorrt(Graph& graph, const PlatformSpec& platform, const Fi
   return apply_encodings(graph, platform, encodings, fixed, file.path);
 }
 
-/// Tools leave out a Relu that integers without a sign make needless: the tensor behind it is the layer's there, the Relu's here. Of places in
-/// float nothing is to be said; their constants may have other names.
+/// Tools leave out a Relu that integers without a sign make needless: the tensor behind it is the layer's there, the Relu's here. Of places
+/// in float nothing is to be said; their constants may have other names.
 void fit_to_nodes(const Graph& graph, Json& nodes) {
   Json moved = Json::object();
   for (const auto& [name, configs] : nodes.items()) {

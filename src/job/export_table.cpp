@@ -158,8 +158,8 @@ ExportTableResult export_table(const ExportTableOptions& options) {
     const ExportSummary summary = row.write(*graph, platform, path_of(row, ExportFile::Kind::Graph, scratch.path()),
                                             path_of(row, ExportFile::Kind::Table, scratch.path()), export_options);
     if (summary.written == 0 && row.writes(ExportFile::Kind::Table))
-      throw Error(ErrorKind::Unsupported, "--to " + format, "the format holds nothing of what the table says: got " +
-                                                               std::to_string(result.applied) + " entries, of other tensors",
+      throw Error(ErrorKind::Unsupported, "--to " + format,
+                  "the format holds nothing of what the table says: got " + std::to_string(result.applied) + " entries, of other tensors",
                   "choose a format that does, or give a table that says more");
   }
   write_file(scratch.path() + "/DEPLOY.md", deployment_guide(*graph, platform, options.to, export_options));

@@ -17,9 +17,9 @@ struct ExportTableOptions {
 };
 
 struct ExportTableResult {
-  std::string from;      ///< the table's format
-  std::string platform;  ///< whose rules say what the table does not
-  size_t applied = 0;    ///< what the table says
+  std::string from;                   ///< the table's format
+  std::string platform;               ///< whose rules say what the table does not
+  size_t applied = 0;                 ///< what the table says
   std::vector<std::string> unknown;   ///< names in the table that the model does not have
   std::vector<std::string> in_float;  ///< tensors of which it says nothing
   std::vector<std::string> left;      ///< QuantizeLinear and DequantizeLinear that say no quantization of a tensor
@@ -27,8 +27,8 @@ struct ExportTableResult {
 };
 
 /// A table of one tool as another's, without samples: reads it onto the model, or takes the pairs out of a model that has some, and writes
-/// what the formats `to` hold, with DEPLOY.md. Throws Usage, Model, Data, Resource, and Unsupported where a format cannot say what is there;
-/// no file is written then.
+/// what the formats `to` hold, with DEPLOY.md. Throws Usage, Model, Data, Resource, and Unsupported where a format cannot say what is
+/// there; no file is written then.
 ExportTableResult export_table(const ExportTableOptions& options);
 
 }  // namespace ppq

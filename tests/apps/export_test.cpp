@@ -60,25 +60,22 @@ TEST(Export, ErrorsHaveTheirExitCodesAndLeaveNoFiles) {
     int code;
     const char* says;
   };
-  for (const Case& c : std::vector<Case>{{{good, to, "--model=" + work.model}, 2, "--output"},
-                                         {{good, "--model=" + work.model, "--output=" + out}, 2, "--to is missing"},
-                                         {{good, "--to=pqp-json", "--model=" + work.model, "--output=" + out}, 2, "ppq-json"},
-                                         {{good, to, "--from=onnx", "--model=" + work.model, "--output=" + out}, 2, "onnx-qdq"},
-                                         {{good, to, "--from=ppq-json", "--model=" + work.model, "--output=" + out}, 2, "leave --from out"},
-                                         {{good, to, "--platform=qmn", "--model=" + work.model, "--output=" + out}, 2, "--platform"},
-                                         {{good, to, "--export-option=x", "--model=" + work.model, "--output=" + out}, 2, "NAME=VALUE"},
-                                         {{good, to, "--encodings=3", "--model=" + work.model, "--output=" + out}, 2, "2.1.0"},
-                                         {{to, "--model=" + work.model, "--output=" + out}, 2, "--table is missing"},
-                                         {{good, to, "--model=" + work.folder + "/broken.onnx", "--output=" + out}, 3, "broken.onnx"},
-                                         {{good, "--to=ncnn-table", "--model=" + work.model, "--output=" + out}, 4, "holds nothing"},
-                                         {{good, "--to=ppq-json,tensorrt-json", "--model=" + work.model, "--output=" + out}, 4, "tensor image"},
-                                         {{"--table=" + work.folder + "/broken.json", to, "--model=" + work.model, "--output=" + out},
-                                          5,
-                                          "broken.json"},
-                                         {{"--table=" + work.folder + "/no.json", to, "--model=" + work.model, "--output=" + out},
-                                          5,
-                                          "no such file"},
-                                         {{good, to, "--model=" + work.model, "--output=" + table + "/out"}, 6, "cannot write"}}) {
+  for (const Case& c :
+       std::vector<Case>{{{good, to, "--model=" + work.model}, 2, "--output"},
+                         {{good, "--model=" + work.model, "--output=" + out}, 2, "--to is missing"},
+                         {{good, "--to=pqp-json", "--model=" + work.model, "--output=" + out}, 2, "ppq-json"},
+                         {{good, to, "--from=onnx", "--model=" + work.model, "--output=" + out}, 2, "onnx-qdq"},
+                         {{good, to, "--from=ppq-json", "--model=" + work.model, "--output=" + out}, 2, "leave --from out"},
+                         {{good, to, "--platform=qmn", "--model=" + work.model, "--output=" + out}, 2, "--platform"},
+                         {{good, to, "--export-option=x", "--model=" + work.model, "--output=" + out}, 2, "NAME=VALUE"},
+                         {{good, to, "--encodings=3", "--model=" + work.model, "--output=" + out}, 2, "2.1.0"},
+                         {{to, "--model=" + work.model, "--output=" + out}, 2, "--table is missing"},
+                         {{good, to, "--model=" + work.folder + "/broken.onnx", "--output=" + out}, 3, "broken.onnx"},
+                         {{good, "--to=ncnn-table", "--model=" + work.model, "--output=" + out}, 4, "holds nothing"},
+                         {{good, "--to=ppq-json,tensorrt-json", "--model=" + work.model, "--output=" + out}, 4, "tensor image"},
+                         {{"--table=" + work.folder + "/broken.json", to, "--model=" + work.model, "--output=" + out}, 5, "broken.json"},
+                         {{"--table=" + work.folder + "/no.json", to, "--model=" + work.model, "--output=" + out}, 5, "no such file"},
+                         {{good, to, "--model=" + work.model, "--output=" + table + "/out"}, 6, "cannot write"}}) {
     const Result result = ppq_torch(with({"export"}, c.arguments));
     EXPECT_EQ(result.code, c.code) << c.says << "\n" << result.err;
     EXPECT_THAT(result.err, AllOf(HasSubstr("error: ["), HasSubstr(c.says)));

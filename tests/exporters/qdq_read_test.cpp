@@ -100,11 +100,12 @@ TEST(QdqRead, TwoReadersThatAgreeRoundTheOutput) {
 
 /// A graph output keeps its name, and so does what a sub-graph reads; names made up for what stood before the pair go.
 TEST(QdqRead, NamesOfTheFloatNetworkStay) {
-  const auto file = model("(float[N,4] x, bool go) => (float[N,4] y, float[N,4] v) <" + std::string(kNumbers) + ">",
-                          "[n] a_raw = Neg(x) q = QuantizeLinear(a_raw, s, z) a = DequantizeLinear(q, s, z) "
-                          "[m] y_QuantizeLinear_Input = Abs(a) p = QuantizeLinear(y_QuantizeLinear_Input, t, z) y = DequantizeLinear(p, t, z) "
-                          "[i] v = If (go) <then_branch = t () => (float[N,4] u) { u = Abs(a) }, else_branch = e () => (float[N,4] w) { w = "
-                          "Neg(a) }>"),
+  const auto file =
+                 model("(float[N,4] x, bool go) => (float[N,4] y, float[N,4] v) <" + std::string(kNumbers) + ">",
+                       "[n] a_raw = Neg(x) q = QuantizeLinear(a_raw, s, z) a = DequantizeLinear(q, s, z) "
+                       "[m] y_QuantizeLinear_Input = Abs(a) p = QuantizeLinear(y_QuantizeLinear_Input, t, z) y = DequantizeLinear(p, t, z) "
+                       "[i] v = If (go) <then_branch = t () => (float[N,4] u) { u = Abs(a) }, else_branch = e () => (float[N,4] w) { w = "
+                       "Neg(a) }>"),
              read = file->clone();
   const Tensors inputs = {floats({0.3f, -0.7f, 30, -100}).reshape({1, 4}), at::scalar_tensor(true, at::kBool)};
   expect_same(*file, *read, {inputs});
@@ -114,12 +115,13 @@ TEST(QdqRead, NamesOfTheFloatNetworkStay) {
 }
 
 TEST(QdqRead, StoredIntegersBecomeTheFloatsThatTheyStandFor) {
-  const auto file = model("(float[N,2] x) => (float[N,3] y) <float s = {0.5}, uint8 z = {128}, int8[2,3] w_quantized = {1, -2, 3, -128, 127, 0}, "
-                          "float[3] ws = {0.5, 0.25, 2}, int8[3] wz = {0, 0, 0}, int32[3] b_quantized = {100000, -7, 3}, float[3] bs = {0.25, "
-                          "0.125, 1}>",
-                          "q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) w_DequantizeLinear_Output = DequantizeLinear<axis = "
-                          "1>(w_quantized, ws, wz) bd = DequantizeLinear<axis = 0>(b_quantized, bs) [fc] y = Gemm(d, "
-                          "w_DequantizeLinear_Output, bd)"),
+  const auto file = model(
+                 "(float[N,2] x) => (float[N,3] y) <float s = {0.5}, uint8 z = {128}, int8[2,3] w_quantized = {1, -2, 3, -128, 127, 0}, "
+                 "float[3] ws = {0.5, 0.25, 2}, int8[3] wz = {0, 0, 0}, int32[3] b_quantized = {100000, -7, 3}, float[3] bs = {0.25, "
+                 "0.125, 1}>",
+                 "q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) w_DequantizeLinear_Output = DequantizeLinear<axis = "
+                 "1>(w_quantized, ws, wz) bd = DequantizeLinear<axis = 0>(b_quantized, bs) [fc] y = Gemm(d, "
+                 "w_DequantizeLinear_Output, bd)"),
              read = file->clone();
   EXPECT_EQ(expect_same(*file, *read, {{floats({0.3f, -0.7f}).reshape({1, 2})}}).applied, 3u);
   EXPECT_TENSOR(read->find_value("w")->constant(), floats({0.5f, -0.5f, 6, -64, 31.75f, 0}).reshape({2, 3}));
@@ -158,11 +160,14 @@ TEST(QdqRead, WhatIsNoPairStays) {
     EXPECT_EQ(read->node_count(), file->node_count()) << body;
   };
   const std::string numbers = " <" + std::string(kNumbers) + ">";
-  stays("(float[N,4] x) => (float[N,4] y)" + numbers, "m = ReduceMax<keepdims = 0>(x) q = QuantizeLinear(x, m, z) y = DequantizeLinear(q, m, z)", 2);
-  stays("(float[N,4] x) => (float[N,4] y, int32[N,4] i)" + numbers, "q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z) i = Cast<to = 6>(q)", 2);
+  stays("(float[N,4] x) => (float[N,4] y)" + numbers,
+        "m = ReduceMax<keepdims = 0>(x) q = QuantizeLinear(x, m, z) y = DequantizeLinear(q, m, z)", 2);
+  stays("(float[N,4] x) => (float[N,4] y, int32[N,4] i)" + numbers,
+        "q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z) i = Cast<to = 6>(q)", 2);
   stays("(float[N,4] x) => (float[N,4] y)" + numbers, "q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, t, z)", 2);
   stays("(float[N,4] x) => (float[N,4] y)" + numbers, "q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z)", 2);
-  stays("(float[N,4] x) => (float[N,4] y, float[N,4] a)" + numbers, "a = Neg(x) q = QuantizeLinear(a, s, z) y = DequantizeLinear(q, s, z)", 2);
+  stays("(float[N,4] x) => (float[N,4] y, float[N,4] a)" + numbers, "a = Neg(x) q = QuantizeLinear(a, s, z) y = DequantizeLinear(q, s, z)",
+        2);
   stays("(float[N,4] x) => (float[N,4] y) <float[1,2] b = {0.5, 0.25}>",
         "q = QuantizeLinear<axis = 1, block_size = 2>(x, b) y = DequantizeLinear<axis = 1, block_size = 2>(q, b)", 2);
 }
@@ -226,8 +231,8 @@ TEST(QdqRead, OurOwnFilesOfEveryPlatform) {
 }
 
 TEST(QdqRead, HalfPrecision) {
-  const auto original = read_onnx_text(
-      "<ir_version: 8, opset_import: [\"\" : 17]> g (float16[N,4] x) => (float16[N,4] y) { [n] a = Neg(x) [t] y = Abs(a) }");
+  const auto original =
+      read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float16[N,4] x) => (float16[N,4] y) { [n] a = Neg(x) [t] y = Abs(a) }");
   original->find_node("n")->quantized = true;
   original->find_node("n")->output_quant = {active(0.0123, 100)};
   const Exported out("onnx-qdq", *original, find_platform("qnn_dsp_int8"));

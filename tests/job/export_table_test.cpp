@@ -128,9 +128,10 @@ TEST(ExportTable, RangesOfTensorrt) {
 struct Small {
   std::string folder = temporary_dir("small_table"), model = folder + "/model.onnx", table = folder + "/table.json";
   Small() {
-    write_onnx(*read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[1,2] x) => (float[1,2] y) <float[2,2] w = {1, 2, 3, 4}> "
-                               "{ [fc] h = MatMul(x, w) [act] y = Sigmoid(h) }"),
-               model);
+    write_onnx(
+        *read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[1,2] x) => (float[1,2] y) <float[2,2] w = {1, 2, 3, 4}> "
+                        "{ [fc] h = MatMul(x, w) [act] y = Sigmoid(h) }"),
+        model);
   }
   ExportTableOptions options(const std::string& text, std::vector<std::string> to) const {
     write_file(table, text);
@@ -174,10 +175,11 @@ TEST(ExportTable, WhatAFormatCannotSayIsRefusedBeforeAnythingIsWritten) {
   // A reader with numbers of its own.
   ExportTableOptions pairs;
   pairs.model = small.folder + "/two.onnx", pairs.output = small.folder + "/two", pairs.to = {"encodings"};
-  write_onnx(*read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[1,2] x) => (float[1,2] y) <float s = {0.5}, float t = {0.25}, "
-                             "uint8 z = {128}> { a = Neg(x) q = QuantizeLinear(a, t, z) d = DequantizeLinear(q, t, z) p = QuantizeLinear(d, "
-                             "s, z) e = DequantizeLinear(p, s, z) [m] y = Abs(e) }"),
-             pairs.model);
+  write_onnx(
+      *read_onnx_text("<ir_version: 8, opset_import: [\"\" : 17]> g (float[1,2] x) => (float[1,2] y) <float s = {0.5}, float t = {0.25}, "
+                      "uint8 z = {128}> { a = Neg(x) q = QuantizeLinear(a, t, z) d = DequantizeLinear(q, t, z) p = QuantizeLinear(d, "
+                      "s, z) e = DequantizeLinear(p, s, z) [m] y = Abs(e) }"),
+      pairs.model);
   error = thrown([&] { export_table(pairs); });
   EXPECT_EQ(error.kind(), ErrorKind::Unsupported);
   EXPECT_THAT(error.what(), AllOf(HasSubstr("tensor a"), HasSubstr("reader m"), HasSubstr("ppq-json")));
