@@ -9,6 +9,7 @@ int quantize_command(const Args& args);
 int run_command(const Args& args);
 int analyze_command(const Args& args);
 int compare_command(const Args& args);
+int export_command(const Args& args);
 int inspect_command(const Args& args);
 int list_command(const Args& args);
 

@@ -26,6 +26,7 @@ constexpr Command kCommands[] = {
     {"run", "run a model, in float or simulated quantized, and write its outputs", run_command},
     {"analyze", "measure the error of a table, tensor by tensor", analyze_command},
     {"compare", "compare two dumps of tensors by name", compare_command},
+    {"export", "write a table of one tool as another's, without samples", export_command},
     {"inspect", "what a model is made of and what is unsupported", inspect_command},
     {"list", "ops, passes, observers, platforms, exporters, settings, devices", list_command},
 };

@@ -41,6 +41,8 @@ struct ExporterRow {
   std::string (*guide)(const Graph& graph, const PlatformSpec& platform, const ExportOptions& options);
   /// Throws Unsupported, before any work, for a target whose usual data the format cannot say; null: it takes any.
   void (*require)(const PlatformSpec& platform) = nullptr;
+  /// Says each input and output of a node by itself; others hold one quantization a tensor.
+  bool every_slot = false;
   bool writes(ExportFile::Kind kind) const;
 };
 const std::vector<ExporterRow>& exporter_table();
@@ -54,12 +56,16 @@ void check_options(const ExportOptions& options, const PlatformSpec* platform = 
 std::string deployment_guide(const Graph& graph, const PlatformSpec& platform, const std::vector<std::string>& exporters,
                              const ExportOptions& options);
 
-/// Reads an encodings JSON of any version (0.6.1, 1.0.0, 2.0.0), or PPQ's configuration JSON, into the graph's quantization. Throws Data
-/// when it is malformed or names no tensor of this graph (with the nearest names). `fixed` marks them as given by the user.
+/// Reads a table into the graph's quantization: encodings JSON of any version, PPQ's configuration JSON, TensorRT's ranges, or the pairs of
+/// a network with QuantizeLinear and DequantizeLinear (.onnx). Throws Data when it is malformed or names no tensor of this graph (with the
+/// nearest names). `fixed` marks them as given by the user.
 struct EncodingsRead {
   size_t applied = 0;
   std::vector<std::string> unknown;  ///< names in the file that the graph does not have
 };
 EncodingsRead read_encodings(Graph& graph, const PlatformSpec& platform, const std::string& path, bool fixed);
+/// Names of the formats that it reads, and the one that a file is in.
+const std::vector<std::string>& table_formats();
+std::string table_format(const std::string& path);
 
 }  // namespace ppq

@@ -8,6 +8,7 @@ namespace ppq::exporters {
 ExporterRow encodings();
 ExporterRow onnx();
 ExporterRow onnx_qdq();
+ExporterRow onnx_qoperator();
 ExporterRow ncnn_table();
 ExporterRow tensorrt_json();
 ExporterRow ppq_json();

@@ -22,7 +22,9 @@ ExporterRow onnx() {
           {{ExportFile::Kind::Graph, "quantized.onnx", "the network in float, with the weights that the passes left"}},
           /*options=*/nullptr,
           write,
-          /*guide=*/nullptr};
+          /*guide=*/nullptr,
+          /*require=*/nullptr,
+          /*every_slot=*/true};
 }
 
 }  // namespace ppq::exporters

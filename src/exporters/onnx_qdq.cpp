@@ -317,7 +317,9 @@ ExporterRow onnx_qdq() {
           {{ExportFile::Kind::Graph, "quantized_qdq.onnx", "the network with QuantizeLinear and DequantizeLinear"}},
           visit_options<QdqOptions>,
           write,
-          guide};
+          guide,
+          /*require=*/nullptr,
+          /*every_slot=*/true};
 }
 
 }  // namespace ppq::exporters

@@ -10,6 +10,7 @@
 
 #include "executor/fused.h"
 #include "exporters/json_members.h"
+#include "exporters/table_format.h"
 #include "graph/readers.h"
 #include "ops/op_facts.h"
 #include "ppq/error.h"
@@ -130,6 +131,12 @@ Json integer_or_real(double number) {
   return static_cast<double>(whole) == number ? Json(whole) : Json(number);
 }
 
+/// A number of a tensor, a list of channels.
+template <class Number>
+Json spread(const std::vector<Number>& numbers, const QuantScheme& scheme) {
+  return scheme.granularity == Granularity::PerTensor ? Json(numbers.at(0)) : Json(numbers);
+}
+
 }  // namespace
 
 std::vector<PpqConfig> ppq_configs(const Graph& graph) { return Roots(graph).configs(); }
@@ -159,6 +166,13 @@ Json ppq_config_json(const Graph& graph, const PlatformSpec& platform, Json (*va
     append(dispatchings, node->name, name_of(platform.id));
   }
   return Json{{"configs", configs}, {"dispatchings", dispatchings}, {"values", values}};
+}
+
+Json ppq_value(const PpqConfig& config) {
+  const QuantParams& params = config.quant->params;
+  if (!params.defined()) return Json{{"scale", nullptr}, {"zero_point", nullptr}};
+  return Json{{"scale", spread(numbers_of(params.scale), config.quant->scheme)},
+              {"zero_point", spread(zero_points_of(params), config.quant->scheme)}};
 }
 
 }  // namespace ppq

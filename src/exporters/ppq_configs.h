@@ -31,4 +31,7 @@ std::vector<PpqConfig> ppq_configs(const Graph& graph);
 nlohmann::ordered_json ppq_config_json(const Graph& graph, const PlatformSpec& platform,
                                        nlohmann::ordered_json (*value_of)(const PpqConfig& config));
 
+/// PPQ's numbers of a place; null ones where it has none.
+nlohmann::ordered_json ppq_value(const PpqConfig& config);
+
 }  // namespace ppq

@@ -1,7 +1,5 @@
 // PPQ's own configuration file, which its exporters write beside the ONNX graph: every input and output of the nodes that are computed in
 // integers with its format and state, and their numbers by the place that has them.
-#include <ATen/ATen.h>
-
 #include <nlohmann/json.hpp>
 
 #include "exporters/exporters.h"
@@ -13,25 +11,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// A number of a tensor, a list of channels.
-template <class Number>
-Json spread(const std::vector<Number>& numbers, const QuantScheme& scheme) {
-  return scheme.granularity == Granularity::PerTensor ? Json(numbers.at(0)) : Json(numbers);
-}
-
-Json value_of(const PpqConfig& config) {
-  const QuantParams& params = config.quant->params;
-  if (!params.defined()) return Json{{"scale", nullptr}, {"zero_point", nullptr}};
-  return Json{{"scale", spread(numbers_of(params.scale), config.quant->scheme)},
-              {"zero_point", spread(zero_points_of(params), config.quant->scheme)}};
-}
-
 ExportSummary write(const Graph& graph, const PlatformSpec& platform, const std::string& graph_path, const std::string& table_path,
                     const ExportOptions&) {
   ExportSummary summary;
   std::vector<std::pair<std::string, std::string>> files;
   if (!table_path.empty()) {
-    const Json json = ppq_config_json(graph, platform, value_of);
+    const Json json = ppq_config_json(graph, platform, ppq_value);
     for (const auto& [node, configs] : json["configs"].items())
       for (const auto& [value, config] : configs.items()) summary.written += config["state"] != "FP32";
     files.emplace_back(table_path, json.dump(4, ' ', false, Json::error_handler_t::replace) + "\n");
@@ -67,7 +52,9 @@ ExporterRow ppq_json() {
            {ExportFile::Kind::Table, "quantized_ppq.json", "the quantization of every input and output"}},
           /*options=*/nullptr,
           write,
-          guide};
+          guide,
+          /*require=*/nullptr,
+          /*every_slot=*/true};
 }
 
 }  // namespace ppq::exporters

@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "graph/quant_slots.h"
+#include "exporters/share_equal.h"
 #include "ops/op_facts.h"
 #include "ppq/error.h"
 
@@ -54,7 +54,7 @@ class Reader {
     for (const auto& [name, configs] : json_["configs"].items())
       if (Node* node = graph_.find_node(name))
         for (const auto& [value, config] : configs.items()) place(*node, value, config);
-    share_equal();
+    share_equal(graph_, platform_.fusion.activations);
     return std::move(read_);
   }
 
@@ -138,7 +138,7 @@ class Reader {
     quant.observed = value.name();
     std::vector<TensorQuantPtr>& sharers = shared_[reference(config, "dominator", spot)];
     for (const TensorQuantPtr& other : sharers) {
-      if (!same(*other, quant) || other->state != quant.state || value.is_constant()) continue;
+      if (!same_quantization(*other, quant) || other->state != quant.state || value.is_constant()) continue;
       if (state == "ACTIVATED") other->observed = value.name();
       return other;
     }
@@ -228,28 +228,6 @@ class Reader {
     if (channels != count)
       fail(spot, "scales a channel: got " + std::to_string(count) + ", expected " + std::to_string(channels) + " (dimension " +
                      std::to_string(axis) + ")");
-  }
-
-  static bool same(const TensorQuant& a, const TensorQuant& b) {
-    return a.scheme == b.scheme && at::equal(a.params.scale, b.params.scale) && at::equal(a.params.offset, b.params.offset);
-  }
-
-  /// Readers refer to their producer's quantization where both say the same, and so do both sides of what is rounded once.
-  void share_equal() {
-    QuantSlots slots(graph_);
-    for (Node* node : graph_.nodes()) {
-      for (size_t i = 0; i < node->input_quant.size(); ++i) {
-        const Value* value = node->input(i);
-        const TensorQuantPtr quant = node->input_quant[i], source = value ? producer_quant(*value) : nullptr;
-        if (quant && source && quant != source && quant->params.defined() && source->params.defined() && same(*quant, *source))
-          slots.set({node, i, false}, source);
-      }
-      if (!is_passive(*node) && !platform_.fusion.activations.count(node->op_type)) continue;
-      const TensorQuantPtr input = node->quant_of_input(0);
-      for (const TensorQuantPtr& output : std::vector<TensorQuantPtr>(node->output_quant))
-        if (input && output && input != output && input->params.defined() && output->params.defined() && same(*input, *output))
-          slots.replace(output, input);
-    }
   }
 
   Graph& graph_;

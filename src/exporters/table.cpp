@@ -17,10 +17,10 @@ std::vector<const ExporterRow*> exporters_of(const PlatformSpec* platform) {
 }  // namespace
 
 const std::vector<ExporterRow>& exporter_table() {
-  static const std::vector<ExporterRow> rows = {exporters::encodings(),     exporters::onnx(),          exporters::onnx_qdq(),
-                                                exporters::ncnn_table(),    exporters::tensorrt_json(), exporters::ppq_json(),
-                                                exporters::ppl_cuda_json(), exporters::tengine_scale(), exporters::mnn_json(),
-                                                exporters::ascend_record(), exporters::nxp(),           exporters::snpe_json()};
+  static const std::vector<ExporterRow> rows = {
+      exporters::encodings(),     exporters::onnx(),     exporters::onnx_qdq(),      exporters::onnx_qoperator(), exporters::ncnn_table(),
+      exporters::tensorrt_json(), exporters::ppq_json(), exporters::ppl_cuda_json(), exporters::tengine_scale(),  exporters::mnn_json(),
+      exporters::ascend_record(), exporters::nxp(),      exporters::snpe_json()};
   return rows;
 }
 

@@ -15,9 +15,11 @@
 #include "core/file.h"
 #include "exporters/exporter.h"
 #include "exporters/join_outputs.h"
+#include "exporters/qdq_read.h"
 #include "exporters/qualcomm/deploy.h"
 #include "graph/patterns.h"
 #include "job/fingerprint.h"
+#include "job/formats.h"
 #include "job/mixed_precision.h"
 #include "job/model.h"
 #include "job/options.h"
@@ -64,17 +66,6 @@ QuantizationSetting effective_setting(const JobOptions& options, const PlatformS
   for (const std::string& pattern : options.keep_float) setting.extra.keep_float.push_back(pattern);
   apply_bits(setting, options.bits);
   return setting;
-}
-
-ExportOptions export_options(const JobOptions& job) {
-  ExportOptions options;
-  options.set("encodings", job.encodings, "--encodings");
-  for (const std::string& item : job.export_option) {
-    const size_t equals = item.find('=');
-    if (equals == std::string::npos) throw Error(ErrorKind::Usage, "--export-option", "got '" + item + "', expected NAME=VALUE");
-    options.set(item.substr(0, equals), item.substr(equals + 1), "--export-option " + item.substr(0, equals));
-  }
-  return options;
 }
 
 /// A pattern that names nothing is an error before the work begins.
@@ -155,13 +146,6 @@ std::vector<std::string> describe_inputs(const Graph& graph, const Dataset& data
   return lines;
 }
 
-/// The path in an output folder; empty where the exporter has no such file.
-std::string path_of(const ExporterRow& exporter, ExportFile::Kind kind, const std::string& folder) {
-  for (const ExportFile& file : exporter.files)
-    if (file.kind == kind) return folder + "/" + file.name;
-  return "";
-}
-
 /// Which part of the timing a pass belongs to.
 std::string stage_of(const std::string& pass) {
   if (pass == "calibrate") return "calibrate";
@@ -203,7 +187,7 @@ class Job::Work {
     for (std::string& note : notes) report_.warnings.push_back({"", std::move(note)});
     for (const std::string& format : formats())
       if (const ExporterRow& exporter = find_exporter(format, platform_, "--export"); exporter.require) exporter.require(*platform_);
-    export_options_ = export_options(options_);
+    export_options_ = export_options(options_.encodings, options_.export_option);
     check_options(export_options_, platform_);
     if (!options_.auto_mixed.empty()) budget_ = parse_mixed_budget(options_.auto_mixed);
     devices_ = resolve_devices(options_.device, "--device");
@@ -251,6 +235,7 @@ class Job::Work {
     const auto start = Clock::now();
     graph_ = read_model(options_.model, options_.data.input_shapes);
     check_supported(*graph_);
+    take_out_quantization();
     PassContext context;
     context.verify = options_.verify;
     context.warnings = &report_.warnings;
@@ -275,6 +260,17 @@ class Job::Work {
         report_.warnings.push_back({"", "overrides name a tensor that the model does not have: " + name});
     }
     prepared_ = true;
+  }
+
+  /// A model that another tool quantized already, or this one: it is quantized anew.
+  void take_out_quantization() {
+    const PairsRead read = take_out_pairs(*graph_);
+    if (read.applied == 0) return;
+    for (Node* node : graph_->nodes()) node->input_quant.clear(), node->output_quant.clear(), node->quantized = false;
+    report_.warnings.push_back(
+        {"", "the model is quantized already: its QuantizeLinear and DequantizeLinear (" + std::to_string(read.applied) +
+                 " tensors) were taken out, and it is quantized anew, from rounded weights; the float model gives a better one, and "
+                 "`ppq_torch export` a table of the scales that it has"});
   }
 
   void split_outputs(PassContext& context) {

@@ -87,7 +87,7 @@ void visit_options(Options& o, Visitor&& visit) {
         o.seed);
 
   visit(OptionFacts{output, "export", "formats, comma separated (default: the platform's)"}, o.export_formats);
-  visit(OptionFacts{output, "encodings", "version of encodings JSON: 0.6.1, 1.0.0 or 2.0.0"}, o.encodings);
+  visit(OptionFacts{output, "encodings", "version of encodings JSON: 0.6.1, 1.0.0, 2.0.0 or 2.1.0"}, o.encodings);
   visit(OptionFacts{output, "export-option", "NAME=VALUE: an option of an exporter (repeatable)"}, o.export_option);
   visit(OptionFacts{output, "save-graph", "also write the graph here"}, o.save_graph);
   visit(OptionFacts{output, "save-table", "also write the table here"}, o.save_table);

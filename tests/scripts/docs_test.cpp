@@ -229,7 +229,7 @@ TEST(DocsTest, PresetsThatAreNamedExist) {
 /// `--like-this` in running text is an option of some command or script of ours. (The vendor's have underscores.)
 TEST(DocsTest, OptionsExist) {
   std::string known;
-  for (const char* command : {"quantize", "run", "analyze", "compare", "inspect", "list"})
+  for (const char* command : {"quantize", "run", "analyze", "compare", "export", "inspect", "list"})
     known += shell(std::string("'" PPQ_BINARY "' ") + command + " --help").first;
   known += " --help --version ";
   for (const auto& entry : fs::recursive_directory_iterator(PPQ_SOURCE_DIR "/scripts"))

@@ -170,6 +170,25 @@ TEST(SettingJson, DefaultIsPpqsDocumentByteForByte) {
   EXPECT_EQ(comparable(Factory::default_setting().to_json(), "ppq_torch"), kPpqDefault);
 }
 
+/// Its rows of examples, whose platform is a text, included.
+TEST(SettingJson, PpqsDocumentLoadsWithoutAWord) {
+  for (const bool changed : {false, true}) {
+    json document = json::parse(kPpqDefault);
+    QuantizationSetting expected;
+    if (changed) {
+      document["fusion_setting"]["align_concat_to"] = "Align to Large";
+      document["dispatching_table"]["dispatchings"]["Conv_0"] = 0;
+      document["lsq_optimization_setting"]["lr"] = 2;  // as Python writes a whole number
+      expected.fusion_setting.align_concat_to = "Align to Large";
+      expected.dispatching_table["Conv_0"] = 0;
+      expected.lsq_optimization_setting.lr = 2;
+    }
+    std::vector<std::string> warnings;
+    EXPECT_EQ(QuantizationSetting::from_json(document.dump(), &warnings), expected);
+    EXPECT_THAT(warnings, ElementsAre());
+  }
+}
+
 TEST(SettingJson, OurAdditionsAreUnderOneKey) {
   const json document = json::parse(Factory::default_setting().to_json());
   json expected = json::parse(kPpqDefault);

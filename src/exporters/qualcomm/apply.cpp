@@ -2,14 +2,11 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <unordered_set>
 
-#include "core/file.h"
 #include "exporters/exported_tensors.h"
-#include "exporters/ppq_json_read.h"
 #include "exporters/qualcomm/encoding.h"
-#include "graph/quant_slots.h"
+#include "exporters/share_equal.h"
 #include "ops/op_facts.h"
 #include "ppq/error.h"
 
@@ -56,7 +53,7 @@ class Applier {
       ++read_.applied;
     }
     if (read_.applied == 0 && !file.encodings.empty()) not_of_this_model();
-    share_equal();
+    share_equal(graph_, platform_.fusion.activations);
     return std::move(read_);
   }
 
@@ -151,27 +148,8 @@ class Applier {
     return quant;
   }
 
-  /// Where an operator only selects or bounds elements and both sides agree, they refer to one quantization again: a fused
-  /// activation's input is then not rounded on its own, and data movement rounds nothing.
-  void share_equal() {
-    QuantSlots slots(graph_);
-    for (const Node* node : graph_.nodes()) {
-      if (!is_passive(*node) && !platform_.fusion.activations.count(node->op_type)) continue;
-      const TensorQuantPtr input = node->quant_of_input(0);
-      for (size_t i = 0; input && i < node->output_quant.size(); ++i) {
-        const TensorQuantPtr output = node->output_quant[i];
-        if (output && output != input && output->params.defined() && input->params.defined() && same(*input, *output))
-          slots.replace(output, input);
-      }
-    }
-  }
-
   static int axis_of(const Value& value) {
     return value.uses().empty() ? 0 : weight_channel_axis(*value.uses()[0].node, value.uses()[0].index);
-  }
-
-  static bool same(const TensorQuant& a, const TensorQuant& b) {
-    return a.scheme == b.scheme && at::equal(a.params.scale, b.params.scale) && at::equal(a.params.offset, b.params.offset);
   }
 
   void apply_integer(Value& value, const Encoding& entry) {
@@ -180,7 +158,7 @@ class Applier {
     TensorQuantPtr target;
     if (!old)
       target = std::make_shared<TensorQuant>(quant);
-    else if (written_.insert(old.get()).second || same(*old, quant))
+    else if (written_.insert(old.get()).second || same_quantization(*old, quant))
       *(target = old) = quant;  // its sharers agree, or come later
     else
       target = std::make_shared<TensorQuant>(quant);
@@ -212,13 +190,6 @@ class Applier {
 
 EncodingsRead apply_encodings(Graph& graph, const PlatformSpec& platform, const EncodingFile& file, bool fixed, const std::string& where) {
   return Applier(graph, platform, fixed, where).apply(file);
-}
-
-EncodingsRead read_encodings(Graph& graph, const PlatformSpec& platform, const std::string& path, bool fixed) {
-  const std::string text = read_file(path);
-  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (is_ppq_config(json)) return apply_ppq_config(graph, platform, json, fixed, path);
-  return apply_encodings(graph, platform, encodings_from_json(text, path), fixed, path);
 }
 
 }  // namespace ppq

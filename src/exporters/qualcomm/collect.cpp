@@ -63,8 +63,8 @@ Encoding float_entry(const Value& value) {
 }  // namespace
 
 std::vector<Encoding> collect_encodings(const Graph& graph, const EncodingsOptions& options, ExportSummary& summary) {
-  // Before 2.0.0 no reader wants biases: the tools work them out.
-  const bool biases = options.encodings == "2.0.0" && options.int32_bias;
+  // Before version 2 no reader wants biases: the tools work them out.
+  const bool biases = is_version_2(options.encodings) && options.int32_bias;
   std::vector<Encoding> entries;
   for (const ExportedTensor& tensor : exported_tensors(graph)) {
     if (tensor.state == ExportedTensor::State::Missing)

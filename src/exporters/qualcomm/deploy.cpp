@@ -197,16 +197,17 @@ void table_traps(const Facts& facts, const PlatformSpec& platform, const Encodin
     items.push_back("Version " + options.encodings +
                     " needs a recent QAIRT; the legacy SNPE tools want 0.6.1. Converters with `--custom_io` have failed with \"Bitwidth "
                     "must be present\": quantize with `--encodings 0.6.1` then.");
-  if (options.encodings == "2.0.0")
+  if (is_version_2(options.encodings))
     items.push_back(
-        std::string("Float fallback: 2.0.0 brings a quantizer that keeps tensors without an entry in float. Bias entries (int32) are ") +
+        std::string(
+            "Float fallback: version 2 brings a quantizer that keeps tensors without an entry in float. Bias entries (int32) are ") +
         (options.int32_bias ? "written for that reason." : "not written: biases, and with them their layers, may become float."));
   if (!facts.missing.empty())
     items.push_back("Without encoding: " + std::to_string(facts.missing.size()) +
                     " tensors get what the quantizer measures (legacy tools) or stay float (qairt-converter): " + joined(facts.missing) +
                     ".");
   if (!facts.floats.empty())
-    items.push_back("Float layers: " + joined(facts.floats) + (options.encodings == "2.0.0" ? "." : ", by entries of type float.") +
+    items.push_back("Float layers: " + joined(facts.floats) + (is_version_2(options.encodings) ? "." : ", by entries of type float.") +
                     " For Conv, Gemm and MatMul one float tensor of output, weight and bias makes all three float. DSPs before the HTP "
                     "have no float: such layers run elsewhere.");
   if (!facts.narrow.empty())

@@ -13,7 +13,7 @@ namespace ppq {
 struct Encoding {
   std::string name;
   bool parameter = false;
-  bool bias = false;      ///< an int32 bias (2.0.0 only)
+  bool bias = false;      ///< an int32 bias (version 2 only)
   bool floating = false;  ///< stays float; only `bits` counts
   int bits = 8;
   bool symmetric = false;  ///< a signed grid with zero point 0
@@ -23,8 +23,11 @@ struct Encoding {
   std::vector<int64_t> offset;
 };
 
+/// 2.1.0 has the entries of 2.0.0, and scales that are quantized themselves, which a scale a tensor or a channel does not need.
+inline bool is_version_2(const std::string& version) { return version == "2.0.0" || version == "2.1.0"; }
+
 struct EncodingFile {
-  std::string version;                   ///< "0.6.1", "1.0.0", "2.0.0"
+  std::string version;                   ///< "0.6.1", "1.0.0", "2.0.0", "2.1.0"
   std::vector<Encoding> encodings;       ///< in graph order
   std::vector<std::string> float_nodes;  ///< excluded_layers of 1.0.0
 };
@@ -33,8 +36,8 @@ struct EncodingsOptions {
   std::string encodings = "0.6.1";
   bool int32_bias = true;
   void visit(OptionVisitor& visitor) {
-    visitor.field("encodings", encodings, {"0.6.1", "1.0.0", "2.0.0"}, "version of the encodings JSON");
-    visitor.field("int32-bias", int32_bias, "int32 bias entries where the version's reader needs them (2.0.0)");
+    visitor.field("encodings", encodings, {"0.6.1", "1.0.0", "2.0.0", "2.1.0"}, "version of the encodings JSON");
+    visitor.field("int32-bias", int32_bias, "int32 bias entries where the version's reader needs them (2.0.0, 2.1.0)");
   }
 };
 

@@ -17,7 +17,7 @@ ExportSummary write(const Graph& graph, const PlatformSpec& platform, const std:
   if (!table_path.empty()) {
     EncodingFile file{options.encodings, {}, float_nodes(graph)};
     file.encodings = collect_encodings(graph, options, summary);
-    for (const Encoding& entry : file.encodings) summary.written += !entry.floating || file.version != "2.0.0";
+    for (const Encoding& entry : file.encodings) summary.written += !entry.floating || !is_version_2(file.version);
     text = encodings_to_json(file, platform);
   }
   if (!graph_path.empty()) {
@@ -35,7 +35,7 @@ ExportSummary write(const Graph& graph, const PlatformSpec& platform, const std:
 
 ExporterRow encodings() {
   return {"encodings",
-          "float ONNX graph and Qualcomm encodings JSON (0.6.1, 1.0.0, 2.0.0) for SNPE, QNN and QAIRT",
+          "float ONNX graph and Qualcomm encodings JSON (0.6.1, 1.0.0, 2.0.0, 2.1.0) for SNPE, QNN and QAIRT",
           {{ExportFile::Kind::Graph, "quantized.onnx", "the network in float, with the weights that the passes left"},
            {ExportFile::Kind::Table, "quantized.table", "encodings JSON for --quantization_overrides"}},
           visit_options<EncodingsOptions>,

@@ -87,14 +87,14 @@ std::string encodings_to_json(const EncodingFile& file, const PlatformSpec& plat
     json["param_encodings"] = std::move(params);
     json["quantizer_args"] = quantizer_args(platform, false);
     json["excluded_layers"] = file.float_nodes;
-  } else if (file.version == "2.0.0") {
+  } else if (is_version_2(file.version)) {
     Json entries = Json::array();
-    // Float tensors have no entry: in 2.0.0 what is not named stays float.
+    // Float tensors have no entry: in version 2 what is not named stays float.
     for (const Encoding& entry : file.encodings)
       if (!entry.floating) entries.push_back(entry_200(entry));
     json["encodings"] = std::move(entries);
   } else {
-    throw Error(ErrorKind::Internal, "encodings", "version: got '" + file.version + "', expected 0.6.1, 1.0.0 or 2.0.0");
+    throw Error(ErrorKind::Internal, "encodings", "version: got '" + file.version + "', expected 0.6.1, 1.0.0, 2.0.0 or 2.1.0");
   }
   return json.dump(4, ' ', false, Json::error_handler_t::replace) + "\n";
 }

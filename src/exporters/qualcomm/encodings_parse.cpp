@@ -27,13 +27,13 @@ class Parser {
       sections([&](const std::string&, const Json& value, bool parameter) { file.encodings.push_back(entry_100(value, parameter)); });
       if (json_.contains("excluded_layers"))
         for (const Json& name : json_["excluded_layers"]) file.float_nodes.push_back(text(name, "excluded_layers"));
-    } else if (version == "2.0.0" || version == "2.1.0") {
-      file.version = "2.0.0";
+    } else if (is_version_2(version)) {
+      file.version = version;
       if (!json_.contains("encodings") || !json_["encodings"].is_array())
         fail("got no list 'encodings', expected one in version " + version);
       for (const Json& value : json_["encodings"]) file.encodings.push_back(entry_200(value));
     } else {
-      fail("version of the encodings: got '" + version + "', expected 0.6.1, 1.0.0 or 2.0.0");
+      fail("version of the encodings: got '" + version + "', expected 0.6.1, 1.0.0, 2.0.0 or 2.1.0");
     }
     return file;
   }

@@ -169,7 +169,7 @@ TEST(Encodings, Version200KeyByKeyWithBias) {
 }
 
 TEST(Encodings, WriteReadWriteGivesTheSameBytes) {
-  for (const char* version : {"0.6.1", "1.0.0", "2.0.0"}) {
+  for (const char* version : {"0.6.1", "1.0.0", "2.0.0", "2.1.0"}) {
     const auto original = net();
     const Written first = write(*original, version);
     auto graph = read_onnx_text(kNet);
@@ -273,7 +273,7 @@ TEST(Encodings, BadFilesAreDataErrors) {
   EXPECT_THAT(read_error("{\"version\": \"0.6.1\", "), HasSubstr("not valid JSON"));
   EXPECT_THAT(read_error("[]"), HasSubstr("expected an encodings file"));
   EXPECT_THAT(read_error("{}"), HasSubstr("activation_encodings"));
-  EXPECT_THAT(read_error(R"({"version": "3.0.0"})"), AllOf(HasSubstr("3.0.0"), HasSubstr("expected 0.6.1, 1.0.0 or 2.0.0")));
+  EXPECT_THAT(read_error(R"({"version": "3.0.0"})"), AllOf(HasSubstr("3.0.0"), HasSubstr("expected 0.6.1, 1.0.0, 2.0.0 or 2.1.0")));
   EXPECT_THAT(read_error(R"({"version": "2.0.0"})"), HasSubstr("encodings"));
   EXPECT_THAT(read_error(activation("[]")), AllOf(HasSubstr("tensor x"), HasSubstr("empty list")));
   EXPECT_THAT(read_error(activation(R"([{"bitwidth": 8, "min": 0.0}])")), AllOf(HasSubstr("tensor x"), HasSubstr("'max'")));
@@ -403,7 +403,7 @@ TEST(Encodings, ATableSimulatesWhatWroteIt) {
     const TargetPlatform id = find_platform(platform).id;
     Quantizer(*graph, id).quantize(samples[0], samples, executor, QuantizationSettingFactory::setting_for(platform), 8);
     const at::Tensor expected = executor.forward(samples[0])[0];
-    for (const char* version : {"0.6.1", "1.0.0", "2.0.0"}) {
+    for (const char* version : {"0.6.1", "1.0.0", "2.0.0", "2.1.0"}) {
       const Written w = write(*graph, version, platform);
       EXPECT_THAT(w.summary.missing, ElementsAre()) << platform;
       auto back = read_onnx_bytes(write_onnx_bytes(*graph));
@@ -421,7 +421,7 @@ TEST(Encodings, AnIndependentReaderAgrees) {
   PPQ_REQUIRE_PYTHON();
   const std::string dir = temporary_dir("encodings_python");
   ExportOptions options;
-  for (const char* version : {"0.6.1", "1.0.0", "2.0.0"}) {
+  for (const char* version : {"0.6.1", "1.0.0", "2.0.0", "2.1.0"}) {
     options.set("encodings", version);
     find_exporter("encodings")
         .write(*net(), find_platform("qnn_htp_int8"), dir + "/" + version + ".onnx", dir + "/" + version + ".json", options);
@@ -430,7 +430,7 @@ TEST(Encodings, AnIndependentReaderAgrees) {
 import sys, json, onnx, numpy as np
 d = sys.argv[1] + '/'
 grid = {'x': (-64.0, 63.5, 8), 'c': (0, 65535 * .25, 16), 'y': (0, 65535 * .25, 16)}
-for v in ('0.6.1', '1.0.0', '2.0.0'):
+for v in ('0.6.1', '1.0.0', '2.0.0', '2.1.0'):
     onnx.checker.check_model(onnx.load(d + v + '.onnx'), full_check=True)
     j = json.load(open(d + v + '.json')); got = {}
     if v == '0.6.1':
