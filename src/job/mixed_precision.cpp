@@ -204,6 +204,7 @@ std::unique_ptr<Graph> MixedSearch::trial_network(const QuantizationSetting& cha
   if (setting.quantize_activation_setting.calib_algorithm == "auto") setting.quantize_activation_setting.calib_algorithm.clear();
   setting.extra.weight_search = "minmax";  // of what has no scale yet
   setting.extra.compensate_rounding = false;
+  setting.extra.passes.erase("compensate-rounding");
   PassContext context = context_;
   context.setting = &setting;
   context.outputs = std::make_shared<Reference>(*context_.outputs);

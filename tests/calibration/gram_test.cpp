@@ -30,7 +30,8 @@ void expect_energy(const std::string& signature, const std::string& body, const 
   EXPECT_TRUE(at::allclose(got, expected, 1e-4, 1e-6)) << got << expected;
   const at::Tensor sums = y.transpose(0, axis).reshape({y.size(axis), -1}).sum(1);
   EXPECT_TRUE(at::allclose((rows * gram.sums().unsqueeze(1)).sum(2).reshape({-1}), sums, 1e-4, 1e-5));
-  EXPECT_TRUE(weight_from_rows(*node, weight_rows(*node, node->constant_input(1)), node->constant_input(1).sizes()).equal(node->constant_input(1)));
+  EXPECT_TRUE(
+      weight_from_rows(*node, weight_rows(*node, node->constant_input(1)), node->constant_input(1).sizes()).equal(node->constant_input(1)));
 }
 
 TEST(Gram, GivesTheEnergyOfEveryOutput) {

@@ -42,6 +42,7 @@ void simplify(QuantizationSetting& setting) {
     setting.quantize_activation_setting.calib_algorithm = "minmax-extended";
   if (setting.extra.weight_search == "auto") setting.extra.weight_search = "grid";
   setting.extra.compensate_rounding = false;
+  setting.extra.passes.erase("compensate-rounding");
 }
 
 class Choice {

@@ -27,8 +27,8 @@ namespace {
 constexpr size_t kFewest = 4;  ///< samples
 /// Three quarters of the samples say how, the last one whether.
 const Part kFit = Part{0b0111}.spread(24), kCheck = Part{0b1000}.spread(8), kJudge = Part{0b1000}.spread(kJudgeSamples);
-constexpr size_t kMomentBytes = size_t{128} << 20;   ///< kept at once, where the user set no limit
-constexpr size_t kBatchBytes = size_t{64} << 20;     ///< activations of one batch
+constexpr size_t kMomentBytes = size_t{128} << 20;  ///< kept at once, where the user set no limit
+constexpr size_t kBatchBytes = size_t{64} << 20;    ///< activations of one batch
 constexpr size_t kBatch = 8;
 constexpr int64_t kWide = 512;  ///< columns
 constexpr int kMostBits = 8;
@@ -37,7 +37,7 @@ constexpr double kDamping = 0.01;  ///< as in the paper
 struct Layer {
   Slot slot;
   size_t fitting = 0, checking = 0;  ///< numbers of wishes
-  at::Tensor rounded;                 ///< the weight; undefined where it lies on its grid already
+  at::Tensor rounded;                ///< the weight; undefined where it lies on its grid already
 };
 
 /// Numbers of a scheme, for each element of the weight: float64.
@@ -100,10 +100,13 @@ class CompensateRounding final : public Pass {
     }
     sweep.run(context.calibration);
     std::vector<Layer*> narrow;
-    const auto round_one = [&](Layer& layer) { round(layer, sweep.found<GramStatistic>(layer.fitting), sweep.found<GramStatistic>(layer.checking)); };
+    const auto round_one = [&](Layer& layer) {
+      round(layer, sweep.found<GramStatistic>(layer.fitting), sweep.found<GramStatistic>(layer.checking));
+    };
     // Wide ones, whose factors take memory, one after the other.
     for (size_t i = first; i < last; ++i)
-      weight_rows(*layers_[i].slot.node, layers_[i].slot.value()->constant()).size(2) > kWide ? round_one(layers_[i]) : narrow.push_back(&layers_[i]);
+      weight_rows(*layers_[i].slot.node, layers_[i].slot.value()->constant()).size(2) > kWide ? round_one(layers_[i])
+                                                                                              : narrow.push_back(&layers_[i]);
     for_each_at_once(at::kCPU, narrow.size(), [&](size_t i) { round_one(*narrow[i]); });
     return last;
   }
@@ -132,7 +135,8 @@ class CompensateRounding final : public Pass {
       start = end;
     }
     // As fake_quantize multiplies: in float32.
-    layer.rounded = weight_from_rows(node, result, weight.sizes()).to(at::kFloat) * spread(quant.params.scale, quant.scheme, weight).to(at::kFloat);
+    layer.rounded =
+        weight_from_rows(node, result, weight.sizes()).to(at::kFloat) * spread(quant.params.scale, quant.scheme, weight).to(at::kFloat);
   }
 
   static bool on_grid(const at::Tensor& rows, const Grid& grid) {
@@ -158,8 +162,10 @@ class CompensateRounding final : public Pass {
     const double without = error(nearest), with = error(compensated);
     if (context.record) {
       char text[160];
-      std::snprintf(text, sizeof text, "%s, by the error that rounded weights make at the network's outputs on samples held back: to nearest %.3g, compensated %.3g",
-                    with < without ? "kept" : "undone", without, with);
+      std::snprintf(
+          text, sizeof text,
+          "%s, by the error that rounded weights make at the network's outputs on samples held back: to nearest %.3g, compensated %.3g",
+          with < without ? "kept" : "undone", without, with);
       context.record->decision = text;
     }
     return with < without;

@@ -13,7 +13,8 @@ constexpr char kPass[] = "compensate-rounding";
 struct Images : Quantizing {
   explicit Images(size_t samples = 16)
       : Quantizing("(float[1,4,12,12] x, float[8,4,3,3] W, float[6,8,3,3] V) => (float[1,6,12,12] y)",
-                   "[first] a = Conv <pads = [1, 1, 1, 1]> (x, W) [relu] r = Relu (a) [second] y = Conv <pads = [1, 1, 1, 1]> (r, V)", {"W", "V"}) {
+                   "[first] a = Conv <pads = [1, 1, 1, 1]> (x, W) [relu] r = Relu (a) [second] y = Conv <pads = [1, 1, 1, 1]> (r, V)",
+                   {"W", "V"}) {
     for (SlotRule* rule : rules(SlotRole::Weight)) rule->scheme.bits = 4, rule->scheme.quant_max = 15;
     setting.extra.compensate_rounding = true;
     calibrate_with(images(samples, 1));
@@ -86,7 +87,8 @@ TEST(CompensateRounding, DoesNotDependOnTheBatch) {
 TEST(CompensateRounding, GemmAndMatMulHaveColumnsOfTheirOwn) {
   for (const char* layer : {"Gemm (x, W)", "Gemm <transB = 1> (x, T)", "MatMul (x, W)"}) {
     SCOPED_TRACE(layer);
-    Quantizing q(std::string("(float[N,12] x, ") + (std::string(layer).find("T)") == std::string::npos ? "float[12,5] W" : "float[5,12] T") + ") => (float[N,5] y)",
+    Quantizing q(std::string("(float[N,12] x, ") +
+                     (std::string(layer).find("T)") == std::string::npos ? "float[12,5] W" : "float[5,12] T") + ") => (float[N,5] y)",
                  std::string("[layer] y = ") + layer, {"W", "T"});
     for (SlotRule* rule : q.rules(SlotRole::Weight)) rule->scheme.bits = 4, rule->scheme.quant_max = 15;
     q.setting.extra.compensate_rounding = true;
@@ -98,7 +100,8 @@ TEST(CompensateRounding, GemmAndMatMulHaveColumnsOfTheirOwn) {
     ASSERT_EQ(q.pass(kPass), 1u);
     const at::Tensor w = q.node("layer").constant_input(1), rounded = q.in("layer", 1)->params.rounded;
     const auto error = [&](const at::Tensor& weight) {
-      const at::Tensor difference = weight - w, columns = std::string(layer).find("transB") == std::string::npos ? difference : difference.t();
+      const at::Tensor difference = weight - w,
+                       columns = std::string(layer).find("transB") == std::string::npos ? difference : difference.t();
       at::manual_seed(6);
       const at::Tensor seen = at::randn({256, 12}) + 2 * at::randn({256, 1}), noise = at::mm(seen, columns);
       return (noise - noise.mean(0, true)).square().sum().item<double>();

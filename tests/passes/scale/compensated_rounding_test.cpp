@@ -29,7 +29,8 @@ std::vector<double> one_by_one(const at::Tensor& row, const at::Tensor& moments,
   h.diagonal().add_(damping * moments.diagonal().mean().item<double>());
   std::vector<int64_t> left(static_cast<size_t>(columns));
   for (int64_t i = 0; i < columns; ++i) left[static_cast<size_t>(i)] = i;
-  std::stable_sort(left.begin(), left.end(), [&](int64_t a, int64_t b) { return moments[a][a].item<double>() > moments[b][b].item<double>(); });
+  std::stable_sort(left.begin(), left.end(),
+                   [&](int64_t a, int64_t b) { return moments[a][a].item<double>() > moments[b][b].item<double>(); });
   at::Tensor w = row.clone();
   std::vector<double> result(static_cast<size_t>(columns));
   while (!left.empty()) {
@@ -91,10 +92,10 @@ TEST(CompensatedRounding, WhatCannotBeInvertedIsRoundedToNearest) {
   at::manual_seed(5);
   const at::Tensor rows = at::randn({4, 2, 6}, at::kDouble);
   at::Tensor moments = moments_of(4, 6);
-  moments[0].zero_();                                                            // nothing flows
-  moments[1].fill_(std::numeric_limits<double>::quiet_NaN());                    // nothing is known
-  moments[2].copy_(-moments[2]);                                                 // none are like that
-  moments[3].select(0, 2).zero_(), moments[3].select(1, 2).zero_();              // one column is dead
+  moments[0].zero_();                                                // nothing flows
+  moments[1].fill_(std::numeric_limits<double>::quiet_NaN());        // nothing is known
+  moments[2].copy_(-moments[2]);                                     // none are like that
+  moments[3].select(0, 2).zero_(), moments[3].select(1, 2).zero_();  // one column is dead
   const Grid grid = grid_like(rows, 0.3);
   const at::Tensor got = compensated_rounding(rows, moments, grid, 0.01), nearest = nearest_rounding(rows, grid);
   for (int group = 0; group < 3; ++group) EXPECT_TRUE(got[group].equal(nearest[group])) << group;
