@@ -251,6 +251,8 @@ void simplify(QuantizationSetting& setting) {
   if (setting.quantize_activation_setting.calib_algorithm == "auto")
     setting.quantize_activation_setting.calib_algorithm = "minmax-extended";
   if (setting.extra.weight_search == "auto") setting.extra.weight_search = "grid";
+  setting.extra.compensate_rounding = false;
+  setting.extra.passes.erase("compensate-rounding");
 }
 
 class SmoothLayerNorm final : public Pass {
