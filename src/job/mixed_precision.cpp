@@ -265,7 +265,7 @@ std::optional<QuantizationSetting> MixedSearch::judge(const Graph& quantized) {
   result_.after.layers = chosen_;
   result_.met = meets(result_.after);
   const bool promised = std::any_of(result_.curve.begin(), result_.curve.end(),
-                                    [&](const MixedPoint& point) { return point.layers == chosen_ && meets(point); });
+                                    [&](const MixedPoint& point) { return point.layers <= chosen_ && meets(point); });
   ++attempts_;
   // The whole search for scales may end elsewhere than the trial did.
   if (!result_.met && promised && attempts_ < kMostAttempts && chosen_ < candidates_.size()) {
