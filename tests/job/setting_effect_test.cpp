@@ -140,7 +140,9 @@ json base_setting() {
 
 const std::map<std::string, Flip>& flips() {
   const json equalizes = {{"equalization", true}}, ssd = {{"ssd_equalization", true}, {"ssd_setting", {{"loss_threshold", 2.0}}}},
-             splits = {{"channel_split", true}, {"channel_split_setting", {{"value_threshold", 0.1}}}, {"ppq_torch", {{"channel_split_ratio", 0.5}}}},
+             splits = {{"channel_split", true},
+                       {"channel_split_setting", {{"value_threshold", 0.1}}},
+                       {"ppq_torch", {{"channel_split_ratio", 0.5}}}},
              weights = {{"weight_split", true}, {"weight_split_setting", {{"interested_layers", {"c2"}}, {"value_threshold", 1.0}}}},
              factorizes = {{"matrix_factorization", true}, {"matrix_factorization_setting", {{"interested_layers", {"c3"}}}}},
              corrects = {{"bias_correct", true}}, smooths = {{"ppq_torch", {{"smooth_layer_norm", true}}}};
@@ -177,7 +179,8 @@ const std::map<std::string, Flip>& flips() {
       {"channel_split_setting/including_bias", {true, with(splits, {{"channel_split_setting", {{"bias_multiplier", 50.0}}}})}},
       {"channel_split_setting/bias_multiplier", {50.0, with(splits, {{"channel_split_setting", {{"including_bias", true}}}})}},
       {"channel_split_setting/including_act", {true, with(splits, {{"channel_split_setting", {{"act_multiplier", 50.0}}}})}},
-      {"channel_split_setting/act_multiplier", {50.0, with(splits, {{"channel_split_setting", {{"including_act", true}, {"act_multiplier", 0.001}}}})}},
+      {"channel_split_setting/act_multiplier",
+       {50.0, with(splits, {{"channel_split_setting", {{"including_act", true}, {"act_multiplier", 0.001}}}})}},
       {"matrix_factorization", {true, with(factorizes, {{"matrix_factorization", false}})}},
       {"matrix_factorization_setting/interested_layers", {json::array({"fc"}), factorizes}},
       {"quantize_activation", {false}},
@@ -230,9 +233,7 @@ const std::map<std::string, std::string>& without_effect() {
 }
 
 /// Groups of passes that are not there yet: a job says so.
-bool has_no_pass(const std::string& path) {
-  return path.starts_with("lsq_optimization") || path.starts_with("blockwise_reconstruction");
-}
+bool has_no_pass(const std::string& path) { return path.starts_with("lsq_optimization") || path.starts_with("blockwise_reconstruction"); }
 
 json document(const std::string& path, const json& value) {
   json document = json::object();
@@ -241,8 +242,7 @@ json document(const std::string& path, const json& value) {
 }
 
 TEST(SettingFields, EachIsInOneList) {
-  for (const std::string& path : paths())
-    EXPECT_EQ(flips().count(path) + without_effect().count(path) + has_no_pass(path), 1u) << path;
+  for (const std::string& path : paths()) EXPECT_EQ(flips().count(path) + without_effect().count(path) + has_no_pass(path), 1u) << path;
   const auto all = paths();
   for (const auto& [path, flip] : flips()) EXPECT_EQ(std::count(all.begin(), all.end(), path), 1) << path;
   for (const auto& [path, why] : without_effect()) EXPECT_EQ(std::count(all.begin(), all.end(), path), 1) << path;
