@@ -33,6 +33,7 @@ const char* const kExample = R"({
     {"role": "constant", "format": "minifloat", "exponent_bits": 5, "power_of_two": false}
   ],
   "fused_activations": ["Relu"],
+  "composites": ["Gelu"],
   "aligned": {"Add": "elementwise"},
   "setting": "dsp",
   "passes": ["split-gemm"],
@@ -76,6 +77,7 @@ TEST(PlatformJson, SaysWhatRulesSay) {
   EXPECT_FALSE(constant.power_of_two);
   EXPECT_EQ(spec.rule_for(node("Clip"), 1, SlotRole::Bound), nullptr);
   EXPECT_EQ(spec.fusion.activations, (std::set<std::string>{"Relu"}));
+  EXPECT_EQ(spec.fusion.composites, (std::set<std::string>{"Gelu"}));
   EXPECT_EQ(spec.fusion.aligned.size(), 1u);
   EXPECT_EQ(spec.default_setting, "dsp");
   ASSERT_EQ(spec.passes.size(), 1u);
@@ -180,6 +182,8 @@ TEST(PlatformJson, SaysWhatIsWrongAndWhere) {
   EXPECT_THAT(error_of(R"({"name": "n", "like": "qnn", "types": [1]})"), HasSubstr("types: got [1], expected a list of words"));
   EXPECT_THAT(error_of(R"({"name": "n", "like": "qnn", "less_types": ["Erf"]})"), HasSubstr("less_types: 'Erf'"));
   EXPECT_THAT(error_of(R"({"name": "n", "like": "qnn", "aligned": {"Add": "elementwize"}})"), HasSubstr("aligned.Add: got 'elementwize'"));
+  EXPECT_THAT(error_of(R"({"name": "n", "like": "qnn", "composites": ["LayerNorm"]})"),
+              HasSubstr("composites: got 'LayerNorm', expected LayerNormalization"));
   EXPECT_THAT(error_of(with_slot("3")), HasSubstr("slots[1]: got 3, expected an object"));
   EXPECT_THAT(error_of(with_slot("{}")), HasSubstr("slots[1].role: missing"));
   EXPECT_THAT(error_of(with_slot(R"({"role": "weigth"})")), HasSubstr("slots[1].role: got 'weigth', did you mean weight"));

@@ -32,6 +32,37 @@ TEST(EqualizeLayers, ScalesAreThoseOfThePaper) {
   EXPECT_LE(relative_difference(run_float(*q.graph, inputs), run_float(*before, inputs)), 1e-6);
 }
 
+/// PPQ's including_act: the largest magnitude of what the upstream layer gives stands beside its weights, times the multiplier.
+TEST(EqualizeLayers, ActivationsCountWhereTheSettingHasThem) {
+  for (const bool on : {false, true}) {
+    Quantizing q("(float[N,2,3,3] x, float[3,2,1,1] w, float[3] b, float[2,3,1,1] v) => (float[N,2,3,3] y)",
+                 "[up] c = Conv(x, w, b) r = Relu(c) [down] y = Conv(r, v)", {"w", "b", "v"});
+    const auto before = q.graph->clone();
+    at::manual_seed(6);
+    std::vector<at::Tensor> samples;
+    for (int i = 0; i < 4; ++i) samples.push_back(at::randn({1, 2, 3, 3}));
+    q.calibrate_with(samples);
+    q.setting.extra.choose_equalization_by_data = q.setting.extra.cross_clip_equalization = false;
+    EqualizationSetting& setting = q.setting.equalization_setting;
+    setting.iterations = 1, setting.value_threshold = 0, setting.including_act = on, setting.act_multiplier = 3;
+    EXPECT_EQ(q.pass("equalize-layers"), 1u);
+    const at::Tensor w = before->find_node("up")->constant_input(1), b = before->find_node("up")->constant_input(2),
+                     v = before->find_node("down")->constant_input(1);
+    for (int c = 0; c < 3; ++c) {
+      double up = w[c].abs().max().item<double>();
+      const double down = v.select(1, c).abs().max().item<double>();
+      if (on)
+        for (const at::Tensor& x : samples)
+          up = std::max(
+              up,
+              3 * (x[0][0] * w[c][0].item<double>() + x[0][1] * w[c][1].item<double>() + b[c].item<double>()).abs().max().item<double>());
+      const double s = std::clamp(1 / std::sqrt(up / down), 0.1, 10.0);
+      EXPECT_NEAR(q.node("up").constant_input(1)[c][0].item<double>(), w[c][0].item<double>() * s, 1e-5) << on << c;
+    }
+    EXPECT_LE(relative_difference(run_float(*q.graph, {samples[0]}), run_float(*before, {samples[0]})), 1e-5);
+  }
+}
+
 /// Conv → Clip(0, 6) → depthwise → Clip(0, 6) → Conv. The first three channels reach the bound; of the others, weights are
 /// small by up to 2^-6 and the reader makes up for it.
 struct Scaled : Quantizing {
