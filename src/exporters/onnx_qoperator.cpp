@@ -1,5 +1,5 @@
-// The quantized network as onnxruntime's integer operators: QLinearConv and its kin on integers from one to the next, what moves data and what
-// bounds it on integers directly, and QuantizeLinear and DequantizeLinear where an operator has no integer form.
+// The quantized network as onnxruntime's integer operators: QLinearConv and its kin on integers from one to the next, what moves data and
+// what bounds it on integers directly, and QuantizeLinear and DequantizeLinear where an operator has no integer form.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -26,8 +26,8 @@ constexpr int64_t kOpset = 13, kOpsetOfBounds = 12;  // of Pad, and of Clip and 
 bool known(const TensorQuantPtr& quant) { return quant && quant->params.defined(); }
 bool simulated(const TensorQuantPtr& quant) { return known(quant) && quant->simulated(); }
 bool same(const TensorQuantPtr& a, const TensorQuantPtr& b) {
-  return a == b || (a && b && a->scheme == b->scheme && at::equal(a->params.scale, b->params.scale) &&
-                    at::equal(a->params.offset, b->params.offset));
+  return a == b ||
+         (a && b && a->scheme == b->scheme && at::equal(a->params.scale, b->params.scale) && at::equal(a->params.offset, b->params.offset));
 }
 
 /// 8-bit integers, with a scale a tensor or (of weights) a channel.
@@ -257,7 +257,8 @@ class Writer {
   }
 
   /// int32 at input scale × weight scale. Where a channel's weights are so small that its bias does not fit, `w` becomes one with a larger
-  /// scale there: what the weights lose by it is far below a step of the output. Nothing where the weight has one scale, and that is too small.
+  /// scale there: what the weights lose by it is far below a step of the output. Nothing where the weight has one scale, and that is too
+  /// small.
   static std::optional<at::Tensor> stored_bias(const at::Tensor& bias, const TensorQuantPtr& x, TensorQuantPtr& w) {
     constexpr double kMost = 2147483647;
     const at::Tensor step = x->params.scale.to(at::kDouble) * w->params.scale.to(at::kDouble);
@@ -425,7 +426,7 @@ class Writer {
 
   /// The same operator on integers.
   bool movement(Node& node) {
-    static const std::set<std::string> types = {"Reshape", "Transpose", "Flatten",  "Squeeze", "Unsqueeze", "Slice", "Split",
+    static const std::set<std::string> types = {"Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Split",
                                                 "Gather",  "Identity",  "MaxPool", "Expand",  "Tile",      "Pad"};
     const TensorQuantPtr x = reads(node, 0);
     if (!x || !types.count(node.op_type) || !is_passive(node)) return false;
@@ -528,8 +529,8 @@ class Writer {
       if (same(other, quant)) return made;
     Value* made = nullptr;
     if (value->is_constant()) {
-      made = constant(value->name() + "_rounded",
-                      fake_quantize(value->constant().to(at::kFloat), *quant).to(value->constant().scalar_type()));
+      made =
+          constant(value->name() + "_rounded", fake_quantize(value->constant().to(at::kFloat), *quant).to(value->constant().scalar_type()));
     } else {
       made = like(value->name() + "_rounded", *value, value->dtype);
       integers_[made] = {integers(value, quant), quant};
@@ -596,7 +597,8 @@ session = onnxruntime.InferenceSession("quantized_qoperator.onnx")
 ```
 - Most of them are operators of onnxruntime (`com.microsoft`), which other runtimes do not have: those take `--export onnx-qdq`.
 - On processors without VNNI onnxruntime adds pairs of products of 8-bit integers in 16 bits, which may saturate. With weights of 7 bits they
-  cannot: a platform's file says `"like": ")" + platform.name + R"("`, and for the role `weight` `"bits": 7, "symmetric": true, "granularity": "per-channel"`.
+  cannot: a platform's file says `"like": ")" +
+                     platform.name + R"("`, and for the role `weight` `"bits": 7, "symmetric": true, "granularity": "per-channel"`.
 )";
   const auto copy = raised(graph);
   Writer writer(*copy);

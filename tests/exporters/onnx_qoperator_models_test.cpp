@@ -29,7 +29,8 @@ std::vector<OrtCase> ort_cases() {
 
 class QOperatorInOnnxruntime : public testing::TestWithParam<OrtCase> {};
 
-/// Weights of 7 bits: without VNNI onnxruntime adds pairs of products in 16 bits, which saturate with 8 (tests/support/onnxruntime_cases.h).
+/// Weights of 7 bits: without VNNI onnxruntime adds pairs of products in 16 bits, which saturate with 8
+/// (tests/support/onnxruntime_cases.h).
 TEST_P(QOperatorInOnnxruntime, AgreesWithTheSimulation) {
   PPQ_REQUIRE_SHARED();
   PPQ_REQUIRE_PYTHON();
@@ -40,16 +41,17 @@ TEST_P(QOperatorInOnnxruntime, AgreesWithTheSimulation) {
   const bool unsigned_weights = platform == "qnn_dsp_int8";
   write_file(narrow, R"({"name": "narrow", "like": ")" + platform + R"(", "slots": [{"role": "weight", "bits": 7, )" +
                          (unsigned_weights ? R"("signed": false)" : R"("symmetric": true, "granularity": "per-channel")") + "}]}");
-  const Result job = ppq_torch({"--model", file, "--calib", samples, "--platform", narrow, "--device", "cpu", "--observer", "minmax",
-                                "--passes", "-equalize-layers", "--layerwise-samples", "0", "--export", "encodings,onnx-qoperator",
-                                "--output", out});
+  const Result job =
+      ppq_torch({"--model", file, "--calib", samples, "--platform", narrow, "--device", "cpu", "--observer", "minmax", "--passes",
+                 "-equalize-layers", "--layerwise-samples", "0", "--export", "encodings,onnx-qoperator", "--output", out});
   ASSERT_EQ(job.code, 0) << job.err;
   const Result run = ppq_torch({"run", "--model", out + "/quantized.onnx", "--table", out + "/quantized.table", "--platform", narrow,
                                 "--device", "cpu", "--input", samples, "--tensors", "all", "--output", folder + "/ours"});
   ASSERT_EQ(run.code, 0) << run.err;
   size_t operators = 0, outputs = 0;
   // Operator by operator: nothing but halves, and biases that are integers here, comes out a step further.
-  std::istringstream each(run_python(read_file(source_dir() + "/tests/exporters/qoperator_check.py"), {out + "/" + kFile, samples, folder + "/ours"}));
+  std::istringstream each(
+      run_python(read_file(source_dir() + "/tests/exporters/qoperator_check.py"), {out + "/" + kFile, samples, folder + "/ours"}));
   for (std::string line; std::getline(each, line);) {
     if (line.rfind("{\"tensor\"", 0) != 0) continue;
     ++operators;
@@ -75,7 +77,8 @@ TEST_P(QOperatorInOnnxruntime, AgreesWithTheSimulation) {
     integer += node->op_type == "QLinearConv" || node->op_type == "QGemm" || node->op_type == "QLinearMatMul";
     in_float += node->is("Conv") || node->is("Gemm") || node->is("MatMul");
   }
-  std::printf("%s %s: %zu layers in integers, %zu in float; %zu tensors compared\n", model.c_str(), platform.c_str(), integer, in_float, operators);
+  std::printf("%s %s: %zu layers in integers, %zu in float; %zu tensors compared\n", model.c_str(), platform.c_str(), integer, in_float,
+              operators);
   EXPECT_GT(integer, in_float);
 }
 

@@ -1,5 +1,5 @@
-// Graphs of onnxruntime's integer operators: which operators stand there, that our own executor computes by them what the simulation does within
-// a step, and what is refused. What onnxruntime makes of whole models is in onnx_qoperator_models_test.cpp.
+// Graphs of onnxruntime's integer operators: which operators stand there, that our own executor computes by them what the simulation does
+// within a step, and what is refused. What onnxruntime makes of whole models is in onnx_qoperator_models_test.cpp.
 #include "exporters/twelve_ops.h"
 
 namespace ppq::test {
@@ -43,12 +43,12 @@ TEST(OnnxQOperator, TwelveOpsInIntegers) {
   EXPECT_EQ(conv->constant_input(4).numel(), 8);
   EXPECT_EQ(conv->constant_input(8).scalar_type(), at::kInt);
   // By hand: the bias at input scale × weight scale.
-  const at::Tensor bias = twelve_ops()->find_value("b1")->constant(),
-                   scale = q.in("conv1")->params.scale * q.in("conv1", 1)->params.scale;
+  const at::Tensor bias = twelve_ops()->find_value("b1")->constant(), scale = q.in("conv1")->params.scale * q.in("conv1", 1)->params.scale;
   EXPECT_LE((conv->constant_input(8) * scale - q.graph->find_value("b1")->constant()).abs().div(scale).max().item<double>(), 0.51);
   EXPECT_EQ(bias.numel(), 8);
   for (const Node* node : file->nodes())
-    EXPECT_EQ(node->domain == "com.microsoft", node->op_type.starts_with("Q") && node->op_type != "QLinearConv" && node->op_type != "QuantizeLinear")
+    EXPECT_EQ(node->domain == "com.microsoft",
+              node->op_type.starts_with("Q") && node->op_type != "QLinearConv" && node->op_type != "QuantizeLinear")
         << node->op_type;
 }
 
@@ -109,8 +109,8 @@ TEST(OnnxQOperator, OneOperatorAtATime) {
       std::vector<std::string> parameters;
       for (const char* name : {"w", "b"})
         if (c.signature.find(std::string("] ") + name) != std::string::npos) parameters.emplace_back(name);
-      auto model = parse_model("<ir_version: 8, opset_import: [\"\" : " + std::to_string(c.opset) + "]> g " + c.signature + " {" + c.body + "}",
-                               parameters);
+      auto model = parse_model(
+          "<ir_version: 8, opset_import: [\"\" : " + std::to_string(c.opset) + "]> g " + c.signature + " {" + c.body + "}", parameters);
       std::vector<int64_t> sizes;
       for (const Dim& dim : *model->inputs()[0]->shape) sizes.push_back(dim.value);
       const std::string op_type = model->nodes()[0]->op_type;
@@ -130,9 +130,10 @@ TEST(OnnxQOperator, OneOperatorAtATime) {
 
 /// Beside weights that are all zero a bias exceeds int32 at input scale × weight scale; the scale is free there.
 TEST(OnnxQOperator, BiasesOfDeadChannelsFit) {
-  auto model = parse_model("<ir_version: 8, opset_import: [\"\" : 17]> g (float[2,4,6,6] x, float[3,4,1,1] w) => (float[N,M,H,W] y) "
-                           "<float[3] b = {3, -1, 2}> { [n] y = Conv(x, w, b) }",
-                           {"w"});
+  auto model = parse_model(
+      "<ir_version: 8, opset_import: [\"\" : 17]> g (float[2,4,6,6] x, float[3,4,1,1] w) => (float[N,M,H,W] y) "
+      "<float[3] b = {3, -1, 2}> { [n] y = Conv(x, w, b) }",
+      {"w"});
   at::Tensor weight = model->find_value("w")->constant().clone();
   weight[0].zero_();
   model->find_value("w")->set_constant(weight);
@@ -153,10 +154,12 @@ TEST(OnnxQOperator, MovedAndBoundedDataStaysInIntegers) {
     const QuantizedGraph q(
         target(data, rules::signed_symmetric(8), {"Relu", "Clip", "MaxPool", "Transpose", "Reshape", "Pad", "Slice", "Split", "Add"},
                {"Relu", "Clip"}),
-        in_integers(parse_model("<ir_version: 8, opset_import: [\"\" : 17]> g (float[1,3,16,16] x) => (float[N,M] y) <float lo = {-0.7}, float hi = {1.1}, "
-                    "int64[2] flat = {0, -1}, int64[8] pads = {0, 0, 1, 1, 0, 0, 1, 1}, int64[1] first = {1}, int64[1] last = {9}, int64[1] "
-                    "axis = {2}, int64[2] parts = {2, 1}> { c = Clip(x, lo, hi) t = Transpose<perm = [0, 2, 3, 1]>(c) "
-                    "s = Slice(t, first, last, axis) u, v = Split<axis = 3>(s, parts) p = Pad(u, pads) m = MaxPool<kernel_shape = [2, 2]>(p) y = Reshape(m, flat) }")));
+        in_integers(parse_model(
+            "<ir_version: 8, opset_import: [\"\" : 17]> g (float[1,3,16,16] x) => (float[N,M] y) <float lo = {-0.7}, float hi = {1.1}, "
+            "int64[2] flat = {0, -1}, int64[8] pads = {0, 0, 1, 1, 0, 0, 1, 1}, int64[1] first = {1}, int64[1] last = {9}, int64[1] "
+            "axis = {2}, int64[2] parts = {2, 1}> { c = Clip(x, lo, hi) t = Transpose<perm = [0, 2, 3, 1]>(c) "
+            "s = Slice(t, first, last, axis) u, v = Split<axis = 3>(s, parts) p = Pad(u, pads) m = MaxPool<kernel_shape = [2, 2]>(p) y = "
+            "Reshape(m, flat) }")));
     const auto file = written(*q.graph, q.platform);
     size_t quantize = 0, dequantize = 0;
     for (const std::string& type : types_of(*file)) quantize += type == "QuantizeLinear", dequantize += type == "DequantizeLinear";
