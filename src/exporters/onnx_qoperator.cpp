@@ -375,6 +375,10 @@ class Writer {
   bool softmax(Node& node) {
     const bool flat = graph_.opset() < 13;
     const int64_t axis = node.attributes.get_int("axis", flat ? 1 : -1);
+    // onnxruntime's kernel does not saturate: 1 must lie in the range.
+    const TensorQuantPtr y = gives(node);
+    if (!y || std::nearbyint(1 / y->params.scale.item<double>()) + y->params.offset.item<double>() > (y->scheme.quant_min < 0 ? 127 : 255))
+      return false;
     if (!unary(node, "QLinearSoftmax", {})) return false;
     made_->attributes.set("axis", axis);
     made_->attributes.set("opset", graph_.opset());

