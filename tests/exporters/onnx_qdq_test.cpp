@@ -307,6 +307,35 @@ std::vector<QdqCase> qdq_cases() {
   return all;
 }
 
+/// Integers and scales of weights that were not rounded to nearest.
+TEST(OnnxQdq, HoldsTheWeightsThatWereSimulated) {
+  PPQ_REQUIRE_SHARED();
+  const std::string name = "mlperf_tiny_resnet8_cifar10", file = model_file(name), folder = temporary_dir("qdq_rounded"),
+                    samples = folder + "/samples", out = folder + "/out";
+  write_samples(name, *read_onnx(file), samples);
+  const Result job = ppq_torch({"--model", file, "--calib", samples, "--platform", "qnn_dsp_int8", "--device", "cpu", "--layerwise-samples",
+                                "0", "--export", "encodings,onnx-qdq", "--output", out});
+  ASSERT_EQ(job.code, 0) << job.err;
+  bool compensated = false;
+  for (const Json& pass : Json::parse(read_file(out + "/report.json"))["passes"])
+    compensated |= pass["name"] == "compensate-rounding" && pass.value("decision", "").find("kept") != std::string::npos;
+  EXPECT_TRUE(compensated) << "else this shows nothing";
+  const auto baked = read_onnx(out + "/quantized.onnx"), pairs = read_onnx(out + "/quantized_qdq.onnx");
+  size_t layers = 0;
+  for (const Node* node : pairs->nodes()) {
+    if (!node->is("Conv") && !node->is("Gemm")) continue;
+    const Node* pair = node->input(1)->producer();
+    ASSERT_TRUE(pair && pair->is("DequantizeLinear")) << node->name;
+    const at::Tensor zero = pair->constant_input(2), integers = pair->constant_input(0).to(at::kFloat);
+    const at::Tensor weight = (zero.defined() ? integers - zero.to(at::kFloat) : integers) * pair->constant_input(1);
+    const Node* twin = baked->find_node(node->name);
+    ASSERT_TRUE(twin) << node->name;
+    EXPECT_TRUE(weight.equal(twin->constant_input(1))) << node->name;
+    ++layers;
+  }
+  EXPECT_GT(layers, 5u);
+}
+
 class QdqInOnnxruntime : public testing::TestWithParam<QdqCase> {};
 
 TEST_P(QdqInOnnxruntime, AgreesWithTheSimulation) {
@@ -318,7 +347,7 @@ TEST_P(QdqInOnnxruntime, AgreesWithTheSimulation) {
   write_samples(model, *read_onnx(file), samples);
   const Result job =
       ppq_torch({"--model", file, "--calib", samples, "--platform", platform, "--device", "cpu", "--observer", "minmax", "--passes",
-                 "-equalize-layers", "--layerwise-samples", "0", "--export", "encodings,onnx-qdq", "--output", out});
+                 "-equalize-layers,-compensate-rounding", "--layerwise-samples", "0", "--export", "encodings,onnx-qdq", "--output", out});
   ASSERT_EQ(job.code, 0) << job.err;
   const Result run = ppq_torch({"run", "--model", out + "/quantized.onnx", "--table", out + "/quantized.table", "--platform", platform,
                                 "--device", "cpu", "--input", samples, "--output", folder + "/ours"});

@@ -19,8 +19,9 @@
 /// Where biases are corrected later, an output's mean error costs nothing, and moments are taken about the mean.
 /// Three quarters of the samples say how to round, the last one for which outputs that is better than to nearest, and whether the network's
 /// outputs get better by it all, biases corrected where the pipeline does that.
-/// Does not fire for weights of more than 8 bits, in minifloats or blocks, of a scale that the user fixed, for ConvTranspose, with fewer
-/// than four samples, and without bake-parameters: what the target rounds itself is rounded to nearest.
+/// Does not fire for weights that meet fewer places in the samples than half of what an output reads, of more than 8 bits, in minifloats or
+/// blocks, of a scale that the user fixed, for ConvTranspose, with fewer than four samples, and without bake-parameters: what the target
+/// rounds itself is rounded to nearest.
 namespace ppq::passes {
 namespace {
 
@@ -120,6 +121,8 @@ class CompensateRounding final : public Pass {
     const at::Tensor offset = quant.params.offset.defined() ? quant.params.offset : at::zeros_like(quant.params.scale);
     const at::Tensor rows = rows_of(weight.to(at::kDouble)), scales = rows_of(spread(quant.params.scale, quant.scheme, weight)),
                      offsets = rows_of(spread(offset, quant.scheme, weight));
+    // So few places say nothing of most of what weights could make good.
+    if (2 * fitting.count() < rows.size(2)) return;
     if (on_grid(rows, {scales, offsets, quant.scheme.quant_min, quant.scheme.quant_max})) return;
     at::Tensor result = at::empty(rows.sizes(), rows.options());
     int64_t start = 0;
