@@ -312,7 +312,7 @@ TEST(OnnxQdq, HoldsTheWeightsThatWereSimulated) {
   PPQ_REQUIRE_SHARED();
   const std::string name = "mlperf_tiny_resnet8_cifar10", file = model_file(name), folder = temporary_dir("qdq_rounded"),
                     samples = folder + "/samples", out = folder + "/out";
-  write_samples(name, *read_onnx(file), samples);
+  write_samples(name, *read_onnx(file), samples, 32);
   const Result job = ppq_torch({"--model", file, "--calib", samples, "--platform", "qnn_dsp_int8", "--device", "cpu", "--layerwise-samples",
                                 "0", "--export", "encodings,onnx-qdq", "--output", out});
   ASSERT_EQ(job.code, 0) << job.err;
