@@ -317,7 +317,8 @@ TEST(OnnxQdq, HoldsTheWeightsThatWereSimulated) {
                                 "0", "--export", "encodings,onnx-qdq", "--output", out});
   ASSERT_EQ(job.code, 0) << job.err;
   bool compensated = false;
-  for (const Json& pass : Json::parse(read_file(out + "/report.json"))["passes"])
+  const Json report = Json::parse(read_file(out + "/report.json"));
+  for (const Json& pass : report["passes"])
     compensated |= pass["name"] == "compensate-rounding" && pass.value("decision", "").find("kept") != std::string::npos;
   EXPECT_TRUE(compensated) << "else this shows nothing";
   const auto baked = read_onnx(out + "/quantized.onnx"), pairs = read_onnx(out + "/quantized_qdq.onnx");
