@@ -64,8 +64,8 @@ TEST(ElementTypes, BFloat16) {
                                   test_device_name(), "--output", out});
     ASSERT_EQ(job.code, 0) << job.err;
     run_python("import onnx, sys; onnx.checker.check_model(sys.argv[1], full_check=True)", {out + "/quantized.onnx"});
-    for (const auto& output : Json::parse(read_file(out + "/report.json"))["outputs"])
-      EXPECT_LE(output["snr"].get<double>(), 0.01) << output;
+    const Json report = Json::parse(read_file(out + "/report.json"));
+    for (const auto& output : report["outputs"]) EXPECT_LE(output["snr"].get<double>(), 0.01) << output;
   }
 }
 
