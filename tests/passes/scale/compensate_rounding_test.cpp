@@ -11,11 +11,14 @@ constexpr char kPass[] = "compensate-rounding";
 
 /// Two 3×3 layers over images whose neighbours are alike, weights of 4 bits: what single weights lose adds up, or makes good.
 struct Images : Quantizing {
-  explicit Images(size_t samples = 16)
+  explicit Images(size_t samples = 16, TargetPlatform target = TargetPlatform::QNN_DSP_INT8)
       : Quantizing("(float[1,4,12,12] x, float[8,4,3,3] W, float[6,8,3,3] V) => (float[1,6,12,12] y)",
                    "[first] a = Conv <pads = [1, 1, 1, 1]> (x, W) [relu] r = Relu (a) [second] y = Conv <pads = [1, 1, 1, 1]> (r, V)",
-                   {"W", "V"}) {
-    for (SlotRule* rule : rules(SlotRole::Weight)) rule->scheme.bits = 4, rule->scheme.quant_max = 15;
+                   {"W", "V"}, target) {
+    for (SlotRule* rule : rules(SlotRole::Weight)) {
+      QuantScheme& scheme = rule->scheme;
+      scheme.bits = 4, scheme.quant_min = scheme.symmetric ? -8 : 0, scheme.quant_max = scheme.symmetric ? 7 : 15;
+    }
     setting.extra.compensate_rounding = true;
     calibrate_with(images(samples, 1));
   }
@@ -73,6 +76,29 @@ TEST(CompensateRounding, LeavesTheFloatNetworkAndStaysOnTheGrid) {
   EXPECT_TRUE(copy->find_node("first")->quant_of_input(1)->params.rounded.equal(kept));
   q.pass("bake-parameters");
   EXPECT_TRUE(q.node("first").constant_input(1).equal(kept));
+}
+
+TEST(CompensateRounding, EveryChannelHasItsOwnSteps) {
+  Images q(16, TargetPlatform::QNN_HTP_INT8);
+  // Channels of very different range: another channel's steps would show.
+  const at::Tensor factors = at::logspace(-2, 2, 8).reshape({8, 1, 1, 1}), weight = q.node("first").constant_input(1) * factors;
+  q.node("first").input(1)->set_constant(weight);
+  q.scales();
+  ASSERT_EQ(q.in("first", 1)->params.scale.numel(), 8);
+  ASSERT_EQ(q.pass(kPass), 2u);
+  const TensorQuantPtr quant = q.in("first", 1);
+  const at::Tensor rounded = q.rounded("first"), nearest = fake_quantize(weight, quant->scheme, quant->params);
+  EXPECT_TRUE(fake_quantize(rounded, quant->scheme, quant->params).equal(rounded));
+  // Of each channel's outputs on images nobody saw, about the mean, as a share of the channel.
+  const auto error = [&](const at::Tensor& coarse) {
+    double sum = 0;
+    for (const at::Tensor& image : Images::images(8, 99)) {
+      const at::Tensor difference = at::conv2d(image, (coarse - weight) / factors, {}, 1, 1);
+      sum += (difference - difference.mean({2, 3}, true)).square().sum().item<double>();
+    }
+    return sum;
+  };
+  EXPECT_LT(error(rounded), 0.6 * error(nearest));
 }
 
 TEST(CompensateRounding, DoesNotDependOnTheBatch) {
