@@ -135,6 +135,48 @@ TEST(CompensateRounding, GemmAndMatMulHaveColumnsOfTheirOwn) {
   }
 }
 
+/// A product of 12 columns with weights of 4 bits, kept whatever the network's outputs say.
+struct Rows : Quantizing {
+  explicit Rows(std::vector<at::Tensor> samples)
+      : Quantizing("(float[N,12] x, float[12,40] W) => (float[N,40] y)", "[layer] y = MatMul (x, W)", {"W"}) {
+    for (SlotRule* rule : rules(SlotRole::Weight)) rule->scheme.bits = 4, rule->scheme.quant_max = 15;
+    setting.extra.compensate_rounding = context.trial = true;
+    calibrate_with(std::move(samples));
+  }
+  at::Tensor weight() const { return node("layer").constant_input(1); }
+  at::Tensor rounded() {
+    passes({"configure-quantization", "quantize-parameters"});
+    EXPECT_EQ(pass(kPass), 1u);
+    return in("layer", 1)->params.rounded;
+  }
+};
+
+TEST(CompensateRounding, OutputsThatTheLastQuarterFindsWorseAreRoundedToNearest) {
+  // Columns that move together in three quarters of the samples, and against each other in the last.
+  std::vector<at::Tensor> samples;
+  at::manual_seed(3);
+  const at::Tensor signs = at::ones({1, 12});
+  signs.slice(1, 0, 12, 2).fill_(-1);
+  for (int i = 0; i < 32; ++i) samples.push_back(at::randn({8, 1}) * (i < 24 ? at::ones({1, 12}) : signs) + 0.01 * at::randn({8, 12}));
+  Rows q(samples);
+  const at::Tensor rounded = q.rounded(), nearest = fake_quantize(q.weight(), q.in("layer", 1)->scheme, q.in("layer", 1)->params);
+  const at::Tensor against = at::mm(signs, rounded - q.weight()).abs(), before = at::mm(signs, nearest - q.weight()).abs();
+  EXPECT_TRUE((against <= before * 1.05 + 1e-3).all().item<bool>()) << against << before;
+}
+
+TEST(CompensateRounding, AMeanThatBiasesTakeBackCostsNothing) {
+  at::manual_seed(4);
+  std::vector<at::Tensor> samples;
+  for (int i = 0; i < 32; ++i) samples.push_back(10 * at::arange(12).remainder(3).unsqueeze(0) + at::randn({8, 12}) + at::randn({8, 1}));
+  const auto error = [&](bool corrected) {  // about the mean
+    Rows q(samples);
+    q.setting.bias_correct = corrected;
+    const at::Tensor noise = at::mm(at::cat(samples), q.rounded() - q.weight());
+    return (noise - noise.mean(0, true)).square().sum().item<double>();
+  };
+  EXPECT_LT(error(true), 0.9 * error(false));
+}
+
 TEST(CompensateRounding, DoesNotFireWhereItHasNothingToSay) {
   const auto changes = [](const std::function<void(Images&)>& change, size_t samples = 16) {
     Images q(samples);
